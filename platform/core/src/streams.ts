@@ -1,0 +1,157 @@
+import type { CountryCode } from './countries.ts';
+import { lowerCountry } from './identities.ts';
+
+const dayMs = 86_400_000;
+
+export interface Stream {
+  /** What the key is; all but `task` go to the partition of the building. */
+  readonly key: 'building' | 'building/device' | 'task';
+  readonly cleanup: 'delete' | 'compact';
+  /** Of `delete`. */
+  readonly retentionMs?: number;
+  /** The value of the header `schema`. */
+  readonly schema: string;
+}
+
+/** The streams of a cell (contracts §2). All have the same number of partitions, a power of two. */
+export const streams = {
+  /**
+   * As received. Beside readings it carries, told apart by the header `schema`, the account reports of gateways and the
+   * ticks by which time moves in a partition without readings.
+   */
+  telemetry: { key: 'building', cleanup: 'delete', retentionMs: 14 * dayMs, schema: 'telemetry/1' },
+  backfill: { key: 'building', cleanup: 'delete', retentionMs: 14 * dayMs, schema: 'backfill/1' },
+  readings: { key: 'building', cleanup: 'delete', retentionMs: 14 * dayMs, schema: 'readings/1' },
+  quarantine: {
+    key: 'building',
+    cleanup: 'delete',
+    retentionMs: 30 * dayMs,
+    schema: 'quarantine/1',
+  },
+  summaries: { key: 'building', cleanup: 'delete', retentionMs: 14 * dayMs, schema: 'summaries/1' },
+  latest: { key: 'building/device', cleanup: 'compact', schema: 'latest/1' },
+  alerts: { key: 'building', cleanup: 'delete', retentionMs: 30 * dayMs, schema: 'alerts/1' },
+  correlations: {
+    key: 'building',
+    cleanup: 'delete',
+    retentionMs: 30 * dayMs,
+    schema: 'correlations/1',
+  },
+  account: { key: 'building', cleanup: 'delete', retentionMs: 30 * dayMs, schema: 'account/1' },
+  commands: { key: 'building', cleanup: 'delete', retentionMs: 30 * dayMs, schema: 'commands/1' },
+  'command-states': {
+    key: 'building',
+    cleanup: 'delete',
+    retentionMs: 30 * dayMs,
+    schema: 'command-states/1',
+  },
+  'device-status': {
+    key: 'building',
+    cleanup: 'delete',
+    retentionMs: 30 * dayMs,
+    schema: 'device-status/1',
+  },
+  registry: { key: 'building', cleanup: 'compact', schema: 'registry/1' },
+  state: { key: 'task', cleanup: 'compact', schema: 'state/1' },
+  journal: { key: 'task', cleanup: 'delete', retentionMs: 14 * dayMs, schema: 'journal/1' },
+} as const satisfies Record<string, Stream>;
+
+export type StreamName = keyof typeof streams;
+
+export const streamNames: readonly StreamName[] = Object.keys(streams).filter(isStreamName);
+
+function isStreamName(name: string): name is StreamName {
+  return Object.hasOwn(streams, name);
+}
+
+/** `{cc}.{stream}.v1`. */
+export function topicOf(country: CountryCode, stream: StreamName): string {
+  return `${lowerCountry(country)}.${stream}.v1`;
+}
+
+/** Names of the headers. Values are UTF-8 text. */
+export const headers = {
+  schema: 'schema',
+  device: 'device',
+  client: 'client',
+  /** Where in the building's registry partition the record stands by which the broker let the message in. */
+  registryOffset: 'registry-offset',
+} as const;
+
+/** What else `telemetry` carries. */
+export const accountReportSchema = 'account-report/1';
+export const tickSchema = 'tick/1';
+
+/** Kafka principals of a cell. */
+export type Principal =
+  | 'operator'
+  | 'broker'
+  | 'task'
+  | 'lander'
+  | 'serving-builder'
+  | 'serving'
+  | 'raw'
+  | 'commands'
+  | 'front';
+
+export interface Rights {
+  readonly reads: readonly StreamName[];
+  readonly writes: readonly StreamName[];
+  /** Prefixes of the consumer groups and transactional ids that it may use. */
+  readonly groups: readonly string[];
+}
+
+/**
+ * What each service may do in Kafka; nothing else is granted. `serving` has no way to readings, and `front` none to any
+ * stream. `operator` declares buildings.
+ */
+export const rights: Readonly<Record<Principal, Rights>> = {
+  operator: { reads: ['registry'], writes: ['registry'], groups: [] },
+  broker: {
+    reads: ['registry', 'commands', 'command-states', 'device-status'],
+    writes: ['telemetry', 'backfill', 'device-status', 'command-states'],
+    groups: ['broker'],
+  },
+  task: {
+    reads: ['telemetry', 'backfill', 'registry', 'readings', 'state', 'journal'],
+    writes: [
+      'telemetry',
+      'readings',
+      'quarantine',
+      'summaries',
+      'latest',
+      'alerts',
+      'correlations',
+      'account',
+      'state',
+      'journal',
+    ],
+    groups: ['task'],
+  },
+  lander: { reads: ['readings', 'quarantine'], writes: [], groups: ['lander'] },
+  'serving-builder': {
+    reads: ['summaries', 'latest', 'alerts', 'correlations', 'account', 'registry'],
+    writes: [],
+    groups: ['serving-builder'],
+  },
+  serving: {
+    reads: [
+      'summaries',
+      'latest',
+      'alerts',
+      'correlations',
+      'account',
+      'registry',
+      'device-status',
+    ],
+    writes: [],
+    groups: ['serving'],
+  },
+  raw: { reads: ['readings', 'quarantine', 'registry', 'summaries'], writes: [], groups: ['raw'] },
+  commands: {
+    reads: ['commands', 'command-states', 'registry'],
+    writes: ['commands', 'command-states'],
+    groups: ['commands'],
+  },
+  front: { reads: [], writes: [], groups: [] },
+};

@@ -1,0 +1,241 @@
+import { z } from 'zod';
+import type { BuildingRecord, PlacedDevice, Placement } from './building.ts';
+import type { CountryCode } from './countries.ts';
+import { builtInDeviceTypes, type DeviceType, deviceTypeSchema } from './device-types.ts';
+import { type Fault, PlatformError } from './errors.ts';
+import { gatewayDevice, isBuildingId, isDeviceId } from './identities.ts';
+import { isResident } from './residency.ts';
+import { parseTime } from './telemetry.ts';
+
+/** Of one building; one record of the registry holds them all. */
+export const devicesPerBuildingMax = 5000;
+/** Of one range such as `r1[01-25]`. */
+export const rangeMax = 1000;
+
+const id = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'expected lower-case letters, digits and hyphens');
+const suffix = z.string().regex(/^[a-z0-9][a-z0-9-]{0,30}$/);
+const time = z
+  .string()
+  .refine((text) => parseTime(text) !== undefined, 'expected an RFC 3339 time with offset');
+
+const timeZone = z.string().refine((name) => {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== '';
+  } catch {
+    return false;
+  }
+}, 'expected an IANA time zone such as Europe/Berlin');
+
+const roomValues = z.union([
+  id,
+  z.strictObject({
+    type: id.optional(),
+    devices: z.record(suffix, id).default({}),
+    validFrom: time.optional(),
+  }),
+]);
+
+const buildingValues = z.strictObject({
+  client: id,
+  timeZone,
+  name: z.string().min(1).max(200).optional(),
+  country: z
+    .string()
+    .regex(/^[A-Z]{2}$/)
+    .optional(),
+  floors: z.record(id, z.strictObject({ rooms: z.record(z.string().min(1).max(80), roomValues) })),
+  /** Devices beside those of the room types, or other placements of them. */
+  devices: z
+    .record(
+      id,
+      z.strictObject({
+        type: id,
+        placements: z
+          .array(z.strictObject({ floor: id, room: id, validFrom: time.optional() }))
+          .min(1)
+          .max(100),
+      }),
+    )
+    .default({}),
+  deletionPolicy: z.enum(['Retain', 'Delete']).default('Retain'),
+});
+
+/** The values of `charts/domicile-buildings` (contracts §5), parsed from YAML or JSON. */
+export const buildingsValuesSchema = z.strictObject({
+  deviceTypes: z.record(id, deviceTypeSchema).default({}),
+  roomTypes: z.record(id, z.record(suffix, id)).default({}),
+  buildings: z.record(z.string(), buildingValues).default({}),
+});
+
+export type BuildingsValues = z.output<typeof buildingsValuesSchema>;
+type BuildingValues = z.output<typeof buildingValues>;
+
+/**
+ * The registry records that values declare for one country, by building id.
+ * Throws `VALUE_INVALID` with every fault at once, `RESIDENCY_VIOLATION` if only the country is wrong.
+ */
+export function buildingsOf(values: unknown, country: CountryCode): BuildingRecord[] {
+  const parsed = buildingsValuesSchema.safeParse(values);
+  if (!parsed.success) {
+    throw invalid(
+      parsed.error.issues.map(({ path, message }) => ({
+        pointer: pointerOf(path),
+        detail: message,
+      })),
+    );
+  }
+  const faults: Fault[] = [];
+  const types = { ...builtInDeviceTypes, ...parsed.data.deviceTypes };
+  for (const name of Object.keys(parsed.data.deviceTypes))
+    if (Object.hasOwn(builtInDeviceTypes, name))
+      faults.push({
+        pointer: pointerOf(['deviceTypes', name]),
+        detail: 'is in the built-in catalogue; choose another name',
+      });
+  const records = Object.entries(parsed.data.buildings).flatMap(([building, declared]) => {
+    const pointer = pointerOf(['buildings', building]);
+    if (!isBuildingId(building)) {
+      faults.push({ pointer, detail: 'expected an id that begins with its country, as de-7f3k' });
+      return [];
+    }
+    requireHome({ building, declared, country });
+    const catalogue = { types, roomTypes: parsed.data.roomTypes };
+    return [recordOf({ building, declared, country, catalogue, faults })];
+  });
+  if (faults.length > 0) throw invalid(faults);
+  return records;
+}
+
+function requireHome(of: {
+  building: string;
+  declared: BuildingValues;
+  country: CountryCode;
+}): void {
+  const { building, declared, country } = of;
+  const home = declared.country ?? country;
+  if (isBuildingId(building) && isResident(country, building) && home === country) return;
+  throw new PlatformError(
+    'RESIDENCY_VIOLATION',
+    `Cannot declare a building of another country here: this cell serves ${country} alone`,
+    { faults: [{ pointer: pointerOf(['buildings', building]), detail: `is not in ${country}` }] },
+  );
+}
+
+interface Declaration {
+  readonly building: string;
+  readonly declared: BuildingValues;
+  readonly country: CountryCode;
+  readonly catalogue: {
+    readonly types: Readonly<Record<string, DeviceType>>;
+    readonly roomTypes: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  };
+  readonly faults: Fault[];
+}
+
+function recordOf(declaration: Declaration): BuildingRecord {
+  const { building, declared, country, catalogue, faults } = declaration;
+  const devices = devicesOf(declaration);
+  const at = (detail: string): void => {
+    faults.push({ pointer: pointerOf(['buildings', building]), detail });
+  };
+  if (devices.length > devicesPerBuildingMax)
+    at(`has ${devices.length} devices; ${devicesPerBuildingMax} are allowed`);
+  for (const device of devices) if (!isDeviceId(device.id)) at(`${device.id} is no device id`);
+  if (devices.some((device) => device.id === gatewayDevice))
+    at(`the device id ${gatewayDevice} is reserved`);
+  const used = new Set(devices.flatMap(({ placements }) => placements.map(({ type }) => type)));
+  for (const type of used)
+    if (!Object.hasOwn(catalogue.types, type)) at(`there is no device type ${type}`);
+  return {
+    id: building,
+    country,
+    client: declared.client,
+    name: declared.name ?? null,
+    timeZone: declared.timeZone,
+    state: 'active',
+    deviceTypes: Object.fromEntries(
+      Object.entries(catalogue.types).filter(([name]) => used.has(name)),
+    ),
+    devices,
+    passwordHash: null,
+  };
+}
+
+function devicesOf(declaration: Declaration): PlacedDevice[] {
+  const placements = new Map<string, Placement[]>();
+  for (const [floor, { rooms }] of Object.entries(declaration.declared.floors))
+    for (const [range, values] of Object.entries(rooms))
+      placeRooms(declaration, { floor, range, values, placements });
+  for (const [device, { type, placements: own }] of Object.entries(declaration.declared.devices))
+    placements.set(
+      device,
+      own.map(({ floor, room, validFrom }) => ({
+        validFromMs: timeOf(validFrom),
+        floor,
+        room,
+        type,
+      })),
+    );
+  return [...placements].map(([id, all]) => ({
+    id,
+    placements: all.toSorted((a, b) => (a.validFromMs ?? -Infinity) - (b.validFromMs ?? -Infinity)),
+  }));
+}
+
+interface RoomsOfFloor {
+  readonly floor: string;
+  readonly range: string;
+  readonly values: z.output<typeof roomValues>;
+  readonly placements: Map<string, Placement[]>;
+}
+
+function placeRooms({ building, catalogue, faults }: Declaration, of: RoomsOfFloor): void {
+  const { floor, range, values, placements } = of;
+  const pointer = pointerOf(['buildings', building, 'floors', floor, 'rooms', range]);
+  const { type, devices, validFrom } =
+    typeof values === 'string' ? { type: values, devices: {}, validFrom: undefined } : values;
+  const ofType = type === undefined ? {} : catalogue.roomTypes[type];
+  const names = expandRange(range);
+  if (ofType === undefined) faults.push({ pointer, detail: `there is no room type ${type}` });
+  if (names === undefined)
+    faults.push({ pointer, detail: 'expected a room or a range such as r1[01-25]' });
+  const inEach = Object.entries({ ...ofType, ...devices });
+  for (const room of names ?? []) {
+    for (const [end, deviceType] of inEach) {
+      const all = placements.get(`${room}-${end}`) ?? [];
+      all.push({ validFromMs: timeOf(validFrom), floor, room, type: deviceType });
+      placements.set(`${room}-${end}`, all);
+    }
+  }
+}
+
+function timeOf(text: string | undefined): number | null {
+  return text === undefined ? null : (parseTime(text) ?? null);
+}
+
+/** `r1[01-25]` → r101 … r125, with the zeros of the first bound; a plain id is itself; undefined if unreadable. */
+export function expandRange(text: string): string[] | undefined {
+  const match = /^([a-z0-9-]*)\[(\d{1,6})-(\d{1,6})\]([a-z0-9-]*)$/.exec(text);
+  if (!match) return isDeviceId(text) ? [text] : undefined;
+  const [, before = '', first = '', last = '', after = ''] = match;
+  const count = Number(last) - Number(first) + 1;
+  if (count < 1 || count > rangeMax) return undefined;
+  const names = Array.from(
+    { length: count },
+    (_, index) => `${before}${`${Number(first) + index}`.padStart(first.length, '0')}${after}`,
+  );
+  return names.every(isDeviceId) ? names : undefined;
+}
+
+function invalid(faults: readonly Fault[]): PlatformError {
+  const told = faults.slice(0, 20).map(({ pointer, detail }) => `${pointer}: ${detail}`);
+  return new PlatformError('VALUE_INVALID', `Cannot read values: ${told.join('; ')}`, { faults });
+}
+
+function pointerOf(path: readonly PropertyKey[]): string {
+  return path
+    .map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`)
+    .join('');
+}
