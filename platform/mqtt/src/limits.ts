@@ -1,0 +1,54 @@
+/** Every bound of a server, with its unit. Bytes of a packet count its fixed header too. */
+export interface MqttLimits {
+  readonly packetBytesMax: number;
+  /** Before a CONNECT was accepted. */
+  readonly connectBytesMax: number;
+  readonly connectTimeoutMs: number;
+  readonly connectionsMax: number;
+  /** Sessions kept, connected or not. */
+  readonly sessionsMax: number;
+  readonly sessionExpirySecondsMax: number;
+  readonly willDelaySecondsMax: number;
+  /** Asked of MQTT 5 clients that name none or more; 0 in 3.1.1 stays 0. */
+  readonly keepAliveSecondsMax: number;
+  readonly clientIdBytesMax: number;
+  readonly topicLevelsMax: number;
+  readonly topicAliasMax: number;
+  readonly subscriptionsMax: number;
+  /** Unacked QoS 1 and 2 publishes of a connection: the receive maximum of MQTT 5; 3.1.1 is not read further. */
+  readonly inFlightMax: number;
+  /** Payload bytes of a connection that the owner has not settled; above it nothing is read. */
+  readonly inFlightBytesMax: number;
+  readonly qosTwoIdsMax: number;
+  /** Unacked QoS 1 messages to a client, if it allows so many. */
+  readonly outboundInFlightMax: number;
+  readonly outboundQueuedMax: number;
+  readonly outboundQueuedBytesMax: number;
+  /** Written but not taken by the socket; above it nothing more is sent or read. */
+  readonly writeBufferBytesMax: number;
+  /** A client that takes nothing for so long is disconnected. */
+  readonly writeStallTimeoutMs: number;
+}
+
+export const defaultLimits: MqttLimits = Object.freeze({
+  packetBytesMax: 262_144,
+  connectBytesMax: 65_536,
+  connectTimeoutMs: 10_000,
+  connectionsMax: 20_000,
+  sessionsMax: 100_000,
+  sessionExpirySecondsMax: 86_400,
+  willDelaySecondsMax: 300,
+  keepAliveSecondsMax: 300,
+  clientIdBytesMax: 256,
+  topicLevelsMax: 16,
+  topicAliasMax: 32,
+  subscriptionsMax: 64,
+  inFlightMax: 1000,
+  inFlightBytesMax: 4_194_304,
+  qosTwoIdsMax: 1000,
+  outboundInFlightMax: 64,
+  outboundQueuedMax: 1000,
+  outboundQueuedBytesMax: 4_194_304,
+  writeBufferBytesMax: 262_144,
+  writeStallTimeoutMs: 30_000,
+});
