@@ -7,13 +7,13 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 export function addRoute(
   router: Router,
   path: string,
-  methods: Readonly<Partial<Record<Method, RequestHandler>>>,
+  methods: Readonly<Partial<Record<Method, RequestHandler | RequestHandler[]>>>,
 ): void {
   const route = router.route(path);
-  if (methods.GET) route.get(methods.GET);
-  if (methods.POST) route.post(methods.POST);
-  if (methods.PUT) route.put(methods.PUT);
-  if (methods.DELETE) route.delete(methods.DELETE);
+  if (methods.GET) route.get(...[methods.GET].flat());
+  if (methods.POST) route.post(...[methods.POST].flat());
+  if (methods.PUT) route.put(...[methods.PUT].flat());
+  if (methods.DELETE) route.delete(...[methods.DELETE].flat());
   const allowed = [...Object.keys(methods), ...(methods.GET ? ['HEAD'] : [])].join(', ');
   route.all((_request, response) => {
     response.setHeader('Allow', allowed);
