@@ -178,8 +178,8 @@ function devicesOf(declaration: Declaration): PlacedDevice[] {
         type,
       })),
     );
-  return [...placements].map(([id, all]) => ({
-    id,
+  return [...placements].map(([device, all]) => ({
+    id: device,
     placements: all.toSorted((a, b) => (a.validFromMs ?? -Infinity) - (b.validFromMs ?? -Infinity)),
   }));
 }
