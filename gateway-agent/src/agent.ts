@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import type { DeviceId } from '@domicile/core/identities.ts';
+import { countryOf } from '@domicile/core/identities.ts';
+import { createLog } from '@domicile/runtime/log.ts';
+import { createRegistry } from '@domicile/runtime/metrics.ts';
+import { startLoop } from '@domicile/runtime/service.ts';
+import type { Logger } from 'pino';
+import { startAgentAdmin } from './admin.ts';
+import { Commands } from './commands.ts';
+import type { AgentConfig } from './config.ts';
+import type { DeviceCommand, Driver, DriverHost, Taken } from './drivers/driver.ts';
+import { startDrivers } from './drivers/start-drivers.ts';
+import { type AgentEvents, createAgentEvents } from './events.ts';
+import { prepareReadings } from './model/reading.ts';
+import { replaceFile } from './store/files.ts';
+import { openStore } from './store/open-store.ts';
+import type { Entry, Store } from './store/store.ts';
+import { Uplink } from './uplink/uplink.ts';
+
+export interface Agent extends AsyncDisposable {
+  readonly store: Store;
+  /** By driver: the port that its devices reach it at. */
+  readonly ports: Readonly<Record<string, number>>;
+  readonly adminUrl: string;
+}
+
+export interface AgentPorts {
+  readonly now?: () => number;
+  readonly log?: Logger;
+}
+
+/** File in the data directory that says where a running agent is reached. */
+export const addressesFile = 'addresses.json';
+
+/**
+ * Starts the agent of one building. What stops it is the order of its parts: drivers take in nothing more, then
+ * the uplink lets what is on its way arrive, then the store closes.
+ */
+export async function startAgent(
+  config: AgentConfig,
+  fail: (error: unknown) => void,
+  ports: AgentPorts = {},
+): Promise<Agent> {
+  const { now = Date.now, log = createLog('gateway-agent') } = ports;
+  const { building, dataDirectory } = config;
+  const registry = createRegistry({
+    service: 'gateway-agent',
+    country: countryOf(building).toLowerCase(),
+    building,
+  });
+  const events = createAgentEvents(registry, log);
+  await using stack = new AsyncDisposableStack();
+
+  const drivers: Driver[] = [];
+  const driverOf = ({ device }: DeviceCommand) => drivers.find((driver) => driver.drives(device));
+  const commands = await Commands.open({
+    directory: join(dataDirectory, 'commands'),
+    building,
+    events,
+    now,
+    fail,
+    apply: (command) => driverOf(command)?.apply(command),
+  });
+  const uplink: Uplink = new Uplink({
+    config: config.uplink,
+    building,
+    commands,
+    events,
+    now,
+    store: () => store,
+  });
+  const store = stack.use(
+    await openStore({
+      ...config.store,
+      directory: join(dataDirectory, 'store'),
+      events,
+      fail,
+      now,
+      listener: {
+        appended: (records) => uplink.appended(records),
+        runBegun: () => uplink.runBegun(),
+      },
+    }),
+  );
+  stack.use(startLoop((signal) => uplink.run(signal), fail));
+  stack.use(commands);
+
+  const host = hostOf({ config, store, events, log, now, fail });
+  for (const driver of await startDrivers(config.drivers, dataDirectory, host))
+    drivers.push(stack.use(driver));
+  commands.resume();
+
+  const admin = stack.use(
+    await startAgentAdmin({ config, log, registry, store, uplink, drivers, now }),
+  );
+  const driverPorts = Object.fromEntries(
+    drivers.flatMap(({ name, port }) => (port === undefined ? [] : [[name, port]])),
+  );
+  const addresses = { admin: admin.url, ...driverPorts };
+  await replaceFile(dataDirectory, addressesFile, Buffer.from(JSON.stringify(addresses)));
+  log.info(addresses, 'Agent started');
+  const parts = stack.move();
+  return {
+    store,
+    ports: driverPorts,
+    adminUrl: admin.url,
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  };
+}
+
+interface HostParts {
+  readonly config: AgentConfig;
+  readonly store: Store;
+  readonly events: AgentEvents;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly fail: (error: unknown) => void;
+}
+
+function hostOf({ config, store, events, log, now, fail }: HostParts): DriverHost {
+  const entriesOf = ({ device, payload, history = false, trustTime = false }: Taken): Entry[] => {
+    const arrival = { atMs: now(), trustTime: history || trustTime };
+    const lane = history ? 'history' : 'live';
+    return prepareReadings(payload, arrival).map((reading) => ({ device, lane, reading }));
+  };
+  return {
+    building: config.building,
+    log,
+    events,
+    now,
+    fail,
+    numbersOf: (device: DeviceId) => store.numbersOf(device),
+    take: (taken) => store.append(taken.flatMap(entriesOf)),
+  };
+}

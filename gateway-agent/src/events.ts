@@ -1,0 +1,145 @@
+import type { Logger } from 'pino';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
+/** What happens in the agent, one function an event: its metric and, where someone acts on it, its log line. */
+export interface AgentEvents {
+  storeOpened(of: {
+    boot: string;
+    next: number;
+    unsent: number;
+    renewedFor?: string | undefined;
+  }): void;
+  batchSynced(of: { records: number; bytes: number; seconds: number }): void;
+  appendRefused(code: string): void;
+  recordsUnreadable(count: number): void;
+  recordsDropped(count: number, reason: string): void;
+  storeMeasured(of: { bytes: number; unsent: number }): void;
+  uplinkConnected(): void;
+  uplinkLost(reason: string): void;
+  uplinkFailed(reason: string): void;
+  messageSent(of: { lane: string; readings: number; seconds: number }): void;
+  messageRefused(of: { lane: string; device: string; reasonCode: number }): void;
+  readingTaken(driver: string, count: number): void;
+  readingRefused(driver: string, code: string): void;
+  commandMoved(of: { command: string; device: string; state: string }): void;
+}
+
+export function createAgentEvents(registry: Registry, log: Logger): AgentEvents {
+  return {
+    ...storeEvents(registry, log),
+    ...uplinkEvents(registry, log),
+    ...driverEvents(registry, log),
+  };
+}
+
+function storeEvents(registry: Registry, log: Logger) {
+  const registers = [registry];
+  const syncSeconds = new Histogram({
+    name: 'gateway_store_sync_seconds',
+    help: 'From the start of a write to its sync.',
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2],
+    registers,
+  });
+  const records = counter(registry, 'gateway_store_records_total', 'Records kept.');
+  const refused = counter(registry, 'gateway_store_refused_total', 'Appends refused.', 'code');
+  const unreadable = counter(
+    registry,
+    'gateway_store_unreadable_total',
+    'Records that cannot be read.',
+  );
+  const dropped = counter(registry, 'gateway_store_dropped_total', 'Records dropped.', 'reason');
+  const bytes = new Gauge({ name: 'gateway_store_bytes', help: 'Bytes on disk.', registers });
+  const unsent = new Gauge({
+    name: 'gateway_store_unsent_records',
+    help: 'Records that the cell has not acked.',
+    registers,
+  });
+  return {
+    storeOpened(of) {
+      log.info(of, 'Store opened');
+      if (of.renewedFor !== undefined && of.renewedFor !== 'a new store')
+        log.warn({ boot: of.boot, reason: of.renewedFor }, 'Numbering begun anew');
+    },
+    batchSynced(of) {
+      records.inc(of.records);
+      syncSeconds.observe(of.seconds);
+    },
+    appendRefused: (code) => refused.inc({ code }),
+    recordsUnreadable(count) {
+      unreadable.inc(count);
+      log.error({ count }, 'Records cannot be read');
+    },
+    recordsDropped(count, reason) {
+      dropped.inc({ reason }, count);
+      if (reason === 'store-full') log.warn({ count, reason }, 'Records dropped');
+    },
+    storeMeasured(of) {
+      bytes.set(of.bytes);
+      unsent.set(of.unsent);
+    },
+  } satisfies Partial<AgentEvents>;
+}
+
+function uplinkEvents(registry: Registry, log: Logger) {
+  const registers = [registry];
+  const connected = new Gauge({
+    name: 'gateway_uplink_connected',
+    help: '1 while connected.',
+    registers,
+  });
+  const readings = counter(registry, 'gateway_uplink_readings_total', 'Readings acked.', 'lane');
+  const refused = counter(registry, 'gateway_uplink_refused_total', 'Messages refused.', 'reason');
+  const ackSeconds = new Histogram({
+    name: 'gateway_uplink_ack_seconds',
+    help: 'From a publish to its ack.',
+    labelNames: ['lane'],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+    registers,
+  });
+  return {
+    uplinkConnected() {
+      connected.set(1);
+      log.info('Uplink connected');
+    },
+    uplinkLost(reason) {
+      connected.set(0);
+      log.warn({ reason }, 'Uplink lost');
+    },
+    uplinkFailed(reason) {
+      connected.set(0);
+      log.warn({ reason }, 'Uplink cannot connect');
+    },
+    messageSent(of) {
+      readings.inc({ lane: of.lane }, of.readings);
+      ackSeconds.observe({ lane: of.lane }, of.seconds);
+    },
+    messageRefused({ lane, device, reasonCode }) {
+      const reason = `0x${reasonCode.toString(16)}`;
+      refused.inc({ reason });
+      log.warn({ lane, device, reason }, 'Message refused by the cell');
+    },
+  } satisfies Partial<AgentEvents>;
+}
+
+function driverEvents(registry: Registry, log: Logger) {
+  const taken = counter(registry, 'gateway_driver_readings_total', 'Readings taken in.', 'driver');
+  const refused = new Counter({
+    name: 'gateway_driver_refused_total',
+    help: 'Messages refused to devices.',
+    labelNames: ['driver', 'code'],
+    registers: [registry],
+  });
+  const commands = counter(registry, 'gateway_commands_total', 'States of commands.', 'state');
+  return {
+    readingTaken: (driver, count) => taken.inc({ driver }, count),
+    readingRefused: (driver, code) => refused.inc({ driver, code }),
+    commandMoved(of) {
+      commands.inc({ state: of.state });
+      log.info(of, 'Command moved');
+    },
+  } satisfies Partial<AgentEvents>;
+}
+
+function counter(registry: Registry, name: string, help: string, ...labelNames: string[]) {
+  return new Counter({ name, help, labelNames, registers: [registry] });
+}

@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, stat, truncate, writeFile } from 'node:fs/promises';
+import type { AgentEvents } from '../events.ts';
+import { countOf } from '../model/ranges.ts';
+import { type Recovered, recover } from '../model/recovery.ts';
+import { runId } from '../model/run-id.ts';
+import { type SegmentScan, scanSegment } from '../model/segment.ts';
+import { type SegmentFile, listSegments, readCheckpoint, writeCheckpoint } from './files.ts';
+import { type Segment, readBytes } from './segment-reader.ts';
+import { SegmentStore } from './segment-store.ts';
+import type { Store, StoreListener } from './store.ts';
+
+export interface StoreOptions {
+  readonly directory: string;
+  /** What the segments may take on disk. */
+  readonly bytesMax: number;
+  /** A segment is closed above this. */
+  readonly segmentBytesMax: number;
+  readonly whenFull: 'refuse' | 'drop-oldest';
+  readonly checkpointEveryMs: number;
+  readonly events: AgentEvents;
+  readonly listener: StoreListener;
+  /** An end that nobody asked for: the disk fails. What was acked is on it. */
+  readonly fail: (error: unknown) => void;
+  readonly now: () => number;
+}
+
+/** Recovers what is in the directory, or begins a store there. One process at a time may have it. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { directory, events, now } = options;
+  await mkdir(directory, { recursive: true });
+  const checkpoint = await readCheckpoint(directory);
+  const files = await listSegments(directory);
+  const scans = await scanNewest(files);
+  const [oldest] = files;
+  const recovered = recover({
+    checkpoint,
+    scans: scans.map(({ scan }) => scan),
+    ...(oldest && { first: oldest.first }),
+    freshBoot: runId(now(), randomBytes(16)),
+  });
+  await writeCheckpoint(directory, withoutReason(recovered));
+  const newest = scans.at(-1);
+  if (newest && newest.scan.ending !== 'whole') await cut(newest.file, newest.scan.bytes);
+  const segments = await Promise.all(files.map(segmentOf));
+  events.storeOpened({
+    boot: recovered.boot,
+    next: recovered.next,
+    unsent: countOf(recovered.unsent),
+    renewedFor: recovered.renewedFor,
+  });
+  return SegmentStore.begin(options, { state: withoutReason(recovered), segments });
+}
+
+function withoutReason({ renewedFor: _reason, ...checkpoint }: Recovered) {
+  return checkpoint;
+}
+
+/** From the newest segment back to the first whose head can be read. */
+async function scanNewest(files: readonly SegmentFile[]) {
+  const scans: { file: SegmentFile; scan: SegmentScan }[] = [];
+  for (const file of files.toReversed()) {
+    const bytes = await readBytes(file.path, 0, (await stat(file.path)).size);
+    const scan = scanSegment(bytes, file.first);
+    scans.unshift({ file, scan });
+    if (scan.head) break;
+  }
+  return scans;
+}
+
+/** Cuts a segment's end off; what is cut is set aside, for whoever wants to know. */
+async function cut({ path }: SegmentFile, at: number): Promise<void> {
+  const { size } = await stat(path);
+  await writeFile(`${path}.cut`, await readBytes(path, at, size));
+  await truncate(path, at);
+}
+
+async function segmentOf({ first, path }: SegmentFile): Promise<Segment> {
+  return { first, path, bytes: (await stat(path)).size };
+}

@@ -1,0 +1,117 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { type BuildingId, parseDeviceId } from '@domicile/core/identities.ts';
+import { topicText } from '@domicile/core/topics.ts';
+import type { AgentEvents } from '../events.ts';
+import { type Message, messagesOf } from '../model/batches.ts';
+import { type Range, type Ranges, holds, removeRange } from '../model/ranges.ts';
+import type { Store } from '../store/store.ts';
+import { type Link, MessageRefused } from './link.ts';
+
+/** What is read from the store and sent as one part; the most that the backlog takes of memory. */
+const partRecordsMax = 2000;
+const partBytesMax = 2 * 1024 * 1024;
+const idleWaitMs = 250;
+const refusedWaitMs = { first: 1000, max: 60_000 };
+
+export interface BacklogOptions {
+  readonly building: BuildingId;
+  readonly events: AgentEvents;
+  readonly readingsPerSecond: number;
+  readonly inFlightMax: number;
+  /** What the live lane has taken on. */
+  readonly taken: () => Ranges;
+}
+
+/**
+ * Sends what an outage left, oldest first, many readings of one device a message, at a bounded rate; runs until the link
+ * is lost or `signal` aborts. What the cell refuses is tried again later, after everything else.
+ */
+export async function runBacklog(
+  store: Store,
+  link: Link,
+  options: BacklogOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const ended = AbortSignal.any([signal, link.lost]);
+  let position = 0;
+  let refusedMs = 0;
+  while (!ended.aborted) {
+    const range = nextRange(store.unsent, options.taken(), position);
+    if (!range) {
+      const isRetry = position > 0 && refusedMs > 0;
+      position = 0;
+      await pause(isRetry ? refusedMs : idleWaitMs, ended);
+      continue;
+    }
+    const part = await store.read(range.from, range.to, {
+      recordsMax: partRecordsMax,
+      bytesMax: partBytesMax,
+    });
+    const records = part.records.filter(
+      (record) => holds(store.unsent, record.index) && !store.dropIfOrdered(record),
+    );
+    const failed = await sendAll(messagesOf(records), { store, link, options, ended });
+    if (failed === 0) store.sentUpTo(range.from, part.next);
+    if (failed > 0)
+      refusedMs = Math.min(refusedWaitMs.max, Math.max(refusedWaitMs.first, refusedMs * 2));
+    else if (position === 0) refusedMs = 0;
+    position = part.next;
+  }
+}
+
+/** The oldest unsent range at or after `position` that the live lane has not taken on. */
+function nextRange(unsent: Ranges, taken: Ranges, position: number): Range | undefined {
+  const free = taken.reduce(removeRange, removeRange(unsent, { from: 0, to: position }));
+  return free[0];
+}
+
+interface Sending {
+  readonly store: Store;
+  readonly link: Link;
+  readonly options: BacklogOptions;
+  readonly ended: AbortSignal;
+}
+
+/** Sends messages in order, a bounded number at a time; resolves to how many were not acked. */
+async function sendAll(messages: readonly Message[], sending: Sending): Promise<number> {
+  const { store, options, ended } = sending;
+  const acked: Message[] = [];
+  const inFlight = new Set<Promise<void>>();
+  for (const message of messages) {
+    if (ended.aborted) break;
+    while (inFlight.size >= options.inFlightMax) await Promise.race(inFlight);
+    const sent = sendOne(message, sending, acked);
+    inFlight.add(sent);
+    void sent.finally(() => inFlight.delete(sent));
+    await pause((message.indices.length * 1000) / options.readingsPerSecond, ended);
+  }
+  await Promise.all(inFlight);
+  const failed = messages.length - acked.length;
+  const indices = acked.flatMap((message) => message.indices);
+  if (failed > 0) store.sent(indices.toSorted((left, right) => left - right));
+  return failed;
+}
+
+async function sendOne(
+  message: Message,
+  { link, options }: Sending,
+  acked: Message[],
+): Promise<void> {
+  const { device, payload, indices } = message;
+  const { building, events } = options;
+  const from = performance.now();
+  const topic = topicText({ kind: 'backfill', building, device: parseDeviceId(device) });
+  try {
+    await link.publish(topic, payload);
+    const seconds = (performance.now() - from) / 1000;
+    events.messageSent({ lane: 'backlog', readings: indices.length, seconds });
+    acked.push(message);
+  } catch (error) {
+    if (error instanceof MessageRefused)
+      events.messageRefused({ lane: 'backlog', device, reasonCode: error.reasonCode });
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  if (ms >= 1) await wait(ms, undefined, { signal }).catch(() => undefined);
+}

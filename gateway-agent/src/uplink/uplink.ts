@@ -1,0 +1,207 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { type BuildingId, gatewayDevice, parseDeviceId } from '@domicile/core/identities.ts';
+import { topicText } from '@domicile/core/topics.ts';
+import type { UplinkConfig } from '../config.ts';
+import type { AgentEvents } from '../events.ts';
+import { accountMessages, accountOf } from '../model/account.ts';
+import { messageBytesMax } from '../model/batches.ts';
+import type { StoredRecord } from '../model/record.ts';
+import type { Store } from '../store/store.ts';
+import { runBacklog } from './backlog-lane.ts';
+import { type Link, LinkLost, openLink } from './link.ts';
+import { LiveLane } from './live-lane.ts';
+
+/** Commands as the uplink sees them: it carries them down, and their states up. */
+export interface CommandPort {
+  /** Keeps a command that came down; it is acked to the cell when this resolves. */
+  receive(topic: string, payload: Buffer): Promise<void>;
+  /** States that the cell has not acked, oldest first. */
+  unsent(): readonly { readonly topic: string; readonly payload: Buffer; readonly key: number }[];
+  sent(key: number): Promise<void>;
+  /** Calls back when there is a new state. */
+  onState(listener: () => void): void;
+}
+
+export interface UplinkOptions {
+  readonly config: UplinkConfig;
+  readonly building: BuildingId;
+  readonly store: () => Store;
+  readonly commands: CommandPort;
+  readonly events: AgentEvents;
+  readonly now: () => number;
+}
+
+const reconnectFirstMs = 250;
+/** A new run is told soon, and several that begin together at once. */
+const newRunDelayMs = 500;
+
+/** The way up: connects, stays connected, sends live data and backlog side by side. */
+export class Uplink {
+  readonly #options: UplinkOptions;
+  readonly #live: LiveLane;
+  readonly #statusTopic: string;
+  readonly #accountTopic: string;
+  #link: Link | undefined;
+  #newRun: NodeJS.Timeout | undefined;
+  #sendingStates = false;
+
+  constructor(options: UplinkOptions) {
+    this.#options = options;
+    const { building, store, events, commands } = options;
+    this.#live = new LiveLane(store, building, events);
+    const device = parseDeviceId(gatewayDevice);
+    this.#statusTopic = topicText({ kind: 'status', building, device });
+    this.#accountTopic = topicText({ kind: 'account', building, device });
+    commands.onState(() => void this.#sendStates());
+  }
+
+  get connected(): boolean {
+    return this.#link !== undefined;
+  }
+
+  appended(records: readonly StoredRecord[]): void {
+    this.#live.offer(records);
+  }
+
+  runBegun(): void {
+    this.#newRun ??= setTimeout(() => {
+      this.#newRun = undefined;
+      void this.#sendAccount();
+    }, newRunDelayMs);
+  }
+
+  /** Runs until `signal`; then what is in flight is given its time, and the gateway says that it goes. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { config, events } = this.#options;
+    let delayMs = reconnectFirstMs;
+    while (!signal.aborted) {
+      try {
+        const link = await this.#open(signal);
+        delayMs = reconnectFirstMs;
+        await this.#serve(link, signal);
+      } catch (error) {
+        if (signal.aborted) break;
+        events.uplinkFailed(error instanceof Error ? error.message : 'unknown');
+      }
+      const jittered = delayMs * (0.5 + Math.random() / 2);
+      await wait(jittered, undefined, { signal }).catch(() => undefined);
+      delayMs = Math.min(config.reconnectMsMax, delayMs * 2);
+    }
+    clearTimeout(this.#newRun);
+  }
+
+  #open(signal: AbortSignal): Promise<Link> {
+    const { config, commands, building } = this.#options;
+    return openLink(
+      config,
+      {
+        commandFilter: `v1/${building}/+/commands/+`,
+        command: (topic, payload) => commands.receive(topic, payload),
+        status: { topic: this.#statusTopic, offline: this.#status('offline') },
+      },
+      signal,
+    );
+  }
+
+  async #serve(link: Link, signal: AbortSignal): Promise<void> {
+    const { config, events, store, building } = this.#options;
+    const stop = new AbortController();
+    const inFlightMax = Math.max(2, Math.min(config.inFlightMax, link.receiveMaximum - 4));
+    this.#link = link;
+    this.#live.attach(link, Math.ceil(inFlightMax / 2));
+    events.uplinkConnected();
+    const accountTimer = setInterval(() => void this.#sendAccount(), config.accountEveryMs);
+    const backlog = runBacklog(
+      store(),
+      link,
+      {
+        building,
+        events,
+        readingsPerSecond: config.backfillPerSecond,
+        inFlightMax: Math.floor(inFlightMax / 2),
+        taken: () => this.#live.taken,
+      },
+      AbortSignal.any([signal, stop.signal]),
+    );
+    try {
+      await link.publish(this.#statusTopic, this.#status('online'), { retain: true });
+      await this.#sendAccount();
+      await this.#sendStates();
+      await endOf(AbortSignal.any([signal, link.lost]));
+    } finally {
+      clearInterval(accountTimer);
+      if (signal.aborted) await this.#leave(link);
+      stop.abort();
+      await link.close(config.drainTimeoutMs);
+      await backlog;
+      this.#link = undefined;
+      events.uplinkLost(reasonOf(link));
+    }
+  }
+
+  /** Lets what is on its way arrive, then says goodbye; bounded. */
+  async #leave(link: Link): Promise<void> {
+    const timeout = AbortSignal.timeout(this.#options.config.drainTimeoutMs);
+    this.#live.seal();
+    await Promise.race([this.#live.idle(), endOf(AbortSignal.any([timeout, link.lost]))]);
+    const goodbye = async () => {
+      await this.#sendAccount();
+      await link.publish(this.#statusTopic, this.#status('offline'), { retain: true });
+    };
+    await Promise.race([
+      goodbye().catch(() => undefined),
+      endOf(AbortSignal.any([timeout, link.lost])),
+    ]);
+  }
+
+  #status(state: 'online' | 'offline'): Buffer {
+    return Buffer.from(JSON.stringify({ state, at: new Date(this.#options.now()).toISOString() }));
+  }
+
+  async #sendAccount(): Promise<void> {
+    const link = this.#link;
+    if (!link) return;
+    const store = this.#options.store();
+    const source = store.account(this.#options.now());
+    try {
+      for (const message of accountMessages(accountOf(source), messageBytesMax))
+        await link.publish(this.#accountTopic, Buffer.from(JSON.stringify(message)));
+      store.told(source);
+    } catch (error) {
+      // The next one says it again.
+      this.#options.events.uplinkFailed(error instanceof Error ? error.message : 'unknown');
+    }
+  }
+
+  /** One at a time and in order; what fails is sent at the next connection or with the next state. */
+  async #sendStates(): Promise<void> {
+    const { commands, events } = this.#options;
+    if (this.#sendingStates) return;
+    this.#sendingStates = true;
+    try {
+      for (;;) {
+        const [state] = commands.unsent();
+        if (!state || !this.#link) return;
+        await this.#link.publish(state.topic, state.payload);
+        await commands.sent(state.key);
+      }
+    } catch (error) {
+      if (!(error instanceof LinkLost))
+        events.uplinkFailed(error instanceof Error ? error.message : 'unknown');
+    } finally {
+      this.#sendingStates = false;
+    }
+  }
+}
+
+function reasonOf(link: Link): string {
+  const reason: unknown = link.lost.reason;
+  return reason instanceof Error ? reason.message : 'unknown';
+}
+
+async function endOf(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => resolve(), { once: true });
+  await promise;
+}
