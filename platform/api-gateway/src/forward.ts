@@ -1,5 +1,5 @@
+import { once } from 'node:events';
 import { Agent, request as httpRequest, type IncomingMessage } from 'node:http';
-import { pipeline } from 'node:stream/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { stoppingOf } from '@domicile/runtime/http.ts';
 import type { Request, Response } from 'express';
@@ -126,11 +126,13 @@ async function passBack(
   response.status(answer.statusCode ?? 502);
   response.flushHeaders();
   try {
-    await pipeline(answer, response);
+    for await (const part of answer)
+      if (!response.write(part)) await once(response, 'drain', { signal });
   } catch (error) {
+    // The client went, or this process stops: then what was sent is all there is.
     if (!signal.aborted) throw error;
-    response.end();
   }
+  response.end();
 }
 
 function unavailable(reason: string, cause?: Error): PlatformError {

@@ -177,6 +177,6 @@ export async function listening(
 export async function rawly(port: number, head: string, body = ''): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1' });
   socket.setTimeout(5_000, () => socket.destroy(new Error('no answer')));
-  socket.end(`${head.trim().replaceAll('\n', '\r\n')}\r\nConnection: close\r\n\r\n${body}`);
+  socket.write(`${head.trim().replaceAll('\n', '\r\n')}\r\nConnection: close\r\n\r\n${body}`);
   return text(socket);
 }

@@ -1,3 +1,4 @@
+import { audienceOf } from '@domicile/core/residency.ts';
 import { scopes } from '@domicile/runtime/claims.ts';
 import { type Configuration, errors, type KoaContextWithOIDC, Provider } from 'oidc-provider';
 import type { IdentityConfig } from './config.ts';
@@ -5,7 +6,6 @@ import type { Events } from './events.ts';
 import type { Keys } from './keys.ts';
 import { logoutPage, messagePage } from './model/page.ts';
 import type { Storage } from './storage.ts';
-import { audienceOf } from './tokens.ts';
 import type { FindUser, User } from './users.ts';
 
 /** The web app: public, so it has no secret and must use PKCE. */

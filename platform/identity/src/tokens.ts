@@ -1,12 +1,9 @@
 import { randomUUID, sign } from 'node:crypto';
 import { type CountryCode } from '@domicile/core/countries.ts';
-import { lowerCountry } from '@domicile/core/identities.ts';
 import { must } from '@domicile/core/invariants.ts';
+import { audienceOf } from '@domicile/core/residency.ts';
 import { type Keys, privateKeyOf } from './keys.ts';
 import type { User } from './users.ts';
-
-/** The audience that stands for one cell. */
-export const audienceOf = (country: CountryCode): string => `domicile:${lowerCountry(country)}`;
 
 export interface MintRequest {
   readonly issuer: string;
