@@ -75,7 +75,11 @@ export class Connection<Identity, Peer> implements SessionLink {
     this.#host = host;
     this.#socket = socket;
     this.#peer = peer;
-    this.#writer = new SocketWriter(socket, host.limits.writeBufferBytesMax);
+    this.#writer = new SocketWriter(socket, host.limits.writeBufferBytesMax, () => {
+      this.#stalledMs = undefined;
+      this.pump();
+      this.#process();
+    });
     this.#aliases = new TopicAliases(host.limits.topicAliasMax);
     this.#startedMs = host.clock();
     this.#heardMs = this.#startedMs;
@@ -90,11 +94,6 @@ export class Connection<Identity, Peer> implements SessionLink {
       if (this.#state === 'closed') return;
       this.#heardMs = this.#host.clock();
       this.#frames.push(chunk);
-      this.#process();
-    });
-    this.#socket.on('drain', () => {
-      this.#stalledMs = undefined;
-      this.pump();
       this.#process();
     });
     // What is wrong with a socket ends in 'close'.
@@ -362,7 +361,9 @@ export class Connection<Identity, Peer> implements SessionLink {
     if (named) void this.#hand(session, message, ticket);
     else this.#settle(session, ticket, reason.topicNameInvalid);
     const holdMs = owner.holdMs?.(session, packet.payload.length) ?? 0;
-    if (holdMs > 0) this.#holdUntilMs = clock() + holdMs;
+    if (holdMs <= 0) return;
+    this.#holdUntilMs = clock() + holdMs;
+    setTimeout(() => this.#process(), holdMs + 1).unref();
   }
 
   #ticketOf({ qos, packetId }: PublishPacket): Ticket | undefined {

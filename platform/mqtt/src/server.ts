@@ -58,7 +58,10 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
     return this.#sessions.get(key);
   }
 
-  /** Takes the socket over; it is destroyed when the connection ends. */
+  /**
+   * Takes the socket over; it is destroyed when the connection ends. Listen with `noDelay`: acks are small,
+   * and waiting to fill a segment holds clients back.
+   */
   serve(socket: Duplex, peer: Peer): void {
     if (this.#draining || this.#connections.size >= this.limits.connectionsMax) {
       this.owner.refused?.(this.#draining ? reason.serverShuttingDown : reason.serverBusy);

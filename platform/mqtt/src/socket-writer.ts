@@ -4,12 +4,16 @@ import type { Duplex } from 'node:stream';
 export class SocketWriter {
   readonly #socket: Duplex;
   readonly #bytesMax: number;
+  readonly #freed: () => void;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
 
-  constructor(socket: Duplex, bytesMax: number) {
+  /** `freed` is called when it was stalled and is no longer, in a later turn of the loop. */
+  constructor(socket: Duplex, bytesMax: number, freed: () => void) {
     this.#socket = socket;
     this.#bytesMax = bytesMax;
+    this.#freed = freed;
+    socket.on('drain', freed);
   }
 
   /** The client does not take what we write. */
@@ -26,9 +30,12 @@ export class SocketWriter {
   flush(): void {
     const [first] = this.#waiting;
     if (!first) return;
+    const stalled = this.stalled;
     const all = this.#waiting.length === 1 ? first : Buffer.concat(this.#waiting);
     this.#waiting = [];
     this.#waitingBytes = 0;
     if (this.#socket.writable) this.#socket.write(all);
+    // What the kernel takes at once is followed by no 'drain'.
+    if (stalled && !this.stalled) setImmediate(this.#freed);
   }
 }
