@@ -35,6 +35,7 @@ export async function launchBrowser(): Promise<Browser> {
   const executablePath = join(folder, 'chromium');
   const env = {
     HOME: folder,
+    LANG: 'en_US.UTF-8',
     LD_LIBRARY_PATH: join(folder, 'al2023/lib'),
     FONTCONFIG_FILE: join(folder, 'fonts.conf'),
   };

@@ -1,0 +1,119 @@
+import { z } from 'zod';
+import type { CellClient } from './cell-client.ts';
+import {
+  latestRowSchema,
+  summaryRowSchema,
+  type LatestRow,
+  type SummaryRow,
+} from './model/answers.ts';
+import { eventStreamParser, reconnectDelayMs, type StreamEvent } from './model/event-stream.ts';
+import { problemFrom } from './model/problem.ts';
+
+export type LiveState = 'connecting' | 'live' | 'waiting' | 'ended';
+
+export interface LiveListener {
+  readonly onLatest: (rows: readonly LatestRow[]) => void;
+  readonly onSummaries: (rows: readonly SummaryRow[]) => void;
+  readonly onState: (state: LiveState) => void;
+  /** The stream cannot be resumed: ask for everything again. */
+  readonly onReset: () => void;
+}
+
+/** A stream in which nothing moves for this long is taken for dead. */
+const silenceMsMax = 45_000;
+
+const latestSchema = rowsOf(latestRowSchema);
+const summariesSchema = rowsOf(summaryRowSchema);
+
+/** Follows a building until the signal: resumes by `Last-Event-ID`, starts anew on `reset`. Never throws. */
+export async function followLive(
+  client: CellClient,
+  building: string,
+  { listener, signal }: { listener: LiveListener; signal: AbortSignal },
+): Promise<void> {
+  let lastEventId: string | undefined;
+  let failures = 0;
+  while (!signal.aborted) {
+    const attempt = new AbortController();
+    const bounded = AbortSignal.any([signal, attempt.signal]);
+    try {
+      const body = await client.live(building, lastEventId, bounded);
+      listener.onState('live');
+      if (lastEventId === undefined) listener.onReset();
+      for await (const events of eventsOf(body, () => attempt.abort())) {
+        failures = 0;
+        lastEventId = deliver(events, listener) ?? lastEventId;
+      }
+    } catch (error) {
+      const { retriable } = problemFrom(error);
+      if (!signal.aborted && !retriable) {
+        listener.onState('ended');
+        return;
+      }
+    }
+    if (signal.aborted) return;
+    listener.onState('waiting');
+    await pause(reconnectDelayMs(failures, Math.random()), signal);
+    failures += 1;
+  }
+}
+
+/** Answers with the id to resume from. */
+function deliver(events: readonly StreamEvent[], listener: LiveListener): string | undefined {
+  const latest = events.filter(({ event }) => event === 'latest');
+  const summaries = events.filter(({ event }) => event === 'summary');
+  if (events.some(({ event }) => event === 'reset')) listener.onReset();
+  if (latest.length > 0) listener.onLatest(latest.flatMap((one) => parsed(one, latestSchema)));
+  if (summaries.length > 0)
+    listener.onSummaries(summaries.flatMap((one) => parsed(one, summariesSchema)));
+  return events.at(-1)?.lastEventId;
+}
+
+async function* eventsOf(
+  body: ReadableStream<Uint8Array>,
+  giveUp: () => void,
+): AsyncGenerator<StreamEvent[]> {
+  const parse = eventStreamParser();
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  try {
+    while (true) {
+      const watchdog = setTimeout(giveUp, silenceMsMax);
+      const { done, value } = await reader.read().finally(() => clearTimeout(watchdog));
+      if (done) return;
+      const events = parse(decoder.decode(value, { stream: true }));
+      if (events.length > 0) yield events;
+    }
+  } finally {
+    reader.releaseLock();
+    await body.cancel().catch(() => undefined);
+  }
+}
+
+/** An event carries one row, or several. */
+function rowsOf<Row extends z.ZodType>(row: Row) {
+  return z.union([
+    row.transform((one) => [one]),
+    z.array(row),
+    z.object({ rows: z.array(row) }).transform(({ rows }) => rows),
+  ]);
+}
+
+/** What cannot be read is left out: the next full answer of the cell has it again. */
+function parsed<Row>({ data }: StreamEvent, schema: z.ZodType<Row[]>): Row[] {
+  try {
+    return schema.safeParse(JSON.parse(data)).data ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}

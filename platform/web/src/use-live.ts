@@ -1,0 +1,69 @@
+import { useEffect, useState } from 'react';
+import type { CellClient } from './cell-client.ts';
+import { followLive, type LiveState } from './live-stream.ts';
+import type { SummaryRow } from './model/answers.ts';
+import { withNewest, type Points } from './model/latest.ts';
+import { problemFrom, type Problem } from './model/problem.ts';
+
+export interface Live {
+  readonly points: Points;
+  readonly state: LiveState;
+  /** When the last value came in by the stream, milliseconds since 1970. */
+  readonly heardAt: number | undefined;
+  readonly tookMs: number | undefined;
+  readonly problem: Problem | undefined;
+  /** The newest windows that came by the stream. */
+  readonly summaries: readonly SummaryRow[];
+}
+
+const nothing: Live = {
+  points: new Map(),
+  state: 'connecting',
+  heardAt: undefined,
+  tookMs: undefined,
+  problem: undefined,
+  summaries: [],
+};
+
+/** Windows are kept no longer than a chart needs to catch up by asking. */
+const summariesMax = 2_000;
+
+/** A building's newest values; a component that shows another building is another component: `/latest` whenever the stream begins anew, then the stream. */
+export function useLive(client: CellClient, building: string): Live {
+  const [live, setLive] = useState(nothing);
+
+  useEffect(() => {
+    const leaving = new AbortController();
+    const { signal } = leaving;
+    const update = (change: (before: Live) => Partial<Live>) =>
+      signal.aborted || setLive((before) => ({ ...before, ...change(before) }));
+
+    const refill = async () => {
+      try {
+        const { value, tookMs } = await client.latest(building, signal);
+        update(({ points }) => ({
+          points: withNewest(points, value),
+          tookMs,
+          problem: undefined,
+        }));
+      } catch (error) {
+        update(() => ({ problem: problemFrom(error) }));
+      }
+    };
+
+    const listener = {
+      onState: (state: LiveState) => update(() => ({ state })),
+      onReset: () => void refill(),
+      onLatest: (rows: Parameters<typeof withNewest>[1]) =>
+        update(({ points }) => ({ points: withNewest(points, rows), heardAt: Date.now() })),
+      onSummaries: (rows: readonly SummaryRow[]) =>
+        update(({ summaries }) => ({ summaries: [...summaries, ...rows].slice(-summariesMax) })),
+    };
+    // What there is can be shown before the stream stands, and without it.
+    void refill();
+    void followLive(client, building, { listener, signal });
+    return () => leaving.abort();
+  }, [client, building]);
+
+  return live;
+}
