@@ -37,41 +37,48 @@ export function HistoryPickers({ plan, view, choice, span }: Properties) {
     navigate(pathOfBuilding(plan.id, { ...view, ...changed }), { replace: true });
   const targets = targetsOf(plan, choice.level);
   return (
-    <div className="pickers">
-      <SelectField
-        label="Level"
-        options={levelOptions}
-        value={choice.level}
-        onChange={(level) => change({ level, of: undefined, metric: choice.metric })}
-      />
-      {choice.level !== 'building' && (
+    <>
+      <div className="pickers">
         <SelectField
-          label={levelNames[choice.level]}
-          options={targets.map(({ id, label }) => ({ value: id, label }))}
-          value={choice.target.id}
-          onChange={(of) => change({ of })}
+          label="Level"
+          options={levelOptions}
+          value={choice.level}
+          onChange={(level) => change({ level, of: undefined, metric: choice.metric })}
         />
-      )}
-      <SelectField
-        label="Metric"
-        options={choice.target.metrics.map((name) => ({ value: name, label: metricTitle(name) }))}
-        value={choice.metric}
-        onChange={(metric) => change({ metric, of: choice.target.id })}
-      />
-      <SelectField
-        label="Each point"
-        options={intervalsFor(view.range).map((value) => ({ value, label: intervalNames[value] }))}
-        value={span.interval}
-        onChange={(interval) => change({ interval })}
-      />
-      <Segments
-        label="Range"
-        options={rangeOptions}
-        value={view.range}
-        onChange={(range) => change({ range, interval: undefined })}
-      />
-      <Steps view={view} onChange={(until) => change({ until })} />
-    </div>
+        {choice.level !== 'building' && (
+          <SelectField
+            label={levelNames[choice.level]}
+            options={targets.map(({ id, label }) => ({ value: id, label }))}
+            value={choice.target.id}
+            onChange={(of) => change({ of })}
+          />
+        )}
+        <SelectField
+          label="Metric"
+          options={choice.target.metrics.map((name) => ({ value: name, label: metricTitle(name) }))}
+          value={choice.metric}
+          onChange={(metric) => change({ metric, of: choice.target.id })}
+        />
+        <SelectField
+          label="Each point"
+          options={intervalsFor(view.range).map((value) => ({
+            value,
+            label: intervalNames[value],
+          }))}
+          value={span.interval}
+          onChange={(interval) => change({ interval })}
+        />
+      </div>
+      <div className="pickers">
+        <Segments
+          label="Range"
+          options={rangeOptions}
+          value={view.range}
+          onChange={(range) => change({ range, interval: undefined })}
+        />
+        <Steps view={view} onChange={(until) => change({ until })} />
+      </div>
+    </>
   );
 }
 

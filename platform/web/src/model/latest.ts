@@ -29,7 +29,8 @@ export function roomValues(points: Points, rooms: readonly string[], metric: str
   for (const row of points.values()) {
     if (row.metric !== metric || row.room === null) continue;
     const known = newest.get(row.room);
-    if (!known || known.measuredAt < row.measuredAt) newest.set(row.room, row);
+    if (!known || Date.parse(known.measuredAt) < Date.parse(row.measuredAt))
+      newest.set(row.room, row);
   }
   return rooms.map((room) => ({ room, row: newest.get(room) }));
 }
