@@ -1,0 +1,58 @@
+import type { CountryCode } from '@domicile/core/countries.ts';
+import { type Principal, rights } from '@domicile/core/streams.ts';
+import { ensureTopics, grantRights } from '@domicile/kafka/admin.ts';
+import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { KafkaCluster, type KafkaClusterOptions } from './kafka-cluster.ts';
+
+export interface CellKafkaOptions extends Omit<KafkaClusterOptions, 'security'> {
+  readonly country: CountryCode;
+  readonly partitions?: number;
+  /** By principal; absent: made up. */
+  readonly passwords?: Readonly<Record<string, string>>;
+}
+
+const partitionsDefault = 8;
+
+/** The Kafka of one country: SCRAM, all streams, and each service's rights and no more. */
+export class CellKafka {
+  readonly cluster: KafkaCluster;
+  readonly country: CountryCode;
+
+  static async start(options: CellKafkaOptions): Promise<CellKafka> {
+    const { country, partitions = partitionsDefault, passwords, ...clusterOptions } = options;
+    const made = Object.fromEntries(principals.map((name) => [name, `${name}-secret`]));
+    const cluster = await KafkaCluster.start({
+      ...clusterOptions,
+      security: { kind: 'scram', passwords: passwords ?? made },
+    });
+    const client = cluster.admin();
+    const replicas = clusterOptions.nodes ?? 1;
+    await ensureTopics({ client, country, partitions, replicas });
+    await grantRights({ client, country, principals });
+    return new CellKafka(cluster, country);
+  }
+
+  private constructor(cluster: KafkaCluster, country: CountryCode) {
+    this.cluster = cluster;
+    this.country = country;
+  }
+
+  client(principal: Principal): ClientOptions {
+    return this.cluster.client(principal);
+  }
+
+  /** The super user. */
+  admin(): ClientOptions {
+    return this.cluster.admin();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.cluster.stop();
+  }
+}
+
+const principals = Object.keys(rights).filter(isPrincipal);
+
+function isPrincipal(name: string): name is Principal {
+  return Object.hasOwn(rights, name);
+}

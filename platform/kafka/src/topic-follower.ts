@@ -1,0 +1,304 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type fetchV17, Consumer } from '@platformatic/kafka';
+import type { ClientOptions } from './client-options.ts';
+import { committedBatches, nextOffset } from './committed-records.ts';
+import { apiError, platformErrorOf, refusals, StalledError } from './errors.ts';
+import { PartitionReader } from './partition-reader.ts';
+import { type InputRecord, ReadRecord } from './records.ts';
+
+/** A topic to follow, all of its partitions or some. */
+export interface FollowedTopic {
+  readonly name: string;
+  readonly partitions?: readonly number[];
+  /** Where to begin; of a map, partitions that it lacks begin at the earliest. */
+  readonly from: 'earliest' | 'latest' | ReadonlyMap<number, bigint>;
+}
+
+export interface TopicFollowerOptions {
+  readonly client: ClientOptions;
+  readonly clientId: string;
+  readonly topics: readonly FollowedTopic[];
+  /** Records of a partition come in order. The next ones wait until it has resolved. */
+  readonly onRecords: (records: readonly InputRecord[]) => void | Promise<void>;
+  /** It ended by itself: a right is missing, `onRecords` threw, or the log was cut before it. */
+  readonly fail: (error: unknown) => void;
+  readonly isolation?: 'committed' | 'uncommitted';
+  /** Records read ahead for each partition. */
+  readonly queueRecordsMax?: number;
+}
+
+const takeRecordsMax = 5_000;
+const waitMs = 1_000;
+const retryDelayMs = 200;
+const clientRetries = {
+  retries: 20,
+  retryDelay: 200,
+  connectTimeout: 2_000,
+  requestTimeout: 10_000,
+};
+
+/** Reads partitions without a group, for ever: nothing is committed, and any number may follow. */
+export class TopicFollower {
+  readonly #options: TopicFollowerOptions;
+  readonly #consumer: Consumer;
+  readonly #caughtUp = Promise.withResolvers<void>();
+  #reader: PartitionReader | undefined;
+  #ends: { topic: string; partition: number; end: bigint }[] = [];
+  #handled = new Map<string, bigint>();
+  #ended: Promise<void> | undefined;
+  #closed = false;
+
+  static async start(options: TopicFollowerOptions): Promise<TopicFollower> {
+    const follower = new TopicFollower(options);
+    await follower.#open();
+    return follower;
+  }
+
+  private constructor(options: TopicFollowerOptions) {
+    this.#options = options;
+    this.#consumer = followingConsumer(options.client, options.clientId);
+    this.#caughtUp.promise.catch(() => {});
+  }
+
+  /** Resolves when everything has been handled that was there at the start. */
+  get caughtUp(): Promise<void> {
+    return this.#caughtUp.promise;
+  }
+
+  /** The next offset that `onRecords` has not seen. */
+  position(topic: string, partition: number): bigint {
+    return this.#handled.get(`${topic}:${partition}`) ?? -1n;
+  }
+
+  /** Offsets between what was handled and the end as last seen. */
+  lagRecords(): number {
+    return this.#reader?.lagRecords() ?? 0;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#reader?.close();
+    await this.#ended;
+    this.#caughtUp.reject(new StalledError('The follower was closed'));
+    await this.#consumer.close(true).catch(() => {});
+  }
+
+  async #open(): Promise<void> {
+    const { topics, queueRecordsMax = takeRecordsMax, isolation = 'committed' } = this.#options;
+    const isolationLevel = isolation === 'committed' ? 1 : 0;
+    try {
+      const positions = [];
+      for (const followed of topics)
+        positions.push(...(await this.#positionsOf(followed, isolationLevel)));
+      this.#ends = positions.map(({ topic, partition, end }) => ({ topic, partition, end }));
+      for (const { topic, partition, offset } of positions)
+        this.#handled.set(`${topic}:${partition}`, offset);
+      this.#reader = new PartitionReader(this.#consumer, positions, {
+        queueRecordsMax,
+        isolationLevel,
+      });
+      this.#ended = this.#follow(this.#reader);
+    } catch (error) {
+      await this.#consumer.close(true).catch(() => {});
+      throw platformErrorOf(error, `follow ${topics.map(({ name }) => name).join(', ')}`);
+    }
+  }
+
+  async #positionsOf({ name, partitions, from }: FollowedTopic, isolationLevel: 0 | 1) {
+    this.#consumer.topics.track(name);
+    const begins = await offsetsAt(this.#consumer, { topic: name, timestamp: -2n, isolationLevel });
+    const ends = await offsetsAt(this.#consumer, { topic: name, timestamp: -1n, isolationLevel });
+    const wanted = partitions ?? ends.map((_, partition) => partition);
+    return wanted.map((partition) => {
+      const end = ends[partition] ?? 0n;
+      const begin = begins[partition] ?? 0n;
+      const asked = typeof from === 'string' ? undefined : from.get(partition);
+      // What retention has cut is not there to be read; what was never written neither.
+      const offset = from === 'latest' ? end : asked === undefined || asked < begin ? begin : asked;
+      return { topic: name, partition, offset, end };
+    });
+  }
+
+  async #follow(reader: PartitionReader): Promise<void> {
+    try {
+      while (!this.#closed) {
+        this.#noteCaughtUp();
+        await reader.until(1, Date.now() + waitMs);
+        await this.#handle(reader);
+      }
+    } catch (error) {
+      reader.close();
+      if (this.#closed) return;
+      const mapped = platformErrorOf(error, 'follow a stream');
+      this.#caughtUp.reject(mapped);
+      this.#options.fail(mapped);
+    }
+  }
+
+  async #handle(reader: PartitionReader): Promise<void> {
+    for (const { name } of this.#options.topics) {
+      const records = reader.take(name, takeRecordsMax);
+      if (records.length > 0 && !this.#closed) await this.#options.onRecords(records);
+    }
+    const offsets = reader.offsets();
+    reader.committed(offsets);
+    for (const { topic, partition, offset } of offsets)
+      this.#handled.set(`${topic}:${partition}`, offset);
+  }
+
+  #noteCaughtUp(): void {
+    const behind = this.#ends.some(
+      ({ topic, partition, end }) => this.position(topic, partition) < end,
+    );
+    if (!behind) this.#caughtUp.resolve();
+  }
+}
+
+function followingConsumer(client: ClientOptions, clientId: string): Consumer {
+  // It never joins: the group name is only a formality of the client.
+  return new Consumer({ ...client, ...clientRetries, clientId, groupId: clientId });
+}
+
+async function offsetsAt(
+  consumer: Consumer,
+  of: { topic: string; timestamp: bigint; isolationLevel: 0 | 1 },
+): Promise<bigint[]> {
+  const { topic, timestamp, isolationLevel } = of;
+  const offsets = await consumer.listOffsets({ topics: [topic], timestamp, isolationLevel });
+  return offsets.get(topic) ?? [];
+}
+
+export interface LogQuestion {
+  readonly client: ClientOptions;
+  readonly topic: string;
+  readonly isolation?: 'committed' | 'uncommitted';
+}
+
+/** The offset behind the last record of each partition: `committed` stops before the first open transaction. */
+export function endOffsets(question: LogQuestion): Promise<bigint[]> {
+  return askOffsets(question, -1n);
+}
+
+/** The first offset that is there in each partition. */
+export function beginOffsets(question: LogQuestion): Promise<bigint[]> {
+  return askOffsets(question, -2n);
+}
+
+async function askOffsets(
+  { client, topic, isolation = 'committed' }: LogQuestion,
+  timestamp: bigint,
+): Promise<bigint[]> {
+  const consumer = followingConsumer(client, 'offsets');
+  try {
+    const isolationLevel = isolation === 'committed' ? 1 : 0;
+    return await offsetsAt(consumer, { topic, timestamp, isolationLevel });
+  } catch (error) {
+    throw platformErrorOf(error, `ask where ${topic} ends`);
+  } finally {
+    await consumer.close(true).catch(() => {});
+  }
+}
+
+export interface RangeQuestion extends LogQuestion {
+  readonly partition: number;
+  readonly from: bigint;
+  /** Excluded. */
+  readonly to: bigint;
+  /** How long no progress is borne, as when a transaction stays open. */
+  readonly stallTimeoutMs?: number;
+}
+
+const rangeStallTimeoutMs = 60_000;
+
+/** The records of a partition from `from` to `to`, in batches as the broker gives them. */
+export async function* readRange(question: RangeQuestion): AsyncGenerator<InputRecord[]> {
+  const { client, topic, partition, to, stallTimeoutMs = rangeStallTimeoutMs } = question;
+  const isolationLevel = question.isolation === 'uncommitted' ? 0 : 1;
+  const consumer = followingConsumer(client, 'range');
+  consumer.topics.track(topic);
+  let progressAt = Date.now();
+  try {
+    for (let offset = question.from; offset < to;) {
+      const answer = await fetchOnce(consumer, { topic, partition, offset, isolationLevel });
+      const last = answer?.records?.at(-1);
+      if (answer === undefined || last === undefined || nextOffset(last) <= offset) {
+        requireProgress(`${topic} at ${partition}:${offset}`, progressAt + stallTimeoutMs);
+        continue;
+      }
+      const records = recordsOf(answer, topic, isolationLevel).filter(
+        (record) => record.offset >= offset && record.offset < to,
+      );
+      if (records.length > 0) yield records;
+      offset = nextOffset(last);
+      progressAt = Date.now();
+    }
+  } catch (error) {
+    throw platformErrorOf(error, `read ${topic}`);
+  } finally {
+    await consumer.close(true).catch(() => {});
+  }
+}
+
+function requireProgress(where: string, deadlineMs: number): void {
+  if (Date.now() > deadlineMs) throw new StalledError(`Cannot read ${where}: no progress`);
+}
+
+async function fetchOnce(
+  consumer: Consumer,
+  of: { topic: string; partition: number; offset: bigint; isolationLevel: 0 | 1 },
+): Promise<fetchV17.FetchResponsePartition | undefined> {
+  const { topic, partition, offset, isolationLevel } = of;
+  try {
+    const metadata = (await consumer.metadata({ topics: [topic] })).topics.get(topic);
+    const { responses } = await consumer.fetch({
+      node: metadata?.partitions[partition]?.leader ?? -1,
+      maxWaitTime: 250,
+      minBytes: 1,
+      maxBytes: 8 << 20,
+      isolationLevel,
+      topics: [
+        {
+          topicId: metadata?.id ?? '',
+          partitions: [
+            {
+              partition,
+              fetchOffset: offset,
+              partitionMaxBytes: 4 << 20,
+              currentLeaderEpoch: -1,
+              lastFetchedEpoch: -1,
+            },
+          ],
+        },
+      ],
+    });
+    return responses[0]?.partitions.find((one) => one.partitionIndex === partition);
+  } catch (error) {
+    if (apiError(error, 'OFFSET_OUT_OF_RANGE', ...refusals)) throw error;
+    consumer.clearMetadata();
+    await sleep(retryDelayMs);
+    return undefined;
+  }
+}
+
+function recordsOf(
+  answer: fetchV17.FetchResponsePartition,
+  topic: string,
+  isolationLevel: 0 | 1,
+): InputRecord[] {
+  const all = (answer.records ?? []).filter(({ attributes }) => !(attributes & 0x20));
+  const batches = isolationLevel === 1 ? committedBatches(answer) : all;
+  return batches.flatMap((batch) =>
+    batch.records.map(
+      ({ offsetDelta, timestampDelta, key, value, headers }) =>
+        new ReadRecord({
+          topic,
+          partition: answer.partitionIndex,
+          offset: batch.firstOffset + BigInt(offsetDelta),
+          timestampMs: Number(batch.firstTimestamp + timestampDelta),
+          key,
+          value,
+          headerPairs: headers,
+        }),
+    ),
+  );
+}
