@@ -85,7 +85,7 @@ export async function startAgent(
   stack.use(startLoop((signal) => uplink.run(signal), fail));
   stack.use(commands);
 
-  const host = hostOf({ config, store, events, log, now, fail });
+  const host = hostOf({ config, store, uplink, events, log, now, fail });
   for (const driver of await startDrivers(config.drivers, dataDirectory, host))
     drivers.push(stack.use(driver));
   commands.resume();
@@ -111,13 +111,14 @@ export async function startAgent(
 interface HostParts {
   readonly config: AgentConfig;
   readonly store: Store;
+  readonly uplink: Uplink;
   readonly events: AgentEvents;
   readonly log: Logger;
   readonly now: () => number;
   readonly fail: (error: unknown) => void;
 }
 
-function hostOf({ config, store, events, log, now, fail }: HostParts): DriverHost {
+function hostOf({ config, store, uplink, events, log, now, fail }: HostParts): DriverHost {
   const entriesOf = ({ device, payload, history = false, trustTime = false }: Taken): Entry[] => {
     const arrival = { atMs: now(), trustTime: history || trustTime };
     const lane = history ? 'history' : 'live';
@@ -130,6 +131,7 @@ function hostOf({ config, store, events, log, now, fail }: HostParts): DriverHos
     now,
     fail,
     numbersOf: (device: DeviceId) => store.numbersOf(device),
+    status: (device, state) => uplink.tellStatus(device, state),
     take: (taken) => store.append(taken.flatMap(entriesOf)),
   };
 }

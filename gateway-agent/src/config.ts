@@ -78,6 +78,9 @@ const fileSchema = z.strictObject({
             .string()
             .optional()
             .describe('YAML, user name: password; absent, whoever reaches the port may send.'),
+          answerTimeoutMs: ms
+            .default(30_000)
+            .describe('How long a device may take to say what became of a command.'),
         })
         .optional(),
       http: z

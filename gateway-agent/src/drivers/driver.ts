@@ -27,6 +27,8 @@ export interface DriverHost {
    * device be answered. Throws `STORE_FULL`, `RATE_LIMITED` or `UPSTREAM_UNAVAILABLE`, all retriable.
    */
   take(taken: readonly Taken[]): Promise<void>;
+  /** A device came or went; told to the cell, and again after an outage. Not kept on disk. */
+  status(device: DeviceId, state: 'online' | 'offline'): void;
   /** An end that nobody asked for; it takes the agent down. */
   readonly fail: (error: unknown) => void;
 }

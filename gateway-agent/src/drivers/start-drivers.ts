@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { DriversConfig } from '../config.ts';
 import type { Driver, DriverHost } from './driver.ts';
 import { startHttpDriver } from './http/http-driver.ts';
+import { startMqttDriver } from './mqtt/mqtt-driver.ts';
 import { startReplayDriver } from './replay/replay-driver.ts';
 
 /** Starts the drivers that are configured. If one cannot start, those that did are stopped. */
@@ -15,7 +16,11 @@ export async function startDrivers(
 ): Promise<Driver[]> {
   await using stack = new AsyncDisposableStack();
   const drivers: Driver[] = [];
-  const { http, replay } = config;
+  const { mqtt, http, replay } = config;
+  if (mqtt) {
+    const passwords = await secretsIn(mqtt.passwordsFile);
+    drivers.push(stack.use(await startMqttDriver({ ...mqtt, passwords }, host)));
+  }
   if (http) {
     const tokens = await secretsIn(http.tokensFile);
     drivers.push(stack.use(await startHttpDriver({ ...http, tokens }, host)));

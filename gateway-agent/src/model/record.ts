@@ -28,8 +28,16 @@ export interface StoredRecord extends RecordHead {
 /** What stands at a place of a segment. */
 export type Found =
   | { readonly what: 'record'; readonly record: StoredRecord; readonly end: number }
-  /** Damaged. With a head it is known which record that was; without, the next one's index tells how many. */
-  | { readonly what: 'damaged'; readonly head?: RecordHead; readonly end: number }
+  /**
+   * Damaged. With a head it is known which record that was, with an index only that there was one; without, the index
+   * of the next one tells how many.
+   */
+  | {
+      readonly what: 'damaged';
+      readonly index?: number;
+      readonly head?: RecordHead;
+      readonly end: number;
+    }
   /** A record that was never written whole: a sync was not answered for it. */
   | { readonly what: 'torn' }
   /** Damaged, and nothing after it can be read. */
@@ -81,7 +89,7 @@ export function findRecord(bytes: Buffer, offset: number): Found {
   const end = bodyAt + bytes.readUInt32LE(offset + 4);
   if (end > bytes.length) return { what: 'torn' };
   if (crc32c(bytes, offset + fixedBytes, bodyAt) !== bytes.readUInt32LE(offset + 32))
-    return { what: 'damaged', end };
+    return { what: 'damaged', index: bytes.readDoubleLE(offset + 8), end };
   const head = headAt(bytes, offset);
   if (crc32c(bytes, bodyAt, end) !== bytes.readUInt32LE(offset + 28))
     return { what: 'damaged', head, end };

@@ -52,6 +52,7 @@ export function scanSegment(bytes: Buffer, first: number): SegmentScan {
         break;
       case 'damaged':
         if (found.head) fold.take(found.head, 'damaged');
+        else if (found.index !== undefined) fold.miss(found.index);
         offset = found.end;
         break;
       case 'torn':
@@ -93,6 +94,12 @@ class ScanFold {
     } else if (head.kind === 'passed') draft.notePassed(head.device, head.boot, head.seq);
     draft.commit();
     if (state === 'damaged') this.#dropDamaged(head);
+  }
+
+  /** A record of which only the index is left. */
+  miss(index: number): void {
+    this.#missing += Math.max(0, index + 1 - this.#next);
+    this.#next = Math.max(this.#next, index + 1);
   }
 
   #explainJump({ device, seq }: RecordHead): void {

@@ -1,5 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { type BuildingId, gatewayDevice, parseDeviceId } from '@domicile/core/identities.ts';
+import {
+  type BuildingId,
+  type DeviceId,
+  gatewayDevice,
+  parseDeviceId,
+} from '@domicile/core/identities.ts';
 import { topicText } from '@domicile/core/topics.ts';
 import type { UplinkConfig } from '../config.ts';
 import type { AgentEvents } from '../events.ts';
@@ -32,6 +37,8 @@ export interface UplinkOptions {
 }
 
 const reconnectFirstMs = 250;
+/** Devices of a building, at most. */
+const statusesMax = 5000;
 /** A new run is told soon, and several that begin together at once. */
 const newRunDelayMs = 500;
 
@@ -42,6 +49,7 @@ export class Uplink {
   readonly #statusTopic: string;
   readonly #accountTopic: string;
   #link: Link | undefined;
+  readonly #statuses = new Map<DeviceId, Buffer>();
   #newRun: NodeJS.Timeout | undefined;
   #sendingStates = false;
 
@@ -68,6 +76,21 @@ export class Uplink {
       this.#newRun = undefined;
       void this.#sendAccount();
     }, newRunDelayMs);
+  }
+
+  /** Devices' status goes up when it changes, and all of it at each connection. */
+  tellStatus(device: DeviceId, state: 'online' | 'offline'): void {
+    if (this.#statuses.size >= statusesMax && !this.#statuses.has(device)) return;
+    this.#statuses.set(device, this.#status(state));
+    void this.#sendStatus(device);
+  }
+
+  async #sendStatus(device: DeviceId): Promise<void> {
+    const payload = this.#statuses.get(device);
+    const { building } = this.#options;
+    const topic = topicText({ kind: 'status', building, device });
+    // What fails is told at the next connection.
+    if (payload) await this.#link?.publish(topic, payload, { retain: true }).catch(() => undefined);
   }
 
   /** Runs until `signal`; then what is in flight is given its time, and the gateway says that it goes. */
@@ -127,6 +150,7 @@ export class Uplink {
       await link.publish(this.#statusTopic, this.#status('online'), { retain: true });
       await this.#sendAccount();
       await this.#sendStates();
+      for (const device of this.#statuses.keys()) await this.#sendStatus(device);
       await endOf(AbortSignal.any([signal, link.lost]));
     } finally {
       clearInterval(accountTimer);
