@@ -45,14 +45,14 @@ export async function followLive(
         lastEventId = deliver(events, listener) ?? lastEventId;
       }
     } catch (error) {
-      const { retriable } = problemFrom(error);
-      if (!signal.aborted && !retriable) {
+      if (signal.aborted) return;
+      if (!problemFrom(error).retriable) {
         listener.onState('ended');
         return;
       }
     }
-    if (signal.aborted) return;
-    listener.onState('waiting');
+    // The cell ends a stream with its token; only what does not come back at once is worth a word.
+    if (failures > 0) listener.onState('waiting');
     await pause(reconnectDelayMs(failures, Math.random()), signal);
     failures += 1;
   }

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useEffectEvent, useState } from 'react';
 import type { CellClient } from './cell-client.ts';
 import { followLive, type LiveState } from './live-stream.ts';
 import type { SummaryRow } from './model/answers.ts';
@@ -26,11 +26,16 @@ const nothing: Live = {
 };
 
 /** Windows are kept no longer than a chart needs to catch up by asking. */
-const summariesMax = 2_000;
+const summariesMax = 500;
 
 /** A building's newest values; a component that shows another building is another component: `/latest` whenever the stream begins anew, then the stream. */
-export function useLive(client: CellClient, building: string): Live {
+export function useLive(
+  client: CellClient,
+  building: string,
+  wants: (row: SummaryRow) => boolean,
+): Live {
   const [live, setLive] = useState(nothing);
+  const isWanted = useEffectEvent(wants);
 
   useEffect(() => {
     const leaving = new AbortController();
@@ -38,7 +43,9 @@ export function useLive(client: CellClient, building: string): Live {
     const update = (change: (before: Live) => Partial<Live>) =>
       signal.aborted || setLive((before) => ({ ...before, ...change(before) }));
 
+    let filled = false;
     const refill = async () => {
+      filled = true;
       try {
         const { value, tookMs } = await client.latest(building, signal);
         update(({ points }) => ({
@@ -52,15 +59,22 @@ export function useLive(client: CellClient, building: string): Live {
     };
 
     const listener = {
-      onState: (state: LiveState) => update(() => ({ state })),
+      onState(state: LiveState) {
+        update(() => ({ state }));
+        // What there is can be shown without a stream.
+        if (!filled && state !== 'live') void refill();
+      },
       onReset: () => void refill(),
       onLatest: (rows: Parameters<typeof withNewest>[1]) =>
         update(({ points }) => ({ points: withNewest(points, rows), heardAt: Date.now() })),
-      onSummaries: (rows: readonly SummaryRow[]) =>
-        update(({ summaries }) => ({ summaries: [...summaries, ...rows].slice(-summariesMax) })),
+      onSummaries(rows: readonly SummaryRow[]) {
+        const wanted = rows.filter(isWanted);
+        if (wanted.length > 0)
+          update(({ summaries }) => ({
+            summaries: [...summaries, ...wanted].slice(-summariesMax),
+          }));
+      },
     };
-    // What there is can be shown before the stream stands, and without it.
-    void refill();
     void followLive(client, building, { listener, signal });
     return () => leaving.abort();
   }, [client, building]);

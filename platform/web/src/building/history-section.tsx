@@ -2,7 +2,7 @@ import { useMemo } from 'react';
 import type { CellClient } from '../cell-client.ts';
 import type { BuildingPlan, SummaryRow } from '../model/answers.ts';
 import { metricTitle } from '../model/figures.ts';
-import type { Choice } from '../model/plan.ts';
+import { isOf, type Choice } from '../model/plan.ts';
 import type { View } from '../model/route.ts';
 import type { Shown } from '../model/shown.ts';
 import { dayAndTime, zoneName } from '../model/time.ts';
@@ -98,9 +98,7 @@ function withLive(shown: Shown, summaries: readonly SummaryRow[]): readonly Summ
   const newer = summaries.filter((row) => {
     const start = Date.parse(row.windowStart);
     return (
-      row.level === choice.level &&
-      row.id === choice.target.id &&
-      row.metric === choice.metric &&
+      isOf(row, choice) &&
       Date.parse(row.windowEnd) - start === intervalMs[span.interval] &&
       start >= span.from &&
       start < span.to

@@ -75,3 +75,11 @@ export function choiceOf(plan: BuildingPlan, view: View): Choice | undefined {
   if (target === undefined || metric === undefined) return undefined;
   return { level: view.level, target, metric };
 }
+
+/** Whether a row of a summary belongs to what is chosen. */
+export function isOf(
+  row: { readonly level: string; readonly id: string; readonly metric: string },
+  { level, target, metric }: Choice,
+): boolean {
+  return row.level === level && row.id === target.id && row.metric === metric;
+}

@@ -3,11 +3,12 @@ import { problemFrom, problemOf } from './problem.ts';
 
 const cell = 'The cell in Germany';
 
-test("a cell's own words are shown", () => {
-  const body = { title: 'Too many requests', detail: 'Wait 3 seconds', code: 'limited' };
+test("a cell's own words are shown, and what to do", () => {
+  const body = { title: 'too many requests', detail: 'Cannot answer so often', code: 'limited' };
   expect(problemOf(429, body, cell)).toEqual({
     title: 'Too many requests',
-    detail: 'Wait 3 seconds.',
+    detail:
+      'Cannot answer so often. Too many requests at once. Wait a few seconds, then try again.',
     retriable: true,
     status: 429,
   });

@@ -34,9 +34,13 @@ export function problemOf(status: number, body: unknown, cellName: string): Prob
   const retriable = status >= 500 || status === 429 || status === 408;
   const advice =
     adviceByStatus[status] ?? (retriable ? 'Try again in a moment.' : 'Choose something else.');
-  const title = (read.success && read.data.title) || `${cellName} answered ${status}`;
-  const detail = read.success ? read.data.detail : undefined;
-  return { title, detail: detail ? withStop(detail) : advice, retriable, status };
+  const { title, detail } = read.success ? read.data : {};
+  return {
+    title: title ? capitalised(title) : `${cellName} answered ${status}`,
+    detail: detail ? `${withStop(detail)} ${advice}` : advice,
+    retriable,
+    status,
+  };
 }
 
 export function unreachable(cellName: string): Problem {
@@ -64,6 +68,10 @@ export function problemFrom(error: unknown): Problem {
     detail: 'Reload the page and try again.',
     retriable: true,
   };
+}
+
+function capitalised(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 function withStop(sentence: string): string {

@@ -6,7 +6,7 @@ import { NowSection } from '../building/now-section.tsx';
 import type { CellClient } from '../cell-client.ts';
 import { useCells } from '../cells.ts';
 import { cellOf } from '../model/configuration.ts';
-import { choiceOf } from '../model/plan.ts';
+import { choiceOf, isOf } from '../model/plan.ts';
 import type { View } from '../model/route.ts';
 import { Link } from '../parts/link.tsx';
 import { Empty, Failure, Loading } from '../parts/states.tsx';
@@ -46,8 +46,9 @@ function BuildingOfCell({ client, id, view }: Properties & { readonly client: Ce
   const devices = useLoad(id, (signal) => client.devices(id, signal), {
     refreshMs: devicesRefreshMs,
   });
-  const live = useLive(client, id);
   const building = plan.value?.value;
+  const choice = building && choiceOf(building, view);
+  const live = useLive(client, id, (row) => choice !== undefined && isOf(row, choice));
   useTitle(building?.name ?? id);
 
   if (!building)
@@ -65,7 +66,6 @@ function BuildingOfCell({ client, id, view }: Properties & { readonly client: Ce
       </div>
     );
 
-  const choice = choiceOf(building, view);
   return (
     <>
       <BuildingHeader building={building} cell={client.cell} live={live} />

@@ -36,6 +36,7 @@ function CountrySection({ client }: { readonly client: CellClient }) {
   const { value, problem, retry } = useLoad(cell.country, (signal) => client.buildings(signal), {
     refreshMs,
   });
+  const outside = problem?.status === 403;
   const heading = `country-${cell.country}`;
   return (
     <section className="country" aria-labelledby={heading}>
@@ -47,9 +48,9 @@ function CountrySection({ client }: { readonly client: CellClient }) {
         </div>
         {value && <Answered cell={cell} tookMs={value.tookMs} />}
       </div>
-      {problem && <Failure problem={problem} retry={retry} />}
+      {problem && !outside && <Failure problem={problem} retry={retry} />}
       {!value && !problem && <Loading what={`the buildings in ${countryWords(cell)}`} />}
-      {value?.value.length === 0 && (
+      {(outside || value?.value.length === 0) && (
         <Empty title={`You have no building in ${countryWords(cell)}`}>
           When one is onboarded there, it appears here by itself.
         </Empty>

@@ -114,7 +114,9 @@ export class Session {
   async signOut(): Promise<void> {
     const idToken = this.#kept?.idToken;
     this.#forget();
-    const { end_session_endpoint: endpoint } = await this.#discover();
+    // Without the issuer the session ends here at least.
+    const discovery = await this.#discover().catch(() => undefined);
+    const endpoint = discovery?.end_session_endpoint;
     if (endpoint === undefined || idToken === undefined) return;
     const url = new URL(endpoint);
     url.searchParams.set('id_token_hint', idToken);
@@ -138,22 +140,20 @@ export class Session {
   }
 
   async #exchangeCode(code: string, pending: Pending): Promise<void> {
-    const { issuer, clientId, cells } = this.#configuration;
-    const audience = cells[0]?.audience ?? '';
+    const { issuer, clientId } = this.#configuration;
     const answer = await this.#exchange({
       grant_type: 'authorization_code',
       code,
       code_verifier: pending.verifier,
       redirect_uri: redirectUri(),
-      resource: audience,
     });
     const { id_token: idToken, refresh_token: refreshToken } = answer;
     if (idToken === undefined || refreshToken === undefined)
       throw new Error('Cannot sign in: the issuer gave no refresh token');
     const claims = readIdToken(idToken, { issuer, clientId, nonce: pending.nonce });
     const name = claims.name ?? claims.sub;
+    // Which cell this first access token is for is the issuer's choice, so it is not used.
     this.#keep({ refreshToken, idToken, name });
-    this.#remember(audience, answer);
     this.#become({ signedIn: true, name });
   }
 
@@ -170,7 +170,9 @@ export class Session {
       this.#forget('Your sign-in has ended. Please sign in again.');
       throw ended();
     }
-    throw issuerUnreachable();
+    throw refused.success && refused.data.error === 'invalid_target'
+      ? noAccess()
+      : issuerUnreachable();
   }
 
   #discover(): Promise<Discovery> {
@@ -240,6 +242,15 @@ function ended(): CellProblem {
     detail: 'Sign in again to go on.',
     retriable: false,
     status: 401,
+  });
+}
+
+function noAccess(): CellProblem {
+  return new CellProblem({
+    title: 'Your account does not reach this country',
+    detail: 'Ask whoever manages your accounts if it should.',
+    retriable: false,
+    status: 403,
   });
 }
 
