@@ -52,7 +52,9 @@ const example = (path: string) =>
     .replace('{device}', 'r101-air')
     .replace('{command}', 'c1')
     .replace('{name}', 'load-profile')
-    .replace('{path...}', 'summaries/pt1m/v1/latest.json');
+    .replace('{api}', 'summaries')
+    .replace('{endpoint}', 'pt1m')
+    .replace('{path...}', 'v1/latest.json');
 
 const tokenKinds: Record<string, { headers: () => Record<string, string>; scopes?: Scope[] }> = {
   nobody: { headers: () => ({}) },

@@ -9,6 +9,7 @@ import { apiKeysIn } from './api-keys.ts';
 import { authenticator } from './authenticate.ts';
 import type { GatewayConfig } from './config.ts';
 import { crossOrigin } from './cross-origin.ts';
+import { descriptionRoutes } from './description.ts';
 import { gatewayEvents } from './events.ts';
 import { forwarder } from './forward.ts';
 import { frontDoor } from './front-door.ts';
@@ -46,6 +47,7 @@ export async function startGateway(config: GatewayConfig): Promise<GatewayServic
   );
   const routes = Router();
   routes.use(crossOrigin(config.GATEWAY_WEB_ORIGINS));
+  routes.use(descriptionRoutes(config.GATEWAY_COUNTRY));
   routes.use(frontDoor({ config, secret, authenticate, forward, slots, events }));
   const host = config.GATEWAY_HOST;
   const http = parts.use(

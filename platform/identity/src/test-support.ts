@@ -96,8 +96,7 @@ export class TestBrowser {
     this.#issuer = issuer;
   }
 
-  /** Opens the log-in page; `target` is where it is. */
-  async authorize(more: [string, string][] = []): Promise<{ page: Response; target: string }> {
+  authorizationUrl(more: [string, string][] = []): string {
     const challenge = createHash('sha256').update(this.#verifier).digest('base64url');
     const query = new URLSearchParams([
       ['client_id', 'domicile-web'],
@@ -108,7 +107,12 @@ export class TestBrowser {
       ['code_challenge_method', 'S256'],
       ...more,
     ]);
-    return this.#follow(`${this.#issuer}/auth?${query.toString()}`);
+    return `${this.#issuer}/auth?${query.toString()}`;
+  }
+
+  /** Opens the log-in page; `target` is where it is. */
+  async authorize(more: [string, string][] = []): Promise<{ page: Response; target: string }> {
+    return this.#follow(this.authorizationUrl(more));
   }
 
   async logIn(target: string, user: string, password: string) {

@@ -5,7 +5,7 @@ import { problemOf, problemOfAny } from './problem.ts';
 test('a client is told the code and the message, not the cause and not the details', () => {
   const error = new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot answer: no data API', {
     cause: new Error('connect 10.0.0.7:443'),
-    details: { address: '10.0.0.7', errors: 'many' },
+    details: { address: '10.0.0.7', errors: [{ detail: 'x', pointer: '' }] },
   });
   expect(problemOf(error)).toEqual({
     type: '/problems/upstream-unavailable',
@@ -19,7 +19,8 @@ test('a client is told the code and the message, not the cause and not the detai
 test('a client is told each fault with its place, and the cell that may answer', () => {
   const errors = [{ detail: 'must be a time', pointer: '#/query/from' }];
   const error = new PlatformError('VALUE_INVALID', 'Cannot read the query', {
-    details: { errors, cell: 'https://de.example' },
+    details: { cell: 'https://de.example' },
+    faults: errors,
   });
   expect(problemOf(error)).toMatchObject({ status: 400, errors, cell: 'https://de.example' });
 });

@@ -1,11 +1,5 @@
-import { type ErrorCode, PlatformError } from '@domicile/core/errors.ts';
+import { type ErrorCode, type Fault, PlatformError } from '@domicile/core/errors.ts';
 import { z } from 'zod';
-
-/** One fault of a request: what is wrong, and where (a JSON pointer, for example `#/query/from`). */
-export interface Fault {
-  readonly detail: string;
-  readonly pointer: string;
-}
 
 /** RFC 9457 problem details. `code` is in kebab case and stable; `type` ends in it. */
 export interface Problem {
@@ -14,6 +8,7 @@ export interface Problem {
   readonly status: number;
   readonly code: string;
   readonly detail: string;
+  /** What is wrong, and where: JSON pointers such as `#/query/from`. */
   readonly errors?: readonly Fault[];
   /** Where the cell that may answer is, if the country is served. */
   readonly cell?: string;
@@ -21,20 +16,14 @@ export interface Problem {
 
 export const problemMediaType = 'application/problem+json';
 
-const publicDetails = z.object({
-  errors: z
-    .array(z.object({ detail: z.string(), pointer: z.string() }))
-    .optional()
-    .catch(undefined),
-  cell: z.string().optional().catch(undefined),
-});
+const publicDetails = z.object({ cell: z.string().optional().catch(undefined) });
 
 /** What a client is told: the message, the faults and the cell; never other details or the cause. */
-export function problemOf({ code, decision, message, details }: PlatformError): Problem {
-  const { errors, cell } = publicDetails.parse(details);
+export function problemOf({ code, decision, message, details, faults }: PlatformError): Problem {
+  const { cell } = publicDetails.parse(details);
   return {
     ...problem(decision.httpStatus, kebabOf(code), message),
-    ...(errors && { errors }),
+    ...(faults.length > 0 && { errors: faults }),
     ...(cell !== undefined && { cell }),
   };
 }

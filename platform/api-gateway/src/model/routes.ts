@@ -38,7 +38,8 @@ export const routes: readonly Route[] = [
   { ...route('POST', '/v1/analysis/sql', 'analysis:run', 'raw'), isBuilt: false },
   route('GET', '/v1/analysis/{name}', 'analysis:run', 'raw'),
   route('GET', '/v1/data', 'summary:read', 'serving'),
-  route('GET', '/v1/data/{path...}', 'summary:read', 'serving'),
+  route('GET', '/v1/data/{api}/{endpoint}', 'summary:read', 'serving'),
+  route('GET', '/v1/data/{api}/{endpoint}/{path...}', 'summary:read', 'serving'),
   route('GET', '/v1/residency', 'residency:read', 'residency'),
 ];
 
@@ -61,8 +62,8 @@ export function matchRoute(method: string, segments: readonly string[]): Matched
     return parameters ? [{ route: one, parameters }] : [];
   });
   // A fixed word comes before a parameter: `sql` is no name of an analysis.
-  const fixed = here.filter(({ parameters }) => !('name' in parameters));
-  const candidates = fixed.length > 0 ? fixed : here;
+  const parametersMin = Math.min(...here.map(countOfParameters));
+  const candidates = here.filter((one) => countOfParameters(one) === parametersMin);
   const wanted = method === 'HEAD' ? 'GET' : method;
   const match = candidates.find((one) => one.route.method === wanted);
   if (match || candidates.length === 0) return match;
@@ -71,6 +72,8 @@ export function matchRoute(method: string, segments: readonly string[]): Matched
   );
   return { allowed };
 }
+
+const countOfParameters = ({ parameters }: Match) => Object.keys(parameters).length;
 
 function parametersOf(
   pattern: readonly string[],
