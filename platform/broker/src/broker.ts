@@ -1,0 +1,194 @@
+import { filterStaysIn } from '@domicile/core/topics.ts';
+import {
+  type Admission,
+  type ConnectRequest,
+  type InboundMessage,
+  MqttDisconnect,
+  type MqttOwner,
+} from '@domicile/mqtt/owner.ts';
+import { reason } from '@domicile/mqtt/reason-codes.ts';
+import { authenticate, type Authentication, type Peer } from './authentication.ts';
+import { type BrokerSession, BuildingDesk, type ClientIdentity } from './building-desk.ts';
+import type { BrokerEvents } from './events.ts';
+import type { CommandBook, PendingCommand } from './model/command-book.ts';
+import { publicationOf } from './model/publication.ts';
+import type { StreamWriter } from './stream-writer.ts';
+
+export interface BrokerOptions {
+  readonly authentication: Authentication;
+  readonly commands: CommandBook;
+  readonly writer: Pick<StreamWriter, 'write'>;
+  readonly events: BrokerEvents;
+  readonly buildingConnectionsMax: number;
+  readonly buildingMessagesPerSecondMax: number;
+  /** A deliberate fault: acks before Kafka has the message. */
+  readonly acksEarly: boolean;
+}
+
+const failureFrom = 0x80;
+
+/** Decides for the MQTT server: who may connect, what a message becomes, and when it is kept. */
+export class Broker implements MqttOwner<ClientIdentity, Peer> {
+  readonly #options: BrokerOptions;
+  readonly #desks = new Map<string, BuildingDesk>();
+
+  constructor(options: BrokerOptions) {
+    this.#options = options;
+  }
+
+  async authenticate(request: ConnectRequest, peer: Peer): Promise<Admission<ClientIdentity>> {
+    const admission = await authenticate(this.#options.authentication, request, peer);
+    if (!admission.admitted) return admission;
+    const { building } = admission.identity;
+    const desk = this.#desks.get(building);
+    if (desk && desk.connections >= this.#options.buildingConnectionsMax) {
+      return { admitted: false, reasonCode: reason.quotaExceeded };
+    }
+    const { will } = request;
+    const willed = will ? publicationOf(will, building, Date.now()) : 0;
+    return typeof willed === 'number' && willed >= failureFrom
+      ? { admitted: false, reasonCode: willed }
+      : admission;
+  }
+
+  async publish(session: BrokerSession, message: InboundMessage): Promise<number> {
+    const { events, acksEarly } = this.#options;
+    const fromMs = performance.now();
+    const { building } = session.identity;
+    const prepared = this.#prepare(session, message);
+    if (typeof prepared === 'number') {
+      events.messageRefused(building, prepared);
+      return prepared;
+    }
+    const kept = prepared.write();
+    if (acksEarly) {
+      kept.catch((error: unknown) => events.messageNotKept(building, error));
+      return reason.success;
+    }
+    try {
+      await kept;
+    } catch (error) {
+      events.messageNotKept(building, error);
+      throw new MqttDisconnect(reason.serverBusy, 'Kafka did not take it', { cause: error });
+    }
+    events.messageAcked(prepared.stream, (performance.now() - fromMs) / 1000);
+    if (prepared.stream !== 'device-status') this.#spread(session, message);
+    return reason.success;
+  }
+
+  will(session: BrokerSession, message: InboundMessage): void {
+    const { building } = session.identity;
+    const prepared = this.#prepare(session, message);
+    if (typeof prepared === 'number') this.#options.events.messageRefused(building, prepared);
+    else
+      prepared
+        .write()
+        .catch((error: unknown) => this.#options.events.messageNotKept(building, error));
+  }
+
+  subscribe(session: BrokerSession, filter: string, qos: 0 | 1 | 2): number {
+    return filterStaysIn(filter, session.identity.building)
+      ? Math.min(qos, 1)
+      : reason.notAuthorized;
+  }
+
+  subscribed(
+    session: BrokerSession,
+    { retainHandling }: { readonly retainHandling: number },
+    isNew: boolean,
+  ): void {
+    const desk = this.#desk(session.identity.building);
+    if (retainHandling === 0 || (retainHandling === 1 && isNew)) desk.sendStatuses(session);
+    this.#sendCommands(session);
+  }
+
+  opened(session: BrokerSession, resumed: boolean): void {
+    const { building } = session.identity;
+    const desk = this.#desk(building);
+    desk.connections += 1;
+    desk.sessions.add(session);
+    this.#options.events.clientOpened(building, session.clientId, resumed);
+    if (resumed) this.#sendCommands(session);
+  }
+
+  closed(session: BrokerSession, { reasonCode }: { readonly reasonCode: number }): void {
+    const { building } = session.identity;
+    this.#desk(building).connections -= 1;
+    this.#options.events.clientClosed(building, session.clientId, reasonCode);
+  }
+
+  ended(session: BrokerSession): void {
+    this.#desk(session.identity.building).sessions.delete(session);
+  }
+
+  holdMs(session: BrokerSession): number {
+    return this.#desk(session.identity.building).holdMs();
+  }
+
+  refused(reasonCode: number): void {
+    this.#options.events.clientRefused(reasonCode);
+  }
+
+  /** A building was declared anew; if it was offboarded, its clients have to go. */
+  buildingChanged(building: string): void {
+    if (this.#options.authentication.registry.active(building)) return;
+    for (const session of this.#desks.get(building)?.sessions ?? []) {
+      session.disconnect(reason.notAuthorized);
+    }
+  }
+
+  commandAccepted(command: PendingCommand): void {
+    const desk = this.#desks.get(command.record.building);
+    for (const session of desk?.sessions ?? []) desk?.sendCommand(session, command);
+  }
+
+  /** The desk of a registered building, for what comes from the streams. */
+  deskOf(building: string): BuildingDesk | undefined {
+    return this.#options.authentication.registry.active(building)
+      ? this.#desk(building)
+      : undefined;
+  }
+
+  #sendCommands(session: BrokerSession): void {
+    const { building } = session.identity;
+    const desk = this.#desk(building);
+    for (const command of this.#options.commands.pendingOf(building, Date.now())) {
+      desk.sendCommand(session, command);
+    }
+  }
+
+  #prepare(session: BrokerSession, message: InboundMessage) {
+    const { identity, clientId } = session;
+    const { authentication, writer } = this.#options;
+    const registered = authentication.registry.active(identity.building);
+    if (!registered) return reason.notAuthorized;
+    const publication = publicationOf(message, identity.building, Date.now());
+    if (typeof publication === 'number') return publication;
+    const { stream, device } = publication;
+    if (stream === 'device-status' && !this.#desk(identity.building).statuses.takes(device)) {
+      return reason.quotaExceeded;
+    }
+    const origin = { key: identity.key, client: clientId, registryOffset: registered.offset };
+    return { stream, write: () => writer.write(publication, origin) };
+  }
+
+  /** Statuses come back from their stream; everything else goes on from here. */
+  #spread(
+    session: BrokerSession,
+    { topic, payload, qos, properties, retain }: InboundMessage,
+  ): void {
+    const desk = this.#desk(session.identity.building);
+    if (desk.sessions.size === 1 && !session.wants(topic)) return;
+    desk.spread({ topic, payload, qos: qos === 0 ? 0 : 1, properties, retain }, 'message', session);
+  }
+
+  #desk(building: string): BuildingDesk {
+    const known = this.#desks.get(building);
+    if (known) return known;
+    const desk = new BuildingDesk(this.#options.events, {
+      messagesPerSecond: this.#options.buildingMessagesPerSecondMax,
+    });
+    this.#desks.set(building, desk);
+    return desk;
+  }
+}

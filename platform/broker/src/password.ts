@@ -1,0 +1,94 @@
+import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+import { promisify } from 'node:util';
+
+interface Costs {
+  readonly N: number;
+  readonly r: number;
+  readonly p: number;
+}
+
+const derive = promisify<Buffer, Buffer, number, Costs & { maxmem: number }, Buffer>(scrypt);
+
+/** OWASP's smallest: 16 MiB and some tens of milliseconds. */
+const defaultCosts: Costs = { N: 16_384, r: 8, p: 1 };
+const hashBytes = 32;
+const memoryBytesMax = 134_217_728;
+/** Derivations at once: each holds a thread of the pool, and 16 MiB. */
+const derivationsMax = 2;
+const waitingMax = 1024;
+const knownMax = 20_000;
+
+/** `scrypt$N$r$p$salt$hash`, base64, as the registry keeps it. */
+export async function hashPassword(
+  password: string,
+  { N, r, p }: Costs = defaultCosts,
+): Promise<string> {
+  const salt = randomBytes(16);
+  const hash = await derive(Buffer.from(password), salt, hashBytes, {
+    N,
+    r,
+    p,
+    maxmem: memoryBytesMax,
+  });
+  return ['scrypt', N, r, p, salt.toString('base64'), hash.toString('base64')].join('$');
+}
+
+/**
+ * Checks passwords against the registry's hashes, a few at a time. What was right once is remembered as a
+ * digest with a salt of this process, so that a thousand gateways that come back cost one derivation each
+ * in the life of the process.
+ */
+export class PasswordChecker {
+  readonly #salt = randomBytes(32);
+  readonly #known = new Map<string, Buffer>();
+  #running = 0;
+  #waiting: (() => void)[] = [];
+
+  /** `busy`: too many are waiting. */
+  async check(password: Buffer, passwordHash: string): Promise<boolean | 'busy'> {
+    const digest = createHash('sha256')
+      .update(this.#salt)
+      .update(passwordHash)
+      .update('\0')
+      .update(password)
+      .digest();
+    const known = this.#known.get(passwordHash);
+    if (known && timingSafeEqual(known, digest)) return true;
+    if (this.#waiting.length >= waitingMax) return 'busy';
+    const right = await this.#derive(password, passwordHash);
+    if (right) {
+      if (this.#known.size >= knownMax) this.#known.clear();
+      this.#known.set(passwordHash, digest);
+    }
+    return right;
+  }
+
+  async #derive(password: Buffer, passwordHash: string): Promise<boolean> {
+    if (this.#running >= derivationsMax) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    } else this.#running += 1;
+    try {
+      return await matches(password, passwordHash);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running -= 1;
+    }
+  }
+}
+
+const format = /^scrypt\$(\d{1,8})\$(\d{1,3})\$(\d{1,3})\$([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+)$/;
+
+async function matches(password: Buffer, passwordHash: string): Promise<boolean> {
+  const [, N, r, p, salt = '', hash = ''] = format.exec(passwordHash) ?? [];
+  const wanted = Buffer.from(hash, 'base64');
+  if (wanted.length === 0) return false;
+  const costs = { N: Number(N), r: Number(r), p: Number(p), maxmem: memoryBytesMax };
+  // Costs that scrypt does not take are a fault of the registry, and nobody's right password.
+  const derived = await derive(password, Buffer.from(salt, 'base64'), wanted.length, costs).catch(
+    () => undefined,
+  );
+  return derived !== undefined && timingSafeEqual(derived, wanted);
+}

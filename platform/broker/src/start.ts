@@ -1,0 +1,111 @@
+import { MqttServer } from '@domicile/mqtt/server.ts';
+import { startAdmin } from '@domicile/runtime/admin.ts';
+import { createLog } from '@domicile/runtime/log.ts';
+import { createRegistry } from '@domicile/runtime/metrics.ts';
+import type { Logger } from 'pino';
+import type { Peer } from './authentication.ts';
+import { Broker } from './broker.ts';
+import type { ClientIdentity } from './building-desk.ts';
+import type { BrokerConfig } from './config.ts';
+import { createBrokerEvents, exposeGauges } from './events.ts';
+import { listen } from './listeners.ts';
+import { CommandBook } from './model/command-book.ts';
+import { RegistryView } from './model/registry-view.ts';
+import { PasswordChecker } from './password.ts';
+import { followDownstream, followRegistry } from './stream-followers.ts';
+import { StreamWriter } from './stream-writer.ts';
+
+export interface RunningBroker extends AsyncDisposable {
+  readonly mqttPort: number | undefined;
+  readonly mqttsPort: number | undefined;
+  readonly adminUrl: string;
+}
+
+/** Ids of ended commands that are remembered, for states that are read before their commands. */
+const closedCommandsMax = 50_000;
+const expireEveryMs = 1000;
+/** Payload bytes of one connection that wait for Kafka. */
+const connectionBytesMax = 1_048_576;
+
+/**
+ * Starts the broker of one country. Disposing drains it: it takes no new connections and reads nothing more,
+ * waits for Kafka and acks what it has taken, tells its clients that it goes, and closes.
+ */
+export async function startBroker(
+  config: BrokerConfig,
+  fail: (error: unknown) => void,
+  log: Logger = createLog('broker'),
+): Promise<RunningBroker> {
+  await using stack = new AsyncDisposableStack();
+  const metrics = createRegistry({ service: 'broker', country: config.country });
+  const events = createBrokerEvents(metrics, log);
+  if (config.mutant) events.mutantRuns(config.mutant);
+  let notReady: readonly string[] = ['starting'];
+  const { adminHost: host, adminPort: port } = config;
+  const ready = () => notReady;
+  const admin = stack.use(await startAdmin({ host, port, log, registry: metrics, ready }));
+  const following = { client: config.kafka, country: config.country, fail };
+  const registry = new RegistryView(config.country);
+  const commands = new CommandBook(closedCommandsMax);
+  const writer = stack.use(await StreamWriter.open(config));
+  const { country, buildingConnectionsMax, buildingMessagesPerSecondMax } = config;
+  const broker = new Broker({
+    authentication: { country, registry, passwords: new PasswordChecker() },
+    commands,
+    writer,
+    events,
+    buildingConnectionsMax,
+    buildingMessagesPerSecondMax,
+    acksEarly: config.mutant === 'ack-before-kafka',
+  });
+  const changed = (building: string) => broker.buildingChanged(building);
+  stack.use(await followRegistry(following, registry, changed, events));
+  const downstream = { broker, commands, lookbackRecords: config.lookbackRecords };
+  stack.use(await followDownstream(following, downstream));
+  const server = stack.use(serverOf(broker, config));
+  const expiring = setInterval(() => commands.expire(Date.now()), expireEveryMs).unref();
+  stack.defer(() => clearInterval(expiring));
+  const listeners = await listen({
+    ...config,
+    serve: (socket, peer) => server.serve(socket, peer),
+    refused: () => events.clientRefused(badCertificate),
+  });
+  exposeGauges(metrics, {
+    connections: () => server.connections,
+    sessions: () => server.sessions,
+    inFlight: () => server.inFlight,
+    pendingCommands: () => commands.size,
+    buildings: () => registry.size,
+  });
+  const running = stack.move();
+  notReady = [];
+  const { mqttPort, mqttsPort } = listeners;
+  events.listening({ mqttPort, mqttsPort, country: config.country });
+  return {
+    mqttPort,
+    mqttsPort,
+    adminUrl: admin.url,
+    async [Symbol.asyncDispose]() {
+      notReady = ['draining'];
+      listeners.close();
+      events.draining(server.inFlight);
+      await server.drain(config.drainTimeoutMs);
+      await running.disposeAsync();
+    },
+  };
+}
+
+/** "Not authorized": what a listener knows better than MQTT has a word for. */
+const badCertificate = 0x87;
+
+function serverOf(broker: Broker, config: BrokerConfig): MqttServer<ClientIdentity, Peer> {
+  return new MqttServer<ClientIdentity, Peer>(broker, {
+    limits: {
+      connectionsMax: config.connectionsMax,
+      inFlightMax: config.inFlightMax,
+      inFlightBytesMax: connectionBytesMax,
+      outboundQueuedMax: config.queueMax,
+      topicLevelsMax: 8,
+    },
+  });
+}
