@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto';
+import { PlatformError } from '@domicile/core/errors.ts';
+import type { Request, Response } from 'express';
+
+export const mediaTypes = {
+  json: 'application/json',
+  ndjson: 'application/x-ndjson',
+  csv: 'text/csv',
+  parquet: 'application/vnd.apache.parquet',
+  arrow: 'application/vnd.apache.arrow.stream',
+} as const;
+
+export type Format = keyof typeof mediaTypes;
+
+/** What the request accepts of `formats`, the first one if it says nothing. Throws `NOT_ACCEPTABLE`. */
+export function formatOf(request: Request, formats: readonly Format[]): Format {
+  const accepted = request.accepts(formats.map((format) => mediaTypes[format]));
+  const format = formats.find((one) => mediaTypes[one] === accepted);
+  if (format) return format;
+  const offered = formats.map((one) => mediaTypes[one]).join(', ');
+  throw new PlatformError('NOT_ACCEPTABLE', `Cannot answer in that format: ${offered} are offered`);
+}
+
+/** Sets the ETag; true if the client has that answer already and has been told so. */
+export function isUnchanged(
+  request: Request,
+  response: Response,
+  parts: readonly string[],
+): boolean {
+  const digest = createHash('sha256')
+    .update([request.originalUrl, request.get('accept') ?? '', ...parts].join('\n'))
+    .digest('base64url');
+  const etag = `W/"${digest.slice(0, 22)}"`;
+  response.setHeader('ETag', etag);
+  response.vary('Accept');
+  const known = request.get('if-none-match') ?? '';
+  if (!known.split(',').some((one) => one.trim() === etag)) return false;
+  response.status(304).end();
+  return true;
+}
+
+/** Where the next page is, for formats that have no place for it. */
+export function linkNext(request: Request, response: Response, next: string | null): void {
+  if (next === null) return;
+  const [path = '', query = ''] = request.originalUrl.split('?');
+  const parameters = new URLSearchParams(query);
+  parameters.set('cursor', next);
+  response.setHeader('Link', `<${path}?${parameters.toString()}>; rel="next"`);
+}
+
+export function sendLines(response: Response, rows: Iterable<unknown>): void {
+  response.setHeader('Content-Type', mediaTypes.ndjson);
+  response.end([...rows].map((row) => `${JSON.stringify(row)}\n`).join(''));
+}
+
+/** RFC 4180, with a line of names. */
+export function sendCsv(
+  response: Response,
+  columns: readonly string[],
+  rows: Iterable<Readonly<Record<string, unknown>>>,
+): void {
+  response.setHeader('Content-Type', `${mediaTypes.csv}; charset=utf-8; header=present`);
+  response.end(csvLine(columns) + [...rows].map((row) => csvLine(cellsOf(row, columns))).join(''));
+}
+
+function cellsOf(row: Readonly<Record<string, unknown>>, columns: readonly string[]): unknown[] {
+  return columns.map((column) => row[column]);
+}
+
+export function csvLine(cells: readonly unknown[]): string {
+  return `${cells.map(csvCell).join(',')}\r\n`;
+}
+
+function csvCell(value: unknown): string {
+  if (value === null || value === undefined) return '';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -1,0 +1,58 @@
+import { once } from 'node:events';
+import { PlatformError } from '@domicile/core/errors.ts';
+import type { ObjectStore } from '@domicile/lake/object-store.ts';
+import type { Request, Response } from 'express';
+import { mediaTypes } from './answer.ts';
+import { byteRangeOf } from './byte-range.ts';
+
+const chunkBytes = 1024 * 1024;
+
+const typeOfSuffix: Readonly<Record<string, string>> = {
+  parquet: mediaTypes.parquet,
+  json: mediaTypes.json,
+  csv: `${mediaTypes.csv}; charset=utf-8`,
+};
+
+/** Answers with an object of a store, or a range of it. Throws `NOT_FOUND`, `RANGE_NOT_SATISFIABLE`. */
+export async function sendObject(
+  store: ObjectStore,
+  key: string,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const head = await store.head(key);
+  if (!head) throw new PlatformError('NOT_FOUND', 'Cannot find the file');
+  const etag = `"${Buffer.from(head.generation).toString('base64url')}"`;
+  response.setHeader('ETag', etag);
+  response.setHeader('Accept-Ranges', 'bytes');
+  response.setHeader(
+    'Content-Type',
+    typeOfSuffix[key.split('.').at(-1) ?? ''] ?? 'application/octet-stream',
+  );
+  if ((request.get('if-none-match') ?? '').split(',').some((one) => one.trim() === etag)) {
+    response.status(304).end();
+    return;
+  }
+  const sameAsBefore = request.get('if-range') ?? etag;
+  const range = sameAsBefore === etag ? byteRangeOf(request.get('range'), head.bytes) : undefined;
+  const { start, end } = range ?? { start: 0, end: head.bytes };
+  response.setHeader('Content-Length', end - start);
+  if (range) {
+    response.status(206);
+    response.setHeader('Content-Range', `bytes ${start}-${end - 1}/${head.bytes}`);
+  }
+  if (request.method !== 'HEAD') await writeRange({ store, key, start, end }, response);
+  response.end();
+}
+
+async function writeRange(
+  of: { store: ObjectStore; key: string; start: number; end: number },
+  response: Response,
+): Promise<void> {
+  for (let from = of.start; from < of.end && !response.destroyed; from += chunkBytes) {
+    const end = Math.min(of.end, from + chunkBytes);
+    const chunk = await of.store.getRange(of.key, { start: from, end });
+    if (!response.write(chunk) && !response.destroyed)
+      await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  }
+}
