@@ -1,0 +1,107 @@
+import type { AccountRecord } from '@domicile/core/account.ts';
+import type { CountryCode } from '@domicile/core/countries.ts';
+import type { LatestRecord } from '@domicile/core/latest.ts';
+import type { QuarantineEntry } from '@domicile/core/quarantine.ts';
+import type { Reading } from '@domicile/core/reading.ts';
+import {
+  headers as headerNames,
+  type StreamName,
+  streamNames,
+  streams,
+  topicOf,
+} from '@domicile/core/streams.ts';
+import type { SummaryRecord } from '@domicile/core/summary.ts';
+import type { OutputRecord } from '@domicile/kafka/records.ts';
+import type { Part } from './blobs.ts';
+
+const keysMax = 50_000;
+
+/** Everything that a partition's task writes, in its own partition of each stream. */
+export class TaskRecords {
+  readonly #partition: number;
+  readonly #topics: ReadonlyMap<StreamName, string>;
+  /** Keys repeat, so their bytes are kept. */
+  readonly #keys = new Map<string, Buffer>();
+
+  constructor(country: CountryCode, partition: number) {
+    this.#partition = partition;
+    this.#topics = new Map(streamNames.map((name) => [name, topicOf(country, name)]));
+  }
+
+  reading(reading: Reading): OutputRecord {
+    return {
+      ...this.#json('readings', reading.building, reading),
+      timestamp: BigInt(reading.receivedAtMs),
+    };
+  }
+
+  quarantined(entry: QuarantineEntry): OutputRecord {
+    return this.#json('quarantine', entry.building, entry);
+  }
+
+  summary(record: SummaryRecord): OutputRecord {
+    return this.#json('summaries', record.building, record);
+  }
+
+  latest(record: LatestRecord): OutputRecord {
+    return this.#json('latest', `${record.building}/${record.device}`, record);
+  }
+
+  account(record: AccountRecord): OutputRecord {
+    return this.#json('account', record.building, record);
+  }
+
+  journal({ value, headers }: Part): OutputRecord {
+    const { topic, partition, headers: own } = this.#base('journal');
+    return {
+      topic,
+      partition,
+      key: this.#key(`${partition}`),
+      value,
+      headers: { ...own, ...headers },
+    };
+  }
+
+  /** A part of a snapshot takes the place of the same part of the one before. */
+  state({ value, headers }: Part): OutputRecord {
+    const { topic, partition, headers: own } = this.#base('state');
+    const key = this.#key(`${partition}/${headers.part}`);
+    return { topic, partition, key, value, headers: { ...own, ...headers } };
+  }
+
+  /** Removes a part that later snapshots no longer have. */
+  stateTombstone(part: number): OutputRecord {
+    const { topic, partition } = this.#base('state');
+    return { topic, partition, key: this.#key(`${partition}/${part}`) };
+  }
+
+  #json(stream: StreamName, key: string, value: unknown): OutputRecord {
+    return {
+      ...this.#base(stream),
+      key: this.#key(key),
+      value: Buffer.from(JSON.stringify(value)),
+    };
+  }
+
+  #base(stream: StreamName) {
+    return {
+      topic: this.#topics.get(stream) ?? '',
+      partition: this.#partition,
+      headers: schemaHeaders.get(stream) ?? {},
+    };
+  }
+
+  #key(text: string): Buffer {
+    let key = this.#keys.get(text);
+    if (key === undefined) {
+      key = Buffer.from(text);
+      if (this.#keys.size >= keysMax) this.#keys.clear();
+      this.#keys.set(text, key);
+    }
+    return key;
+  }
+}
+
+const schemaHeaders = new Map<StreamName, Readonly<Record<string, string>>>(
+  streamNames.map((name) => [name, { [headerNames.schema]: streams[name].schema }]),
+);
