@@ -1,0 +1,77 @@
+import type { CountryCode } from '@domicile/core/countries.ts';
+import { parseCountryCode } from '@domicile/core/identities.ts';
+import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { clientOptionsOf, kafkaSettings } from '@domicile/kafka/config.ts';
+import {
+  durationMsSetting,
+  type Environment,
+  parsedBy,
+  portSetting,
+  readEnvironment,
+} from '@domicile/runtime/environment.ts';
+import { z } from 'zod';
+
+export const landerSettings = z.object({
+  ...kafkaSettings,
+  CELL_COUNTRY: parsedBy(parseCountryCode).describe('The country whose readings are landed.'),
+  LANDER_LAKE_DIR: z.string().min(1).describe('The folder of the lake.'),
+  LANDER_FLUSH_MS: durationMsSetting
+    .default(300_000)
+    .describe('How long a record waits at most before its file is written, on quiet topics too.'),
+  LANDER_PARTITION_BYTES_MAX: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1 << 30)
+    .default(16 << 20)
+    .describe('Bytes of records of one partition that are held before they are written.'),
+  LANDER_BYTES_MAX: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 33)
+    .default(256 << 20)
+    .describe('Bytes of records that are held in all; above it the largest partition is written.'),
+  LANDER_AUDIT_MS: durationMsSetting
+    .default(3_000)
+    .describe('How often landed objects are compared with their manifests and counted.'),
+  LANDER_PAUSE_BEFORE_PARQUET_MS: durationMsSetting
+    .default(0)
+    .describe('For tests that kill: a pause between plan and file.'),
+  LANDER_PAUSE_BEFORE_MANIFEST_MS: durationMsSetting
+    .default(0)
+    .describe('For tests that kill: a pause between file and manifest.'),
+  ADMIN_HOST: z.string().default('127.0.0.1').describe('The address of the admin port.'),
+  ADMIN_PORT: portSetting.default(9090).describe('/livez, /readyz and /metrics; 0: a free port.'),
+});
+
+export interface LanderConfig {
+  readonly client: ClientOptions;
+  readonly country: CountryCode;
+  readonly lakeDir: string;
+  readonly flushMs: number;
+  readonly partitionBytesMax: number;
+  readonly bytesMax: number;
+  readonly auditMs: number;
+  readonly pauses: { readonly beforeParquetMs: number; readonly beforeManifestMs: number };
+  readonly admin: { readonly host: string; readonly port: number };
+}
+
+/** Throws `CONFIG_INVALID`. */
+export function readConfig(env: Environment = process.env): LanderConfig {
+  const read = readEnvironment(landerSettings, env);
+  return {
+    client: clientOptionsOf(read),
+    country: read.CELL_COUNTRY,
+    lakeDir: read.LANDER_LAKE_DIR,
+    flushMs: read.LANDER_FLUSH_MS,
+    partitionBytesMax: read.LANDER_PARTITION_BYTES_MAX,
+    bytesMax: read.LANDER_BYTES_MAX,
+    auditMs: read.LANDER_AUDIT_MS,
+    pauses: {
+      beforeParquetMs: read.LANDER_PAUSE_BEFORE_PARQUET_MS,
+      beforeManifestMs: read.LANDER_PAUSE_BEFORE_MANIFEST_MS,
+    },
+    admin: { host: read.ADMIN_HOST, port: read.ADMIN_PORT },
+  };
+}
