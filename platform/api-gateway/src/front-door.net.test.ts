@@ -339,6 +339,10 @@ test('bodies are JSON and bounded', async () => {
   const post = (body: string, type = 'application/json', more = {}) =>
     ask(path, { ...bearer(tokenOf()), 'content-type': type, ...more }, { method: 'POST', body });
   expect(await refused(post('x'.repeat(300_000)))).toEqual([413, 'payload-too-large']);
+  const endless = ReadableStream.from(Array.from({ length: 30 }, () => Buffer.alloc(10_000, 32)));
+  const headers = { ...bearer(tokenOf()), 'content-type': 'application/json' };
+  const chunked = ask(path, headers, { method: 'POST', body: endless, duplex: 'half' });
+  expect(await refused(chunked)).toEqual([413, 'payload-too-large']);
   expect(await refused(post('a=1', 'text/plain'))).toEqual([415, 'media-type-unsupported']);
   expect(await refused(post('{}', 'application/json', { 'content-encoding': 'gzip' }))).toEqual([
     415,

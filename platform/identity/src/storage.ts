@@ -32,6 +32,7 @@ export interface Storage extends AsyncDisposable {
 export async function openStorage(
   stateDir: string,
   fail: (error: unknown) => void,
+  now = Date.now,
 ): Promise<Storage> {
   const file = join(stateDir, 'sessions.json');
   const records = new Map<string, Kept>(await readKept(file));
@@ -39,7 +40,7 @@ export async function openStorage(
   const save = async () => {
     if (!isChanged) return;
     isChanged = false;
-    drop(records);
+    drop(records, now());
     await writePrivately(file, JSON.stringify([...records]));
   };
   const saving = startLoop(async (signal) => {
@@ -50,10 +51,10 @@ export async function openStorage(
   }, fail);
   const changed = () => {
     isChanged = true;
-    if (records.size > recordsMax) drop(records);
+    if (records.size > recordsMax) drop(records, now());
   };
   return {
-    adapter: (model) => adapterOf(model, records, changed),
+    adapter: (model) => adapterOf(model, { records, changed, now }),
     async [Symbol.asyncDispose]() {
       await saving[Symbol.asyncDispose]();
       await save();
@@ -70,8 +71,7 @@ async function readKept(file: string): Promise<z.output<typeof keptFile>> {
 }
 
 /** What has ended goes, then the oldest, until there is room. */
-function drop(records: Map<string, Kept>): void {
-  const now = Date.now();
+function drop(records: Map<string, Kept>, now: number): void {
   for (const [key, { until }] of records) if (until <= now) records.delete(key);
   for (const key of records.keys()) {
     if (records.size <= recordsMax) break;
@@ -79,13 +79,21 @@ function drop(records: Map<string, Kept>): void {
   }
 }
 
-function adapterOf(model: string, records: Map<string, Kept>, changed: () => void): Adapter {
+interface Shelf {
+  readonly records: Map<string, Kept>;
+  readonly changed: () => void;
+  readonly now: () => number;
+}
+
+function adapterOf(model: string, { records, changed, now }: Shelf): Adapter {
   const keyOf = (id: string) => `${model}:${id}`;
   const find = async (id: string): Promise<AdapterPayload | undefined> => {
     const kept = records.get(keyOf(id));
-    if (!kept || kept.until <= Date.now()) return undefined;
+    if (!kept || kept.until <= now()) return undefined;
     const { consumed, ...payload } = kept.payload;
-    const isUsed = typeof consumed === 'number' && !isInLeeway(model, consumed);
+    const isUsed =
+      typeof consumed === 'number' &&
+      !(model === 'RefreshToken' && now() / 1000 < consumed + reuseLeewaySeconds);
     return isUsed ? { ...payload, consumed } : payload;
   };
   const findBy = async (name: 'uid' | 'userCode', value: string) => {
@@ -99,7 +107,7 @@ function adapterOf(model: string, records: Map<string, Kept>, changed: () => voi
     findByUid: (uid) => findBy('uid', uid),
     findByUserCode: (code) => findBy('userCode', code),
     async upsert(id, payload, expiresIn) {
-      const until = Date.now() + (expiresIn ?? 24 * 3600) * 1000;
+      const until = now() + (expiresIn ?? 24 * 3600) * 1000;
       records.delete(keyOf(id));
       records.set(keyOf(id), { payload, until });
       changed();
@@ -107,7 +115,7 @@ function adapterOf(model: string, records: Map<string, Kept>, changed: () => voi
     async consume(id) {
       const kept = records.get(keyOf(id));
       if (!kept) return;
-      const consumed = kept.payload.consumed ?? Math.floor(Date.now() / 1000);
+      const consumed = kept.payload.consumed ?? Math.floor(now() / 1000);
       records.set(keyOf(id), { ...kept, payload: { ...kept.payload, consumed } });
       changed();
     },
@@ -121,8 +129,4 @@ function adapterOf(model: string, records: Map<string, Kept>, changed: () => voi
       changed();
     },
   };
-}
-
-function isInLeeway(model: string, consumed: number): boolean {
-  return model === 'RefreshToken' && Date.now() / 1000 < consumed + reuseLeewaySeconds;
 }

@@ -102,7 +102,7 @@ export class TestBrowser {
       ['client_id', 'domicile-web'],
       ['response_type', 'code'],
       ['redirect_uri', redirectUri],
-      ['scope', 'openid summary:read command:write raw:read'],
+      ['scope', 'openid offline_access summary:read command:write raw:read'],
       ['code_challenge', challenge],
       ['code_challenge_method', 'S256'],
       ...more,

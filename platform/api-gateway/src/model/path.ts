@@ -1,9 +1,9 @@
 const pathCharsMax = 1_024;
 
 /**
- * The segments of a request's path, decoded once, or undefined for a path that could be read in two ways:
- * empty segments, dots, encoded slashes, dots or percent signs, control characters, backslashes. What is read in two
- * ways is judged by one and answered by the other.
+ * The segments of a request's path, decoded once, or undefined for a path that could be read in two ways: empty
+ * segments and dots; slashes, backslashes, percent signs and control characters that decoding brings forth. What is
+ * read in two ways is judged by one and answered by the other.
  */
 export function segmentsOf(path: string): readonly string[] | undefined {
   if (!path.startsWith('/') || path.length > pathCharsMax) return undefined;
@@ -19,10 +19,9 @@ export function splitTarget(target: string): { readonly path: string; readonly q
 }
 
 function decoded(segment: string): string | undefined {
-  if (segment === '' || /%(2[ef5]|5c|[01][0-9a-f]|7f)/i.test(segment)) return undefined;
   try {
     const text = decodeURIComponent(segment);
-    return text === '.' || text === '..' || /[\\/\p{Cc}]/u.test(text) ? undefined : text;
+    return /^\.{0,2}$|[\\/%\p{Cc}]/u.test(text) ? undefined : text;
   } catch {
     return undefined;
   }

@@ -180,14 +180,31 @@ export const analysisAnswer = z
   .looseObject({ rows: z.array(z.record(z.string(), z.unknown())) })
   .describe('The rows of an analysis; their columns are described with it');
 
-export const dataEndpointList = z.looseObject({
-  rows: z.array(z.looseObject({ api: z.string(), endpoint: z.string() })),
-});
+export const dataEndpointList = listOf(
+  z.object({
+    api: z.string(),
+    endpoint: z.string(),
+    class: z.string().describe('What the files hold, by who may see it'),
+    href: z.string(),
+  }),
+);
 
-export const dataFileList = z.looseObject({ rows: z.array(z.looseObject({ path: z.string() })) });
+export const dataFileList = listOf(z.object({ path: z.string(), bytes: count, href: z.string() }));
 
 export const residency = z
-  .looseObject({ country: z.string() })
+  .object({
+    country: z.string(),
+    checkedAt: time,
+    verified: z.boolean(),
+    items: z.array(
+      z.object({
+        what: z.string(),
+        where: z.string(),
+        evidence: z.string(),
+        ok: z.boolean(),
+      }),
+    ),
+  })
   .describe('Where this cell keeps what, and when that was last proved');
 
 export const problem = z

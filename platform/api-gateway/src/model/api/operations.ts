@@ -44,7 +44,6 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'The buildings that the token sees',
     parameters: page,
     answer: answers.buildingList,
-    formats: csvAndLines,
     example: { rows: [exampleBuilding], next: null },
   },
   'GET /v1/buildings/{building}': {
@@ -122,7 +121,6 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'The newest value of each point',
     parameters: [...ofBuilding, ...page],
     answer: answers.latestList,
-    formats: csvAndLines,
     example: {
       rows: [
         {
@@ -151,7 +149,6 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'Which devices speak and which are silent',
     parameters: [...ofBuilding, ...page],
     answer: answers.deviceList,
-    formats: csvAndLines,
     example: {
       rows: [
         {
@@ -171,7 +168,6 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'Where every reading of a period has gone',
     parameters: [...ofBuilding, ...period, ...page],
     answer: answers.account,
-    formats: csvAndLines,
     example: {
       totals: {
         expected: 360,
@@ -284,14 +280,22 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'What the serving layer offers as files',
     parameters: [],
     answer: answers.dataEndpointList,
-    example: { rows: [{ api: 'summaries', endpoint: 'pt1h' }] },
+    example: {
+      rows: [
+        { api: 'summaries', endpoint: 'PT1H', class: 'summary', href: '/v1/data/summaries/PT1H' },
+      ],
+      next: null,
+    },
   },
   'GET /v1/data/{api}/{endpoint}': {
     tag: 'Files',
     summary: 'The files of an endpoint',
-    parameters: [parameters.dataApi, parameters.dataEndpoint],
+    parameters: [parameters.dataApi, parameters.dataEndpoint, ...page],
     answer: answers.dataFileList,
-    example: { rows: [{ path: 'v1/latest.json' }] },
+    example: {
+      rows: [{ path: 'latest.json', bytes: 512, href: '/v1/data/summaries/PT1H/latest.json' }],
+      next: null,
+    },
   },
   'GET /v1/data/{api}/{endpoint}/{path...}': {
     tag: 'Files',
@@ -304,6 +308,18 @@ export const operations: Readonly<Record<string, Operation>> = {
     summary: 'Where this cell keeps what, and when that was last proved',
     parameters: [],
     answer: answers.residency,
-    example: { country: 'DE' },
+    example: {
+      country: 'DE',
+      checkedAt: at,
+      verified: true,
+      items: [
+        {
+          what: 'Kafka',
+          where: 'DE',
+          evidence: 'its brokers answer from the cell’s own network',
+          ok: true,
+        },
+      ],
+    },
   },
 };

@@ -10,7 +10,15 @@ export interface Parameter {
 }
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
-const metricName = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/);
+const ids = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}(,[a-z0-9][a-z0-9-]{0,62})*$/)
+  .describe('One, or several with commas');
+const metricNames = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,62}(,[a-z][a-z0-9_]{0,62})*$/)
+  .describe('One, or several with commas');
+const fileName = z.string().regex(/^[A-Za-z0-9_=][A-Za-z0-9_=.-]{0,127}$/);
 const time = z.iso.datetime({ offset: true });
 
 const path = (name: string, description: string, example: string, schema: z.ZodType = id) =>
@@ -22,9 +30,9 @@ export const building = path('building', 'A building of this country', 'de-7f3k'
 export const device = path('device', 'A device of the building', 'r101-air');
 export const command = path('command', 'As `Location` named it', '01JD9T', z.string().max(64));
 export const analysisName = path('name', 'As the list names it', 'load-profile');
-export const dataApi = path('api', 'As the list names it', 'summaries');
-export const dataEndpoint = path('endpoint', 'As the list names it', 'pt1h');
-export const dataPath = path('path', 'As the list names it', 'v1/latest.json', z.string().max(500));
+export const dataApi = path('api', 'As the list names it', 'summaries', fileName);
+export const dataEndpoint = path('endpoint', 'As the list names it', 'PT1H', fileName);
+export const dataPath = path('path', 'As the list names it', 'latest.json', z.string().max(500));
 
 export const from: Parameter = {
   ...query('from', 'Begin of the period, included', time),
@@ -40,25 +48,27 @@ export const interval: Parameter = {
   ...query(
     'interval',
     'Length of the windows; P1D are days of the building’s zone, the others are of UTC',
-    z.enum(['PT1M', 'PT15M', 'PT1H', 'P1D']),
+    z.enum(['PT1M', 'PT15M', 'PT1H', 'P1D']).default('PT1M'),
   ),
-  required: true,
   example: 'PT15M',
 };
 export const level: Parameter = {
   ...query('level', 'What is summarised', z.enum(['building', 'floor', 'room', 'device'])),
-  required: true,
   example: 'room',
 };
-export const metric = query('metric', 'Only this metric, or several with commas', metricName);
-export const ofId = query('id', 'Only this device, room, floor or building', id);
-export const ofDevice = query('device', 'Only this device', id);
+export const metric = query('metric', 'Only these metrics', metricNames);
+export const ofId = query('id', 'Only these devices, rooms, floors or buildings', ids);
+export const ofDevice = query('device', 'Only these devices', ids);
 export const buildings: Parameter = {
   ...query('building', 'One building, or several: named again or with commas', z.string()),
   required: true,
   example: 'de-7f3k',
 };
-export const limit = query('limit', 'Rows of a page', z.number().int().min(1));
+export const limit = query(
+  'limit',
+  'Rows of a page',
+  z.number().int().min(1).max(50_000).default(1_000),
+);
 export const cursor = query('cursor', '`next` of the page before', z.string());
 export const lastEventId = {
   name: 'Last-Event-ID',
