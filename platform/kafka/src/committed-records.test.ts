@@ -48,7 +48,17 @@ function visible(records: RecordsBatch[], aborted: [bigint, bigint][]): bigint[]
     producerId,
     firstOffset,
   }));
-  return committedBatches({ records, abortedTransactions }).map(({ firstOffset }) => firstOffset);
+  const partition = {
+    partitionIndex: 0,
+    errorCode: 0,
+    highWatermark: 0n,
+    lastStableOffset: 0n,
+    logStartOffset: 0n,
+    preferredReadReplica: -1,
+    abortedTransactions,
+    records,
+  };
+  return committedBatches(partition).map(({ firstOffset }) => firstOffset);
 }
 
 test('two aborted transactions of one producer around a committed one', () => {
@@ -79,4 +89,15 @@ test('a response that begins in the middle of an aborted transaction', () => {
 
 test('plain records pass, whatever their producer aborted', () => {
   expect(visible([batch(0n, 1n, 0), batch(10n, 1n)], [[1n, 10n]])).toEqual([0n]);
+});
+
+test('what is committed between an aborted transaction and a later marker without records stays', () => {
+  const records = [
+    batch(0n, 1n),
+    marker(10n, 1n, false),
+    batch(11n, 1n),
+    marker(21n, 1n, true),
+    marker(22n, 1n, false),
+  ];
+  expect(visible(records, [[1n, 0n]])).toEqual([11n]);
 });

@@ -8,9 +8,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { InvariantError, must } from '@domicile/core/invariants.ts';
-import { Admin, Consumer } from '@platformatic/kafka';
+import { Admin, type Consumer } from '@platformatic/kafka';
 import type { ClientOptions } from './client-options.ts';
 import { apiError, FencedError, isFenced, refusals, StalledError, withDeadline } from './errors.ts';
+import { FetchingConsumer } from './fetching-consumer.ts';
 import { GroupMember } from './group-member.ts';
 import { PartitionReader, type ReadPosition } from './partition-reader.ts';
 import type { InputRecord, OutputRecord } from './records.ts';
@@ -126,7 +127,7 @@ export class ExactlyOnceTask {
       requestTimeout: this.#options.transactionTimeoutMs,
       connectTimeout: 2_000,
     };
-    this.#fetcher = new Consumer({ ...quick, clientId: `${instanceId}-fetch`, groupId });
+    this.#fetcher = new FetchingConsumer({ ...quick, clientId: `${instanceId}-fetch`, groupId });
     for (const topic of topics) this.#fetcher.topics.track(topic);
     this.#admin = new Admin({ ...quick, clientId: `${instanceId}-admin` });
   }

@@ -9,7 +9,7 @@ import { GroupMember } from './group-member.ts';
 import { caughtUp, copied, createTopic, exact, load, Worker } from './test-support.ts';
 import type { WorkerOptions } from './test-worker.ts';
 import { endOffsets } from './topic-follower.ts';
-import { TransactionalProducer } from './transactional-producer.ts';
+import { TransactionalProducer, VersionThreeProducer } from './transactional-producer.ts';
 
 let cluster: KafkaCluster;
 let client: ClientOptions;
@@ -138,6 +138,41 @@ test('aborted and abandoned records are never visible downstream', async () => {
   await worker.end('SIGTERM');
   expect(await readTopic(client, input, 'uncommitted')).toHaveLength(16_000);
   expect(await copied(client, output, 8_000)).toEqual(exact);
+});
+
+test('committed records between an aborted transaction and a marker without records are read', async () => {
+  const { input } = await topics();
+  const transactionalId = `${input}-gap`;
+  const options = { client: { ...client, clientId: 'gap' }, transactionalId };
+  const record = (key: string) => ({ topic: input, partition: 0, key: Buffer.from(key) });
+  const first = await TransactionalProducer.open(options);
+  await first.send([record('aborted')]);
+  await first.abort();
+  await first.send([record('committed')]);
+  await first.commit();
+  await first.discard();
+  // Ended after it had asked for the partition and before it wrote: the marker of its abort stands alone.
+  const bare = new VersionThreeProducer({
+    ...options.client,
+    transactionalId,
+    idempotent: true,
+    producerId: -1n,
+    producerEpoch: -1,
+    retries: 20,
+    retryDelay: 20,
+  });
+  const transaction = await bare.beginTransaction({ producerId: -1n, producerEpoch: -1 });
+  const metadata = await bare.metadata({ topics: [input] });
+  await transaction.addPartitions(metadata, [
+    { ...record('never'), value: Buffer.alloc(0), headers: new Map() },
+  ]);
+  await bare.close(true);
+  const last = await TransactionalProducer.open(options);
+  await last.send([record('last')]);
+  await last.commit();
+  await last.discard();
+  const keys = (await readTopic(client, input)).map(({ key }) => String(key));
+  expect(keys).toEqual(['committed', 'last']);
 });
 
 test('a new owner waits for the open transaction of the former one', async () => {

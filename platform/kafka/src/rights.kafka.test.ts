@@ -25,9 +25,11 @@ async function write(principal: Principal, name: Parameters<typeof topicOf>[1]):
     topics: [topic(name)],
     deliveryTimeoutMs: 500,
   });
-  await producer
-    .send({ topic: topic(name), key: Buffer.from('de-a') })
-    .finally(() => producer.close());
+  try {
+    await producer.send({ topic: topic(name), key: Buffer.from('de-a') });
+  } finally {
+    await producer.close();
+  }
 }
 
 test.each(['telemetry', 'backfill', 'readings', 'quarantine'] as const)(

@@ -64,10 +64,12 @@ async function main(): Promise<void> {
     process.kill(process.pid, 'SIGSTOP');
   };
   if (stopItselfAt === 'commit') {
-    TransactionalProducer.prototype.commit = new Proxy(TransactionalProducer.prototype.commit, {
-      apply(commit, self, args) {
+    const commit = Object.getOwnPropertyDescriptor(TransactionalProducer.prototype, 'commit');
+    Object.defineProperty(TransactionalProducer.prototype, 'commit', {
+      ...commit,
+      value: async function commitAfterStop(this: TransactionalProducer): Promise<void> {
         stopMyself();
-        return Reflect.apply(commit, self, args);
+        await Reflect.apply(commit?.value, this, []);
       },
     });
   }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type fetchV17, Consumer } from '@platformatic/kafka';
+import type { Consumer, fetchV17 } from '@platformatic/kafka';
 import type { ClientOptions } from './client-options.ts';
 import { committedBatches, nextOffset } from './committed-records.ts';
 import { apiError, platformErrorOf, refusals, StalledError } from './errors.ts';
+import { FetchingConsumer } from './fetching-consumer.ts';
 import { PartitionReader } from './partition-reader.ts';
 import { type InputRecord, ReadRecord } from './records.ts';
 
@@ -156,7 +157,7 @@ export class TopicFollower {
 
 function followingConsumer(client: ClientOptions, clientId: string): Consumer {
   // It never joins: the group name is only a formality of the client.
-  return new Consumer({ ...client, ...clientRetries, clientId, groupId: clientId });
+  return new FetchingConsumer({ ...client, ...clientRetries, clientId, groupId: clientId });
 }
 
 async function offsetsAt(

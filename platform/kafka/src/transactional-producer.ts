@@ -53,7 +53,7 @@ export const RECORDS_PER_PRODUCER_MAX = 2 ** 30;
 
 type OpenTransaction = Awaited<ReturnType<Producer['beginTransaction']>>;
 
-class VersionThreeProducer extends Producer {
+export class VersionThreeProducer extends Producer {
   override [kGetApi]<Args extends unknown[], Response>(
     name: string,
     callback: Callback<API<Args, Response>>,
