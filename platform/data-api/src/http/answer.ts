@@ -13,7 +13,10 @@ export const mediaTypes = {
 export type Format = keyof typeof mediaTypes;
 
 /** What the request accepts of `formats`, the first one if it says nothing. Throws `NOT_ACCEPTABLE`. */
-export function formatOf(request: Request, formats: readonly Format[]): Format {
+export function formatOf<Offered extends Format>(
+  request: Request,
+  formats: readonly Offered[],
+): Offered {
   const accepted = request.accepts(formats.map((format) => mediaTypes[format]));
   const format = formats.find((one) => mediaTypes[one] === accepted);
   if (format) return format;

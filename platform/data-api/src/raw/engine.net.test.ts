@@ -1,0 +1,82 @@
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { Engine, type EngineOptions } from './engine.ts';
+
+const endless = 'select count(*) from range(1000000) a, range(1000000) b';
+
+async function startEngine(more: Partial<EngineOptions> = {}) {
+  const folder = await mkdtemp(join(tmpdir(), 'engine-'));
+  await mkdir(join(folder, 'lake'));
+  await writeFile(join(folder, 'lake', 'in.csv'), 'a\n1\n');
+  await writeFile(join(folder, 'outside.csv'), 'a\n1\n');
+  const engine = await Engine.start({
+    readable: [join(folder, 'lake')],
+    memoryMegabytesMax: 128,
+    threads: 1,
+    queriesMax: 1,
+    waitingMax: 1,
+    queryTimeoutMs: 20_000,
+    ...more,
+  });
+  return { engine, folder };
+}
+
+const here = () => new AbortController().signal;
+
+test('a query ends at its deadline, and the engine goes on', async () => {
+  const { engine } = await startEngine({ queryTimeoutMs: 300 });
+  const before = Date.now();
+  const query = engine.run(here(), ({ connection }) => connection.run(endless));
+  await expect(query).rejects.toThrow('Cannot answer in time');
+  expect(Date.now() - before).toBeLessThan(3_000);
+  await engine.run(here(), ({ connection }) => connection.run('select 1'));
+});
+
+test('a query ends when its asker has gone', async () => {
+  const { engine } = await startEngine();
+  const gone = new AbortController();
+  const query = engine.run(gone.signal, ({ connection }) => connection.run(endless));
+  await sleep(100);
+  gone.abort();
+  await expect(query).rejects.toThrow('Cannot answer in time');
+});
+
+test('queries beyond the bound wait, and beyond that are refused', async () => {
+  const { engine } = await startEngine();
+  const first = Promise.withResolvers<void>();
+  const one = engine.run(here(), () => first.promise);
+  const two = engine.run(here(), () => Promise.resolve('two'));
+  await expect(engine.run(here(), () => Promise.resolve('three'))).rejects.toThrow('too many');
+  first.resolve();
+  await one;
+  expect(await two).toBe('two');
+  expect(engine.running).toBe(0);
+});
+
+test('it reads what it may and nothing else, and its settings are locked', async () => {
+  const { engine, folder } = await startEngine();
+  const run = (sql: string) =>
+    engine.run(here(), async ({ connection }) => connection.runAndReadAll(sql));
+  expect((await run(`from read_csv('${folder}/lake/in.csv')`)).getRowsJson()).toHaveLength(1);
+  for (const sql of [
+    `from read_csv('${folder}/outside.csv')`,
+    `from read_csv('${folder}/lake/../outside.csv')`,
+    "from read_text('/etc/passwd')",
+    "set memory_limit = '10GB'",
+    'set enable_external_access = true',
+    'install httpfs',
+    "from read_csv('http://127.0.0.1:1/x.csv')",
+  ])
+    await expect(run(sql)).rejects.toThrow(/disabled|locked|Permission|Cannot/);
+});
+
+test('memory is bounded', async () => {
+  const { engine } = await startEngine();
+  const query = engine.run(here(), ({ connection }) =>
+    connection.run('create temp table t as select range a, random() b from range(100000000)'),
+  );
+  await expect(query).rejects.toThrow('needs more memory');
+});

@@ -1,0 +1,33 @@
+import type { LandedManifestsView } from '@domicile/lake/landed-manifests.ts';
+import { type RawFilter, type RawValue, valuesOf } from '../model/raw-rows.ts';
+import type { Tail } from './tail.ts';
+
+/** Raw readings as one: what has landed, and what the stream holds beyond it. Each reading stands in one of the two. */
+export interface RawZone {
+  readonly landed: LandedManifestsView;
+  readonly tail: Tail;
+}
+
+export interface RawPart {
+  /** Keys of landed files. */
+  readonly files: readonly string[];
+  readonly tail: readonly RawValue[];
+}
+
+/** Both sides of the seam at one instant; nothing may be awaited within. */
+export function partOf(
+  { landed, tail }: RawZone,
+  buildings: readonly string[],
+  filter: RawFilter,
+): RawPart {
+  const { offsets } = landed;
+  const files = new Set<string>();
+  for (const building of buildings)
+    for (const file of landed.files({ building, fromMs: filter.fromMs, toMs: filter.toMs }))
+      // Beyond a gap of the manifests the stream speaks.
+      if (file.last < (offsets.get(file.partition) ?? 0n)) files.add(file.path);
+  const values: RawValue[] = [];
+  for (const { reading, partition, offset } of tail.of(new Set(buildings), offsets))
+    values.push(...valuesOf(reading, { partition, offset }, filter));
+  return { files: [...files].toSorted(), tail: values };
+}

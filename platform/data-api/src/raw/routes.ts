@@ -1,0 +1,98 @@
+import { join } from 'node:path';
+import { PlatformError } from '@domicile/core/errors.ts';
+import { addRoute } from '@domicile/runtime/http-route.ts';
+import { type Request, type Response, Router } from 'express';
+import { formatOf, linkNext } from '../http/answer.ts';
+import type { Door } from '../http/door.ts';
+import { parseCursor } from '../model/page.ts';
+import {
+  idNames,
+  limitParameter,
+  metricNames,
+  pageShape,
+  periodShape,
+  readQuery,
+} from '../model/parameters.ts';
+import { periodMsMax } from '../model/period.ts';
+import { rawKey } from '../model/raw-rows.ts';
+import type { Engine } from './engine.ts';
+import type { RawEvents } from './events.ts';
+import { preparePage } from './raw-page.ts';
+import { partOf, type RawZone } from './raw-zone.ts';
+import { sendPage } from './send-page.ts';
+
+export interface RawParts {
+  readonly door: Door;
+  readonly engine: Engine;
+  readonly zone: RawZone;
+  readonly events: RawEvents;
+  readonly lakeDir: string;
+  readonly scratchDir: string;
+}
+
+export const rowsDefault = 1_000;
+/** A building of 100 devices says about 108,000 values an hour. */
+export const rowsMax = 200_000;
+
+const readingsShape = {
+  ...periodShape,
+  ...pageShape,
+  limit: limitParameter({ default: rowsDefault, max: rowsMax }),
+  building: idNames,
+  device: idNames.optional(),
+  metric: metricNames.optional(),
+};
+
+const formats = ['json', 'ndjson', 'csv', 'parquet'] as const;
+
+/** `/v1/raw/…`: single readings, for internal teams. */
+export function rawRoutes(parts: RawParts): Router {
+  const router = Router();
+  addRoute(router, '/v1/raw/readings', {
+    GET: (request, response) => answerReadings(parts, request, response),
+  });
+  const announced = (request: Request): never => {
+    parts.door.claims(request, 'raw:read');
+    throw new PlatformError('NOT_BUILT', 'Cannot answer yet: this part is announced and not built');
+  };
+  addRoute(router, '/v1/raw/files', { GET: announced });
+  addRoute(router, '/v1/raw/files/*path', { GET: announced });
+  return router;
+}
+
+async function answerReadings(
+  parts: RawParts,
+  request: Request,
+  response: Response,
+): Promise<void> {
+  const { door, engine, zone, events, lakeDir, scratchDir } = parts;
+  const claims = door.claims(request, 'raw:read');
+  const query = readQuery(readingsShape, request.query, periodMsMax);
+  const format = formatOf(request, formats);
+  const buildings = door.allOf(claims, query.building).map(({ id }) => id);
+  const after = parseCursor(query.cursor, rawKey);
+  const filter = {
+    fromMs: query.from,
+    toMs: query.to,
+    devices: query.device,
+    metrics: query.metric,
+  };
+  events.readingsAsked(claims.subject, buildings);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  await engine.run(gone.signal, async ({ connection, signal }) => {
+    events.queriesRun(engine.running);
+    const { files, tail } = partOf(zone, buildings, filter);
+    const page = await preparePage(connection, {
+      ...filter,
+      buildings,
+      files: files.map((key) => join(lakeDir, key)),
+      tail,
+      limit: query.limit,
+      after,
+    });
+    response.vary('Accept');
+    linkNext(request, response, page.next);
+    await sendPage(format, response, { connection, page, scratchDir, signal });
+  });
+}

@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createReadStream } from 'node:fs';
+import { rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
+import type { Response } from 'express';
+import { csvLine, type Format, mediaTypes } from '../http/answer.ts';
+import { rawColumns } from '../model/raw-api.ts';
+import { microsText } from '../model/raw-rows.ts';
+import { textLiteral } from './engine.ts';
+import type { PageReady } from './raw-page.ts';
+
+export type RawFormat = Exclude<Format, 'arrow'>;
+
+interface Sending {
+  readonly connection: DuckDBConnection;
+  readonly page: PageReady;
+  readonly scratchDir: string;
+  readonly signal: AbortSignal;
+}
+
+/** Sends a page that stands ready, a chunk of rows at a time as fast as it is taken. */
+export async function sendPage(
+  format: RawFormat,
+  response: Response,
+  sending: Sending,
+): Promise<void> {
+  if (format === 'parquet') await sendParquet(response, sending);
+  else await sendText(format, response, sending);
+}
+
+interface TextForm {
+  readonly type: string;
+  readonly head: string;
+  row(values: readonly unknown[], isFirst: boolean): string;
+  readonly end: string;
+}
+
+function json(values: readonly unknown[]): string {
+  return JSON.stringify(Object.fromEntries(rawColumns.map((name, index) => [name, values[index]])));
+}
+
+function textForm(format: Exclude<RawFormat, 'parquet'>, next: string | null): TextForm {
+  if (format === 'csv')
+    return {
+      type: `${mediaTypes.csv}; charset=utf-8; header=present`,
+      head: csvLine(rawColumns),
+      row: csvLine,
+      end: '',
+    };
+  if (format === 'ndjson')
+    return { type: mediaTypes.ndjson, head: '', row: (values) => `${json(values)}\n`, end: '' };
+  return {
+    type: `${mediaTypes.json}; charset=utf-8`,
+    head: '{"rows":[',
+    row: (values, isFirst) => `${isFirst ? '' : ','}${json(values)}`,
+    end: `],"next":${JSON.stringify(next)}}`,
+  };
+}
+
+async function sendText(
+  format: Exclude<RawFormat, 'parquet'>,
+  response: Response,
+  { connection, page, signal }: Sending,
+): Promise<void> {
+  const form = textForm(format, page.next);
+  const result = await connection.stream(page.selectMicros);
+  response.setHeader('Content-Type', form.type);
+  response.write(form.head);
+  let isFirst = true;
+  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0;) {
+    const lines: string[] = [];
+    for (const row of chunk.getRows()) {
+      lines.push(form.row(plainValues(row), isFirst));
+      isFirst = false;
+    }
+    await written(response, lines.join(''), signal);
+    chunk = await result.fetchChunk();
+  }
+  response.end(form.end);
+}
+
+/** Resolves when the reader may take more; throws when it has gone or the deadline has passed. */
+async function written(response: Response, text: string, signal: AbortSignal): Promise<void> {
+  if (response.write(text)) return;
+  await once(response, 'drain', { signal });
+}
+
+const measured = rawColumns.indexOf('measuredAt');
+const received = rawColumns.indexOf('receivedAt');
+
+function plainValues(row: readonly DuckDBValue[]): unknown[] {
+  return row.map((value, index) => {
+    if (typeof value !== 'bigint') return value;
+    return index === measured || index === received ? microsText(value) : Number(value);
+  });
+}
+
+async function sendParquet(
+  response: Response,
+  { connection, page, scratchDir, signal }: Sending,
+): Promise<void> {
+  const file = join(scratchDir, `${randomUUID()}.parquet`);
+  try {
+    await connection.run(
+      `copy (${page.select}) to ${textLiteral(file)} (format parquet, compression zstd, parquet_version v1)`,
+    );
+    response.setHeader('Content-Type', mediaTypes.parquet);
+    response.setHeader('Content-Length', (await stat(file)).size);
+    await pipeline(createReadStream(file), response, { signal });
+  } finally {
+    await rm(file, { force: true });
+  }
+}

@@ -1,0 +1,151 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BuildingRecord } from '@domicile/core/building.ts';
+import { topicOf } from '@domicile/core/streams.ts';
+import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
+import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { startAdmin } from '@domicile/runtime/admin.ts';
+import { startHttp } from '@domicile/runtime/http.ts';
+import { createLog } from '@domicile/runtime/log.ts';
+import { createRegistry } from '@domicile/runtime/metrics.ts';
+import { startLoop } from '@domicile/runtime/service.ts';
+import { followStream, type Handler } from '../follow.ts';
+import { Door } from '../http/door.ts';
+import { RegistryBook } from '../model/registry-book.ts';
+import { kafkaOf, type RawConfig } from './config.ts';
+import { Engine } from './engine.ts';
+import { type RawEvents, rawEvents } from './events.ts';
+import { openLanded } from './open-landed.ts';
+import type { RawZone } from './raw-zone.ts';
+import { rawRoutes } from './routes.ts';
+import { Tail } from './tail.ts';
+
+export interface RawService extends AsyncDisposable {
+  readonly url: string;
+  readonly adminUrl: string;
+}
+
+type Fail = (error: unknown) => void;
+
+/** Starts the raw API of a cell. It listens at once and is ready when it has caught up with its streams. */
+export async function startRaw(config: RawConfig, fail: Fail): Promise<RawService> {
+  const country = config.CELL_COUNTRY;
+  const log = createLog('raw');
+  const registry = createRegistry({ service: 'raw', country });
+  const events = rawEvents(log, registry);
+  const secret = (await readFile(config.RAW_INTERNAL_SECRET_FILE, 'utf8')).trim();
+
+  await using parts = new AsyncDisposableStack();
+  const scratchDir = await mkdtemp(join(config.RAW_SCRATCH_DIR, 'domicile-raw-'));
+  parts.defer(() => rm(scratchDir, { recursive: true, force: true }));
+  const engine = parts.use(await startEngine(config, scratchDir));
+  const buildings = new RegistryBook();
+  const zone = {
+    landed: await openLanded(new FsObjectStore(config.RAW_LAKE_DIR)),
+    tail: new Tail(),
+  };
+  const followed = parts.use(await follow({ config, zone, buildings, events, fail }));
+  const door = new Door({ country, secret, buildings });
+  const routes = rawRoutes({
+    door,
+    engine,
+    zone,
+    events,
+    lakeDir: config.RAW_LAKE_DIR,
+    scratchDir,
+  });
+  const host = config.RAW_HOST;
+  const ready = () => (followed.caughtUp() ? true : ['streams are being read']);
+  const admin = parts.use(
+    await startAdmin({ host, port: config.RAW_ADMIN_PORT, log, registry, ready }),
+  );
+  const http = parts.use(
+    await startHttp(routes, { host, port: config.RAW_PORT, log, registry, trustRequestId: true }),
+  );
+  const running = parts.move();
+  return {
+    url: http.url,
+    adminUrl: admin.url,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+function startEngine(config: RawConfig, scratchDir: string): Promise<Engine> {
+  return Engine.start({
+    readable: [join(config.RAW_LAKE_DIR, 'landing'), scratchDir],
+    memoryMegabytesMax: config.RAW_MEMORY_MEGABYTES_MAX,
+    threads: config.RAW_THREADS,
+    queriesMax: config.RAW_QUERIES_MAX,
+    waitingMax: config.RAW_QUERIES_WAITING_MAX,
+    queryTimeoutMs: config.RAW_QUERY_TIMEOUT_MS,
+  });
+}
+
+interface Following {
+  readonly config: RawConfig;
+  readonly zone: RawZone;
+  readonly buildings: RegistryBook;
+  readonly events: RawEvents;
+  readonly fail: Fail;
+}
+
+interface Followed extends AsyncDisposable {
+  caughtUp(): boolean;
+}
+
+const roomCheckMs = 200;
+
+async function follow(following: Following): Promise<Followed> {
+  const { config, zone, buildings, events, fail } = following;
+  const client = kafkaOf(config);
+  const country = config.CELL_COUNTRY;
+  await using parts = new AsyncDisposableStack();
+  const stop = new AbortController();
+  const registry: Handler<BuildingRecord> = {
+    take: (record) => buildings.take(record),
+    forget: (key) => buildings.forget(key),
+    unreadable: () => events.recordUnreadable('registry'),
+  };
+  const bytesMax = config.RAW_TAIL_MEGABYTES_MAX * 1024 * 1024;
+  const followers = await Promise.all([
+    followStream({ client, country, service: 'raw', stream: 'registry', handler: registry, fail }),
+    TopicFollower.start({
+      client,
+      clientId: 'raw-readings',
+      topics: [{ name: topicOf(country, 'readings'), from: zone.landed.offsets }],
+      fail,
+      async onRecords(records) {
+        if (zone.tail.bytes >= bytesMax) events.tailHeldBack();
+        while (zone.tail.bytes >= bytesMax && !stop.signal.aborted) await sleep(roomCheckMs);
+        for (const record of records) zone.tail.take(record);
+      },
+    }),
+  ]);
+  for (const follower of followers) parts.use(follower);
+  parts.defer(() => stop.abort());
+  let caughtUp = false;
+  Promise.all(followers.map((follower) => follower.caughtUp)).then(
+    () => (caughtUp = true),
+    () => undefined,
+  );
+  parts.use(refreshing(following));
+  const running = parts.move();
+  return { caughtUp: () => caughtUp, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** Takes up what has newly landed and drops it from the tail. */
+function refreshing({ config, zone, events, fail }: Following): AsyncDisposable {
+  return startLoop(async (signal) => {
+    while (true) {
+      try {
+        await zone.landed.refresh();
+        zone.tail.drop(zone.landed.offsets);
+        events.tailChanged(zone.tail.bytes);
+      } catch (error) {
+        events.lakeUnreadable(error);
+      }
+      await sleep(config.RAW_REFRESH_MS, undefined, { signal });
+    }
+  }, fail);
+}
