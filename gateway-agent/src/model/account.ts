@@ -35,10 +35,26 @@ export function accountOf({ atMs, boot, numbers, dropped }: AccountSource): Acco
         .filter((one) => one.device === device && one.boot === run.boot)
         .map(({ from, to, reason }) => ({ from, to, reason }));
       if (ended && lost.length === 0) return [];
-      return [{ device, ...run, dropped: lost, ...(previous && { previous }) }];
+      return chunksOf(lost, droppedPerRowMax).map((part) => ({
+        device,
+        ...run,
+        dropped: part,
+        ...(previous && { previous }),
+      }));
     }),
   );
   return { at: new Date(atMs).toISOString(), devices };
+}
+
+/** What core's schema of the account takes. */
+const droppedPerRowMax = 1000;
+
+/** At least one chunk, which may be empty. */
+function chunksOf<Item>(items: readonly Item[], size: number): Item[][] {
+  const chunks = [items.slice(0, size)];
+  for (let from = size; from < items.length; from += size)
+    chunks.push(items.slice(from, from + size));
+  return chunks;
 }
 
 interface RunOfDevice {
