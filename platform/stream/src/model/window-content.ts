@@ -130,7 +130,7 @@ export class WindowContent {
       [...one.samples].map(([metric, sample]) => [metric, encodeSample(sample)] as const),
     ]);
     const changed = [...this.#rooms].filter(([, { isChanged }]) => isChanged);
-    return [devices, changed.map(([key]) => key)];
+    return [devices, changed.map(([key]) => key).toSorted()];
   }
 
   static decode([devices, changedRooms]: EncodedContent): WindowContent {

@@ -10,6 +10,7 @@ import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { readTopic } from '@domicile/devkit/kafka-reading.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
+import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from './config.ts';
 import { startTasks } from './tasks.ts';
@@ -35,10 +36,14 @@ async function read<Value>(stream: StreamName): Promise<Value[]> {
   return records.map(({ value }): Value => JSON.parse(String(value)));
 }
 
+function bootstrapOf({ bootstrapBrokers }: ClientOptions): string {
+  return bootstrapBrokers.map(String).join(',');
+}
+
 function configOf(instance: string, more: Record<string, string> = {}) {
   return readConfig({
     CELL_COUNTRY: country,
-    KAFKA_BOOTSTRAP: kafka.client('task').bootstrapBrokers.join(','),
+    KAFKA_BOOTSTRAP: bootstrapOf(kafka.client('task')),
     KAFKA_USER: 'task',
     KAFKA_PASSWORD_FILE: passwordFile,
     TASK_INSTANCE_ID: instance,
