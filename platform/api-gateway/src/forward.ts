@@ -56,7 +56,9 @@ export function forwarder(streamsMax: number): Forward & Disposable {
   const streamAgent = new Agent({ keepAlive: false, maxSockets: streamsMax });
   const forward: Forward = async (request, response, forwarding) => {
     const gone = new AbortController();
-    response.once('close', () => gone.abort());
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort();
+    });
     const signal = forwarding.isStream
       ? AbortSignal.any([gone.signal, stoppingOf(request)])
       : gone.signal;

@@ -18,6 +18,8 @@ const fetchTimeoutMs = 3_000;
 const freshMs = 5 * 60_000;
 /** An unknown id makes us look again, but not more often than this: ids come from strangers. */
 const lookAgainMs = 10_000;
+/** The same before the first set was read, when nobody is served anyway. */
+const lookFirstMs = 1_000;
 
 const jwks = z.object({
   keys: z
@@ -54,7 +56,7 @@ export function openKeySet(source: string, clock = () => performance.now()): Key
     async keyOf(kid) {
       const age = clock() - triedAt;
       const isUnknown = !keys?.has(kid);
-      if (age > freshMs || (isUnknown && age > lookAgainMs)) await refresh();
+      if (age > freshMs || (isUnknown && age > (keys ? lookAgainMs : lookFirstMs))) await refresh();
       else if (isUnknown && reading) await reading;
       if (!keys)
         throw new PlatformError(

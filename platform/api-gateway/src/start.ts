@@ -15,7 +15,7 @@ import { forwarder } from './forward.ts';
 import { frontDoor } from './front-door.ts';
 import { openKeySet } from './key-set.ts';
 import { streamSlots } from './stream-slots.ts';
-import { tokenJudge } from './tokens.ts';
+import { rememberingJudge, tokenJudge } from './tokens.ts';
 
 export interface GatewayService extends AsyncDisposable {
   readonly url: string;
@@ -31,7 +31,9 @@ export async function startGateway(config: GatewayConfig): Promise<GatewayServic
   const events = gatewayEvents(log, registry);
   const keys = openKeySet(config.GATEWAY_JWKS);
   const authenticate = authenticator({
-    judge: tokenJudge({ keys, issuer: config.GATEWAY_ISSUER, country: config.GATEWAY_COUNTRY }),
+    judge: rememberingJudge(
+      tokenJudge({ keys, issuer: config.GATEWAY_ISSUER, country: config.GATEWAY_COUNTRY }),
+    ),
     findApiKey: apiKeysIn(config.GATEWAY_API_KEYS_FILE),
     failuresPerWindow: config.GATEWAY_LIMIT_FAILURES,
     windowMs: config.GATEWAY_LIMIT_WINDOW_MS,

@@ -2,7 +2,7 @@ import { parseCountryCode } from '@domicile/core/identities.ts';
 import jwt from 'jsonwebtoken';
 import { expect, test } from 'vitest';
 import { issuer, keys, type TestKey, tokenOf } from './test-support.ts';
-import { refusalOf, tokenJudge } from './tokens.ts';
+import { refusalOf, rememberingJudge, tokenJudge } from './tokens.ts';
 
 const asked: string[] = [];
 const published = new Map([keys.es, keys.rs].map((key) => [key.kid, key.publicKey]));
@@ -59,6 +59,35 @@ test('no key is asked for to judge an algorithm that is not taken', async () => 
   asked.length = 0;
   await judge.judge(`${base64({ alg: 'none', kid: 'x' })}.${base64({})}.`);
   expect(asked).toEqual([]);
+});
+
+test('a token is judged once in a while, and never believed beyond its end', async () => {
+  let at = now * 1000;
+  let judged = 0;
+  const judging = rememberingJudge(
+    {
+      judge: (token) => {
+        judged += 1;
+        return judge.judge(token);
+      },
+    },
+    () => at,
+  );
+  const token = tokenOf({ exp: now + 20 });
+  for (let n = 0; n < 5; n += 1) expect(await judging.judge(token)).toHaveProperty('claims');
+  expect(judged).toBe(1);
+  at += 20_000;
+  await judging.judge(token);
+  expect(judged).toBe(2);
+  const other = token.replace(/.$/, (last) => (last === 'A' ? 'Q' : 'A'));
+  expect(await judging.judge(other)).toHaveProperty('refusal');
+  await judging.judge(other);
+  expect(judged).toBe(4);
+  const long = tokenOf({ exp: now + 3_600 });
+  await judging.judge(long);
+  at += 30_000;
+  await judging.judge(long);
+  expect(judged).toBe(6);
 });
 
 test('whatever the library throws has a name', () => {

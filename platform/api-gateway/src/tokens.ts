@@ -62,6 +62,32 @@ export function tokenJudge({ keys, issuer, country }: JudgeParts): TokenJudge {
   };
 }
 
+/** How long a token that was believed is believed without judging its signature again. */
+const rememberedMs = 30_000;
+const rememberedMax = 10_000;
+
+/** Judges each token once in a while. What was refused is judged every time; an end is kept to the second. */
+export function rememberingJudge(judge: TokenJudge, now = Date.now): TokenJudge {
+  const believed = new Map<string, { readonly claims: Claims; readonly until: number }>();
+  return {
+    async judge(token) {
+      const known = believed.get(token);
+      if (known && known.until > now()) return { claims: known.claims };
+      believed.delete(token);
+      const judgement = await judge.judge(token);
+      if ('refusal' in judgement) return judgement;
+      const { claims } = judgement;
+      const until = Math.min(now() + rememberedMs, claims.expiresAt * 1000);
+      believed.set(token, { claims, until });
+      for (const oldest of believed.keys()) {
+        if (believed.size <= rememberedMax) break;
+        believed.delete(oldest);
+      }
+      return judgement;
+    },
+  };
+}
+
 function headOf(token: string): { alg?: string; kid?: string } {
   const [first = ''] = token.split('.', 1);
   if (token.length > tokenCharsMax || first.length > 1_024) return {};

@@ -53,13 +53,27 @@ export interface Match {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+interface Part {
+  readonly word: string;
+  /** The parameter that this part is. */
+  readonly name: string | undefined;
+  readonly takesRest: boolean;
+}
+
+const patterns = routes.map((of) => ({ of, parts: of.path.slice(1).split('/').map(partOf) }));
+
+function partOf(word: string): Part {
+  const [, name, rest] = /^\{(\w+)(\.\.\.)?\}$/.exec(word) ?? [];
+  return { word, name, takesRest: rest !== undefined };
+}
+
 export type Matched = Match | { readonly allowed: readonly string[] } | undefined;
 
 /** The route of a request; the methods allowed there, if it is another's; undefined if there is no such path. */
 export function matchRoute(method: string, segments: readonly string[]): Matched {
-  const here = routes.flatMap((one) => {
-    const parameters = parametersOf(one.path.slice(1).split('/'), segments);
-    return parameters ? [{ route: one, parameters }] : [];
+  const here = patterns.flatMap(({ of, parts }) => {
+    const parameters = parametersOf(parts, segments);
+    return parameters ? [{ route: of, parameters }] : [];
   });
   // A fixed word comes before a parameter: `sql` is no name of an analysis.
   const parametersMin = Math.min(...here.map(countOfParameters));
@@ -76,20 +90,18 @@ export function matchRoute(method: string, segments: readonly string[]): Matched
 const countOfParameters = ({ parameters }: Match) => Object.keys(parameters).length;
 
 function parametersOf(
-  pattern: readonly string[],
+  parts: readonly Part[],
   segments: readonly string[],
 ): Record<string, string> | undefined {
+  const takesRest = parts.at(-1)?.takesRest === true;
+  if (takesRest ? segments.length < parts.length : segments.length !== parts.length)
+    return undefined;
   const parameters: Record<string, string> = {};
-  for (const [index, part] of pattern.entries()) {
-    const [, name, rest] = /^\{(\w+)(\.\.\.)?\}$/.exec(part) ?? [];
-    const segment = segments[index];
-    if (segment === undefined) return undefined;
-    if (name === undefined && part !== segment) return undefined;
-    if (name !== undefined) parameters[name] = segment;
-    if (name !== undefined && rest) {
-      parameters[name] = segments.slice(index).join('/');
-      return parameters;
-    }
+  for (const [index, { word, name }] of parts.entries()) {
+    const isLast = index === parts.length - 1;
+    const given = takesRest && isLast ? segments.slice(index).join('/') : segments[index];
+    if (name === undefined && word !== given) return undefined;
+    if (name !== undefined && given !== undefined) parameters[name] = given;
   }
-  return pattern.length === segments.length ? parameters : undefined;
+  return parameters;
 }
