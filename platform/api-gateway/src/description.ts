@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CountryCode } from '@domicile/core/countries.ts';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { addRoute } from '@domicile/runtime/http-route.ts';
 import { Router } from 'express';
+import { problemMeanings } from './model/api/problems.ts';
 import { docsPage } from './model/docs-page.ts';
 import { openApi } from './model/openapi.ts';
 
@@ -22,6 +24,14 @@ export function descriptionRoutes(country: CountryCode): Router {
       response.setHeader('Content-Security-Policy', policy);
       response.setHeader('Content-Type', 'text/html; charset=utf-8');
       response.end(page);
+    },
+  });
+  addRoute(router, '/problems/:code', {
+    GET: (request, response) => {
+      const { code } = request.params;
+      if (typeof code !== 'string' || !Object.hasOwn(problemMeanings, code))
+        throw new PlatformError('NOT_FOUND', 'Cannot find it: there is no such problem');
+      response.redirect(303, `/docs#problem-${code}`);
     },
   });
   addRoute(router, '/docs/docs.css', {

@@ -313,6 +313,30 @@ test.each(["'; drop table", '..%2f..', '%00', '<b>'])(
   },
 );
 
+test('anybody may read the description, and what a problem means', async () => {
+  const description = await ask('/openapi.json', {});
+  expect(await description.json()).toMatchObject({ openapi: '3.1.1' });
+  const page = await ask('/docs', {});
+  expect(page.headers.get('content-type')).toBe('text/html; charset=utf-8');
+  const { type } = z.looseObject({ type: z.string() }).parse(await (await ask('/x', {})).json());
+  const meaning = await ask(type, {});
+  expect([meaning.status, meaning.headers.get('location')]).toEqual([
+    303,
+    '/docs#problem-not-found',
+  ]);
+  expect(await page.text()).toContain('id="problem-not-found"');
+  expect(await refused(ask('/problems/constructor', {}))).toEqual([404, 'not-found']);
+  expect(await refused(ask('/docs', {}, { method: 'POST' }))).toEqual([405, 'method-not-allowed']);
+});
+
+test('the metrics know routes, not what was asked of them', async () => {
+  await ask('/v1/buildings/de-canary/latest?metric=canary');
+  const answer = await fetch(`${cell.service.adminUrl}/metrics`);
+  const text = await answer.text();
+  expect(text).toContain('route="/v1/buildings/{building}/latest"');
+  expect(text).not.toContain('canary');
+});
+
 test('requests that could be read as two are refused', async () => {
   const authorised = `Host: x\nAuthorization: Bearer ${tokenOf()}`;
   const smuggled = 'GET /v1/raw/readings HTTP/1.1\r\nHost: x\r\n\r\n';

@@ -1,3 +1,4 @@
+import { problemMeanings } from './api/problems.ts';
 import { isObject, type Json, type JsonObject } from './openapi.ts';
 
 /** The description as a page: no script, nothing from elsewhere, readable without a mouse. */
@@ -31,11 +32,15 @@ ${operations
 <p>${prose(textIn(info, 'description'))}</p>
 <p><a href="/openapi.json">openapi.json</a></p>
 </header>
-<nav aria-label="Parts"><ul>${[...names, 'Schemas']
+<nav aria-label="Parts"><ul>${[...names, 'Problems', 'Schemas']
     .map((name) => `<li><a href="#${slug(name)}">${escapeHtml(name)}</a></li>`)
     .join('')}</ul></nav>
 <main id="content">
 ${sections.join('\n')}
+<section aria-labelledby="problems">
+<h2 id="problems">Problems</h2>
+<dl>${problems()}</dl>
+</section>
 <section aria-labelledby="schemas">
 <h2 id="schemas">Schemas</h2>
 ${schemasIn(components)}
@@ -151,6 +156,15 @@ function schemasIn(components: Json): string {
 <summary><code>${escapeHtml(name)}</code> <span class="what">${escapeHtml(textIn(schema, 'description'))}</span></summary>
 ${code(JSON.stringify(schema, null, 2))}
 </details>`,
+    )
+    .join('\n');
+}
+
+function problems(): string {
+  return Object.entries(problemMeanings)
+    .map(
+      ([name, meaning]) =>
+        `<dt id="problem-${slug(name)}"><code>${escapeHtml(name)}</code></dt>\n<dd>${prose(meaning)}</dd>`,
     )
     .join('\n');
 }

@@ -1,6 +1,8 @@
+import { errorDecisions } from '@domicile/core/errors.ts';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { expect, test } from 'vitest';
 import { operations } from './api/operations.ts';
+import { problemMeanings } from './api/problems.ts';
 import { docsPage } from './docs-page.ts';
 import { describedRoutes, isObject, type Json, keyOf, openApi, openPath } from './openapi.ts';
 import { routes } from './routes.ts';
@@ -50,6 +52,14 @@ test('every reference leads somewhere, and every operation has a name of its own
 });
 
 const step = (inner: Json | undefined, name: string) => (isObject(inner) ? inner[name] : undefined);
+
+test('every problem that a request may meet is explained', () => {
+  const inside = /^(CONFIG_INVALID|FENCED|OBJECT_EXISTS|OBJECT_MISMATCH|STATE_LOST)$/;
+  const met = Object.keys(errorDecisions).filter((code) => !inside.test(code));
+  expect(Object.keys(problemMeanings)).toEqual(
+    expect.arrayContaining(met.map((code) => code.toLowerCase().replaceAll('_', '-'))),
+  );
+});
 
 test('the page shows every operation and asks nothing of strangers', () => {
   const page = docsPage(document);
