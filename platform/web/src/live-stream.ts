@@ -27,7 +27,7 @@ const summariesSchema = rowsOf(summaryRowSchema);
 
 /** Follows a building until the signal: resumes by `Last-Event-ID`, starts anew on `reset`. Never throws. */
 export async function followLive(
-  client: CellClient,
+  client: Pick<CellClient, 'live'>,
   building: string,
   { listener, signal }: { listener: LiveListener; signal: AbortSignal },
 ): Promise<void> {

@@ -40,7 +40,7 @@ export function AccountSection({ client, building }: Properties) {
       {problem && <Failure problem={problem} retry={retry} />}
       {!value && !problem && <Loading what="the account" />}
       {value && (
-        <div aria-busy={loading} className={loading ? 'stale' : undefined}>
+        <div aria-busy={loading} className={loading ? 'account stale' : 'account'}>
           <Words account={value.value} />
         </div>
       )}

@@ -84,6 +84,7 @@ function DeviceTable({ rows }: { readonly rows: readonly DeviceRow[] }) {
               <td>{row.type}</td>
               <td>
                 <span className={`state ${row.state}`}>{stateNames[row.state]}</span>
+                {row.reported === 'offline' && ', offline'}
               </td>
               <td>{row.lastAt ? ago(Date.parse(row.lastAt), now) : '–'}</td>
               <td>{duration(row.everyMs)}</td>

@@ -81,6 +81,7 @@ function optionsOf(drawing: Drawing, { box, bounds }: Frame): uPlot.Options {
   };
   return {
     ...sizeOf(box),
+    padding: [10, 26, 0, 0],
     legend: { show: false },
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), drawing.zone),
     cursor: { drag: { x: false, y: false }, y: false, points: { size: 9 } },

@@ -2,7 +2,14 @@ import type { CSSProperties } from 'react';
 import type { CellClient } from '../cell-client.ts';
 import type { BuildingPlan, DeviceRow } from '../model/answers.ts';
 import { figureText, metricTitle, valueFigure } from '../model/figures.ts';
-import { heatOf, numberOf, roomValues, type RoomValue } from '../model/latest.ts';
+import {
+  heatOf,
+  heatRange,
+  numberOf,
+  roomValues,
+  type HeatRange,
+  type RoomValue,
+} from '../model/latest.ts';
 import { roomsOf, targetsOf, type Choice } from '../model/plan.ts';
 import { pathOfBuilding, type View } from '../model/route.ts';
 import { navigate } from '../navigation.ts';
@@ -32,6 +39,7 @@ export function NowSection({ plan, client, live, devices, view, choice }: Proper
     devices.filter(({ state }) => state !== 'seen').map(({ device }) => device),
   );
   const values = roomValues(live.points, rooms, choice.metric);
+  const heat = heatRange(values);
 
   return (
     <section className="panel" aria-labelledby="now-title">
@@ -59,11 +67,13 @@ export function NowSection({ plan, client, live, devices, view, choice }: Proper
       {live.points.size > 0 && (
         <div className="now">
           <div className="floors">
+            {heat && <HeatScale range={heat} choice={choice} values={values} />}
             {plan.floors.map((floor) => (
               <Floor
                 key={floor.id}
                 floor={floor}
                 values={values}
+                heat={heat}
                 metric={choice.metric}
                 chosen={room}
                 silent={silent}
@@ -88,17 +98,34 @@ function roomOf(plan: BuildingPlan, { level, target }: Choice): string | undefin
   return roomsOf(plan).find(({ devices }) => devices.some(({ id }) => id === target.id))?.id;
 }
 
+interface HeatScaleProperties {
+  readonly range: HeatRange;
+  readonly choice: Choice;
+  readonly values: readonly RoomValue[];
+}
+
+/** What the colours of the rooms mean; the rooms say their values themselves. */
+function HeatScale({ range, choice, values }: HeatScaleProperties) {
+  const unit = values.find(({ row }) => row !== undefined)?.row?.unit ?? null;
+  const text = (value: number) => figureText(valueFigure(value, choice.metric, unit));
+  return (
+    <p className="heat-scale" aria-hidden="true">
+      {text(range.low)} <span /> {text(range.high)}
+    </p>
+  );
+}
+
 interface FloorProperties {
   readonly floor: BuildingPlan['floors'][number];
   readonly values: readonly RoomValue[];
+  readonly heat: HeatRange | undefined;
   readonly metric: string;
   readonly chosen: string | undefined;
   readonly silent: ReadonlySet<string>;
   readonly onChoose: (room: string) => void;
 }
 
-function Floor({ floor, values, metric, chosen, silent, onChoose }: FloorProperties) {
-  const heat = heatOf(values);
+function Floor({ floor, values, heat, metric, chosen, silent, onChoose }: FloorProperties) {
   const ids = new Set(floor.rooms.map(({ id }) => id));
   return (
     <fieldset className="floor">
@@ -125,7 +152,7 @@ function Floor({ floor, values, metric, chosen, silent, onChoose }: FloorPropert
 interface RoomButtonProperties {
   readonly value: RoomValue;
   readonly metric: string;
-  readonly heat: (value: number) => number;
+  readonly heat: HeatRange | undefined;
   readonly pressed: boolean;
   readonly silent: boolean;
   readonly onChoose: (room: string) => void;
@@ -135,7 +162,7 @@ function RoomButton({ value, metric, heat, pressed, silent, onChoose }: RoomButt
   const { room, row } = value;
   const number = row === undefined ? undefined : numberOf(row.value)[0];
   const style: CSSProperties & Record<'--heat', string> = {
-    '--heat': `${Math.round((number === undefined ? 0 : heat(number)) * 100)}%`,
+    '--heat': `${Math.round((number === undefined ? 0 : heatOf(number, heat)) * 100)}%`,
   };
   const states = [
     'room-button',

@@ -18,7 +18,7 @@ export interface MissingNumbers {
 }
 
 export function accountWords({ totals, rows }: Account): AccountWords {
-  const open = rows.filter(({ complete }) => !complete).length;
+  const open = new Set(rows.flatMap(({ device, complete }) => (complete ? [] : device))).size;
   return { verdict: verdictOf(totals), headline: headlineOf(totals), notes: notesOf(totals, open) };
 }
 
@@ -60,7 +60,7 @@ function notesOf(totals: AccountTotals, open: number): string[] {
     );
   if (open > 0)
     notes.push(
-      `${counted(open, 'numbering')} ${isAre(open)} still running, so the last readings may be on their way.`,
+      `For ${counted(open, 'device')} the gateway’s next report closes the account; their last readings may be on the way.`,
     );
   return notes;
 }

@@ -51,6 +51,8 @@ export const deviceRowSchema = z.object({
   type: z.string(),
   state: z.enum(['seen', 'silent', 'never-seen']),
   lastAt: z.string().nullish(),
+  /** What the device or its gateway last said of its connection. */
+  reported: z.enum(['online', 'offline']).nullish(),
   everyMs: z.number(),
 });
 

@@ -22,11 +22,11 @@ test.each([
   [true, 'alarmed', '1', 'yes'],
   ['eco', 'mode', null, 'eco'],
 ])('%s of %s in %s reads %s', (value, metric, unit, text) => {
-  expect(figureText(valueFigure(value, metric, unit))).toBe(text);
+  expect(figureText(valueFigure(value, metric, unit)).replace('\u00a0', ' ')).toBe(text);
 });
 
 test('the average of what is either or is a share of time', () => {
-  expect(figureText(summaryFigure(0.34, 'occupied', '1'))).toBe('34 %');
+  expect(figureText(summaryFigure(0.34, 'occupied', '1'))).toBe('34\u00a0%');
   expect(figureText(summaryFigure(null, 'occupied', '1'))).toBe('–');
 });
 

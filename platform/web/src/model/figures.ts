@@ -88,8 +88,9 @@ export function summaryFigure(value: number | null, metric: string, unit: string
   return { text: numberText(value, unit), sign: signOf(unit ?? '1') };
 }
 
+/** Number and unit stay on one line. */
 export function figureText({ text, sign }: Figure): string {
-  return sign === '' ? text : `${text} ${sign}`;
+  return sign === '' ? text : `${text}\u00a0${sign}`;
 }
 
 /** `120,345` */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { LatestRow } from './answers.ts';
-import { heatOf, pointKey, roomValues, withNewest } from './latest.ts';
+import { heatOf, heatRange, pointKey, roomValues, withNewest } from './latest.ts';
 
 function row(given: Partial<LatestRow>): LatestRow {
   return {
@@ -38,7 +38,13 @@ test('a room shows the newest of its devices, and nothing where nothing is known
 
 test('heat goes from the lowest to the highest value shown', () => {
   const values = [10, 20, 30].map((value) => ({ room: 'r', row: row({ value }) }));
-  const heat = heatOf(values);
-  expect([10, 20, 30].map((value) => heat(value))).toEqual([0, 0.5, 1]);
-  expect(heatOf([])(5)).toBe(0.5);
+  const range = heatRange(values);
+  expect(range).toEqual({ low: 10, high: 30 });
+  expect([10, 20, 30].map((value) => heatOf(value, range))).toEqual([0, 0.5, 1]);
+});
+
+test('values that do not differ have no range, and half the heat', () => {
+  expect(heatRange([{ room: 'r', row: row({}) }])).toBeUndefined();
+  expect(heatRange([])).toBeUndefined();
+  expect(heatOf(5, undefined)).toBe(0.5);
 });

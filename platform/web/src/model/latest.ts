@@ -35,12 +35,21 @@ export function roomValues(points: Points, rooms: readonly string[], metric: str
   return rooms.map((room) => ({ room, row: newest.get(room) }));
 }
 
-/** 0 for the lowest of the numbers shown, 1 for the highest; one half where they do not differ. */
-export function heatOf(values: readonly RoomValue[]): (value: number) => number {
+export interface HeatRange {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The lowest and the highest of the numbers shown; undefined without two that differ. */
+export function heatRange(values: readonly RoomValue[]): HeatRange | undefined {
   const numbers = values.flatMap(({ row }) => (row === undefined ? [] : numberOf(row.value)));
-  const low = Math.min(...numbers);
-  const high = Math.max(...numbers);
-  return (value) => (high > low ? (value - low) / (high - low) : 0.5);
+  const range = { low: Math.min(...numbers), high: Math.max(...numbers) };
+  return range.high > range.low ? range : undefined;
+}
+
+/** 0 for the lowest, 1 for the highest; one half where there is no range. */
+export function heatOf(value: number, range: HeatRange | undefined): number {
+  return range ? (value - range.low) / (range.high - range.low) : 0.5;
 }
 
 export function numberOf(value: LatestRow['value']): number[] {

@@ -18,7 +18,7 @@ const targets: Readonly<Record<Level, (plan: BuildingPlan) => Target[]>> = {
   building: (plan) => [
     {
       id: plan.id,
-      label: 'The whole building',
+      label: 'Whole building',
       metrics: sorted(roomsOf(plan).flatMap(metricsOfRoom)),
     },
   ],

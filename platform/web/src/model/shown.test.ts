@@ -26,7 +26,7 @@ function shown(metric: string, rows: readonly SummaryRow[]): Shown {
 
 test('a point says when and what, in the zone of the building', () => {
   expect(pointWords(shown('temperature', [row]), seriesOf([row]), 0)).toBe(
-    'Tue 24 Nov, 08:00–08:15: average 21.3 °C, lowest 20.9 °C, highest 21.7 °C, still open',
+    'Tue 24 Nov, 08:00–08:15: average 21.3\u00a0°C, lowest 20.9\u00a0°C, highest 21.7\u00a0°C, still open',
   );
 });
 
@@ -39,5 +39,7 @@ test('a gap says that nothing was measured', () => {
 
 test('what is either or is told as a share of time', () => {
   const open = { ...row, metric: 'open', unit: '1', avg: 0.25, min: 0, max: 1 };
-  expect(overallWords(shown('open', [open]))).toBe('Over the whole range: 25 % of the time open');
+  expect(overallWords(shown('open', [open]))).toBe(
+    'Over the whole range: 25\u00a0% of the time open',
+  );
 });
