@@ -151,11 +151,11 @@ export const command = z
 export const reading = z
   .object({
     building: z.string(),
-    floor: z.string().nullable(),
-    room: z.string().nullable(),
+    floor: z.string(),
+    room: z.string(),
     device: z.string(),
     metric: z.string(),
-    unit: z.string().nullable(),
+    unit,
     measuredAt: time,
     receivedAt: time,
     value: z.number().nullable().describe('Booleans are 0 and 1; null if it is text'),

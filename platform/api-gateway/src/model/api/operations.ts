@@ -19,11 +19,7 @@ export interface Operation {
 }
 
 const csvAndLines = ['application/x-ndjson', 'text/csv'];
-const columnar = [
-  ...csvAndLines,
-  'application/vnd.apache.parquet',
-  'application/vnd.apache.arrow.stream',
-];
+const columnar = [...csvAndLines, 'application/vnd.apache.parquet'];
 const page = [parameters.limit, parameters.cursor];
 const period = [parameters.from, parameters.to];
 const ofBuilding = [parameters.building];
@@ -233,7 +229,14 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Raw readings',
     summary: 'Readings as they came, cleaned and placed',
     description: 'For internal teams. A reading is here within 5 s of its acknowledgement.',
-    parameters: [parameters.buildings, ...period, parameters.ofDevice, parameters.metric, ...page],
+    parameters: [
+      parameters.buildings,
+      ...period,
+      parameters.ofDevice,
+      parameters.metric,
+      parameters.rawLimit,
+      parameters.cursor,
+    ],
     answer: answers.readingList,
     formats: columnar,
     example: {

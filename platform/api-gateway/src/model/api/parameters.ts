@@ -64,11 +64,9 @@ export const buildings: Parameter = {
   required: true,
   example: 'de-7f3k',
 };
-export const limit = query(
-  'limit',
-  'Rows of a page',
-  z.number().int().min(1).max(50_000).default(1_000),
-);
+const rowsOf = (max: number) => z.number().int().min(1).max(max).default(1_000);
+export const limit = query('limit', 'Rows of a page', rowsOf(50_000));
+export const rawLimit = query('limit', 'Rows of a page', rowsOf(200_000));
 export const cursor = query('cursor', '`next` of the page before', z.string());
 export const lastEventId = {
   name: 'Last-Event-ID',
