@@ -34,6 +34,11 @@ export const gatewaySettings = z.object({
   GATEWAY_INTERNAL_SECRET_FILE: z
     .string()
     .describe('The secret by which the services behind know this door'),
+  GATEWAY_RAW_SECRET_FILE: z
+    .string()
+    .optional()
+    .describe('One for the raw API alone, so that no other service can speak to it as the door'),
+  GATEWAY_COMMANDS_SECRET_FILE: z.string().optional().describe('One for the command service alone'),
   GATEWAY_SERVING_URL: z.url().describe('The serving API'),
   GATEWAY_RAW_URL: z.url().describe('The raw API'),
   GATEWAY_COMMANDS_URL: z.url().describe('The command service'),

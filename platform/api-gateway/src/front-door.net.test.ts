@@ -10,7 +10,7 @@ import {
   keys,
   publicJwk,
   rawly,
-  secret,
+  secrets,
   startTestCell,
   type TestCell,
   tokenOf,
@@ -126,7 +126,7 @@ test('each route goes to the service that answers it, with who asks', async () =
       body: route.method === 'POST' ? '{"set":{}}' : '',
       headers: { authorization: `Bearer ${token}`, 'idempotency-key': 'k1' },
     });
-    expect(readClaims({ headers: seen?.headers ?? {} }, secret)).toMatchObject({
+    expect(readClaims({ headers: seen?.headers ?? {} }, secrets[route.upstream])).toMatchObject({
       subject: 'anna',
       client: 'acme',
       buildings: ['de-7f3k'],
@@ -145,7 +145,7 @@ test('what a stranger says in the name of the door stays outside', async () => {
   };
   const answer = await ask('/v1/buildings', headers);
   const { headers: seen } = cell.seen.at(-1) ?? {};
-  expect(readClaims({ headers: seen ?? {} }, secret).subject).toBe('anna');
+  expect(readClaims({ headers: seen ?? {} }, secrets.serving).subject).toBe('anna');
   expect(seen).not.toHaveProperty('cookie');
   expect(seen).not.toHaveProperty('x-forwarded-for');
   expect(seen?.['x-request-id']).toBe(answer.headers.get('x-request-id'));

@@ -17,7 +17,8 @@ import type { StreamSlots } from './stream-slots.ts';
 
 export interface DoorParts {
   readonly config: GatewayConfig;
-  readonly secret: string;
+  /** By which each service behind knows that it is the door that speaks. */
+  readonly secrets: Readonly<Record<Upstream, string>>;
   readonly authenticate: Authenticate;
   readonly forward: Forward;
   readonly slots: StreamSlots;
@@ -150,8 +151,8 @@ async function pass(parts: DoorParts, passing: Passing): Promise<void> {
 }
 
 function headersFor(
-  { secret }: DoorParts,
-  { request, response, claims, bearer }: Passing,
+  { secrets }: DoorParts,
+  { request, response, match, claims, bearer }: Passing,
   body: Buffer | undefined,
 ): Record<string, string> {
   const given = passedOn.flatMap((name) => {
@@ -163,7 +164,7 @@ function headersFor(
     ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
     ...(body && { 'content-length': `${body.length}` }),
     'x-request-id': String(response.getHeader('X-Request-Id')),
-    ...writeClaims(claims, secret),
+    ...writeClaims(claims, secrets[match.route.upstream]),
   };
 }
 

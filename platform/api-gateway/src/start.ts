@@ -14,6 +14,7 @@ import { gatewayEvents } from './events.ts';
 import { forwarder } from './forward.ts';
 import { frontDoor } from './front-door.ts';
 import { openKeySet } from './key-set.ts';
+import type { Upstream } from './model/routes.ts';
 import { streamSlots } from './stream-slots.ts';
 import { rememberingJudge, tokenJudge } from './tokens.ts';
 
@@ -39,7 +40,7 @@ export async function startGateway(config: GatewayConfig): Promise<GatewayServic
     windowMs: config.GATEWAY_LIMIT_WINDOW_MS,
     events,
   });
-  const secret = await readSecret(config.GATEWAY_INTERNAL_SECRET_FILE);
+  const secrets = await readSecrets(config);
 
   await using parts = new AsyncDisposableStack();
   const forward = parts.use(forwarder(config.GATEWAY_STREAMS_MAX));
@@ -50,7 +51,7 @@ export async function startGateway(config: GatewayConfig): Promise<GatewayServic
   const routes = Router();
   routes.use(crossOrigin(config.GATEWAY_WEB_ORIGINS));
   routes.use(descriptionRoutes(config.GATEWAY_COUNTRY));
-  routes.use(frontDoor({ config, secret, authenticate, forward, slots, events }));
+  routes.use(frontDoor({ config, secrets, authenticate, forward, slots, events }));
   const host = config.GATEWAY_HOST;
   const http = parts.use(
     await startHttp(routes, { host, port: config.GATEWAY_PORT, log, registry, jsonBodies: false }),
@@ -71,6 +72,16 @@ export async function startGateway(config: GatewayConfig): Promise<GatewayServic
     adminUrl: admin.url,
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   };
+}
+
+async function readSecrets(config: GatewayConfig): Promise<Record<Upstream, string>> {
+  const { GATEWAY_INTERNAL_SECRET_FILE: shared } = config;
+  const [serving, raw, commands] = await Promise.all([
+    readSecret(shared),
+    readSecret(config.GATEWAY_RAW_SECRET_FILE ?? shared),
+    readSecret(config.GATEWAY_COMMANDS_SECRET_FILE ?? shared),
+  ]);
+  return { serving, raw, commands, residency: serving };
 }
 
 async function readSecret(file: string): Promise<string> {

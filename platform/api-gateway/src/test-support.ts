@@ -13,7 +13,13 @@ import { readConfig } from './config.ts';
 import { type GatewayService, startGateway } from './start.ts';
 
 export const issuer = 'https://issuer.example';
-export const secret = 's'.repeat(40);
+/** By the service behind that knows the door by it. */
+export const secrets = {
+  serving: 's'.repeat(40),
+  residency: 's'.repeat(40),
+  raw: 'r'.repeat(40),
+  commands: 'c'.repeat(40),
+};
 export const webOrigin = 'http://127.0.0.1:4999';
 export const usCell = 'https://us.example';
 
@@ -118,7 +124,9 @@ export async function startTestCell(settings: Record<string, string> = {}): Prom
         GATEWAY_ISSUER: issuer,
         GATEWAY_JWKS: keySet.url,
         GATEWAY_API_KEYS_FILE: join(folder, 'api-keys.json'),
-        GATEWAY_INTERNAL_SECRET_FILE: join(folder, 'secret'),
+        GATEWAY_INTERNAL_SECRET_FILE: join(folder, 'serving'),
+        GATEWAY_RAW_SECRET_FILE: join(folder, 'raw'),
+        GATEWAY_COMMANDS_SECRET_FILE: join(folder, 'commands'),
         GATEWAY_SERVING_URL: await behind('serving'),
         GATEWAY_RAW_URL: await behind('raw'),
         GATEWAY_COMMANDS_URL: await behind('commands'),
@@ -150,7 +158,8 @@ async function writeFiles(folder: string) {
     { ...entry, id: 'old', sha256: old.sha256, expiresAt: '2020-01-01T00:00:00Z' },
   ];
   await writeFile(join(folder, 'api-keys.json'), JSON.stringify({ keys: entries }));
-  await writeFile(join(folder, 'secret'), `${secret}\n`);
+  for (const name of ['serving', 'raw', 'commands'] as const)
+    await writeFile(join(folder, name), `${secrets[name]}\n`);
   return { apiKey: good.key, oldApiKey: old.key };
 }
 
