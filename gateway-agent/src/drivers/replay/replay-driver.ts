@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type DeviceId, parseDeviceId } from '@domicile/core/identities.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
@@ -52,7 +52,7 @@ export async function startReplayDriver(
 ): Promise<Driver> {
   const mapping = mappingSchema.parse(parse(await readFile(config.mappingFile, 'utf8')));
   const texts = await Promise.all(
-    mapping.files.map((file) => readFile(join(dirname(config.mappingFile), file), 'utf8')),
+    mapping.files.map((file) => readFile(resolve(dirname(config.mappingFile), file), 'utf8')),
   );
   const recording = parseRecording(texts);
   const thermostats = await Thermostats.open(mapping.thermostats ?? [], config.directory, host);
@@ -96,11 +96,12 @@ class Replay {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    await this.#catchUp(signal);
     const { mapping, host } = this.#parts;
     const { length } = this.#rooms;
-    // One step is one room's turn in one tick.
-    let step = Math.floor((host.now() * length) / mapping.every);
+    const firstTick = Math.floor(host.now() / mapping.every);
+    await this.#catchUp(firstTick, signal);
+    // One step is one room's turn in one tick; those that the catching up has made late follow at once.
+    let step = firstTick * length;
     while (!signal.aborted) {
       const place = step % length;
       const room = this.#rooms[place];
@@ -112,24 +113,27 @@ class Replay {
     }
   }
 
-  /** What should have been said before now, in the order of time. */
-  async #catchUp(signal: AbortSignal): Promise<void> {
-    const { mapping, host } = this.#parts;
-    const nowTick = Math.floor(host.now() / mapping.every);
+  /** What should have been said before the tick of now, in the order of time. */
+  async #catchUp(nowTick: number, signal: AbortSignal): Promise<void> {
+    const { mapping } = this.#parts;
     const historyTicks = Math.floor(mapping.history / mapping.every);
     let batch: Taken[] = [];
     for (let tick = nowTick - historyTicks; tick < nowTick; tick += 1) {
-      for (const room of this.#rooms) batch.push(...this.#missing(room, tick, nowTick));
+      for (const room of this.#rooms)
+        batch.push(...this.#missing(room, tick, { nowTick, historyTicks }));
       if (batch.length < historyBatch && tick < nowTick - 1) continue;
       await this.#keep(batch, signal);
       batch = [];
     }
   }
 
-  #missing(room: ReplayedRoom, tick: number, nowTick: number): Taken[] {
-    const historyTicks = Math.floor(this.#parts.mapping.history / this.#parts.mapping.every);
+  #missing(
+    room: ReplayedRoom,
+    tick: number,
+    at: { nowTick: number; historyTicks: number },
+  ): Taken[] {
     return room.devices.flatMap((device) => {
-      const run = this.#runOf(device.id, { nowTick, historyTicks });
+      const run = this.#runOf(device.id, at);
       return tick < run.nextTick ? [] : [{ ...this.#reading(room, device, tick), history: true }];
     });
   }
