@@ -19,16 +19,23 @@ interface Following {
 
 /** Follows commands, their states and the registry from the beginning of what is kept. */
 export function followStreams(following: Following): Promise<TopicFollower> {
-  const { client, country, fail } = following;
+  const { client, fail } = following;
   const { book, buildings, events } = following;
   const take = new Map([
-    taking<BuildingRecord>(following, 'registry', (building) => {
-      buildings.set(building.id, building);
+    taking<BuildingRecord>(following, {
+      stream: 'registry',
+      take: (building) => void buildings.set(building.id, building),
     }),
-    taking<CommandRecord>(following, 'commands', (command) => book.takeCommand(command)),
-    taking<CommandStateRecord>(following, 'command-states', (told) => {
-      book.takeState(told);
-      events.stateKnown(told.state);
+    taking<CommandRecord>(following, {
+      stream: 'commands',
+      take: (command) => book.takeCommand(command),
+    }),
+    taking<CommandStateRecord>(following, {
+      stream: 'command-states',
+      take(told) {
+        book.takeState(told);
+        events.stateKnown(told.state);
+      },
     }),
   ]);
   return TopicFollower.start({
@@ -44,11 +51,15 @@ export function followStreams(following: Following): Promise<TopicFollower> {
 
 type Take = (record: InputRecord) => void;
 
+interface Taking<Value> {
+  readonly stream: StreamName;
+  take(value: Value): void;
+}
+
 /** A topic, and what is done with its records. */
 function taking<Value>(
   { country, buildings, events }: Following,
-  stream: StreamName,
-  take: (value: Value) => void,
+  { stream, take }: Taking<Value>,
 ): [topic: string, Take] {
   const takeRecord: Take = ({ key, value, headers: named }) => {
     if (value === null) {
