@@ -53,7 +53,7 @@ type Take = (record: InputRecord) => void;
 
 interface Taking<Value> {
   readonly stream: StreamName;
-  take(value: Value): void;
+  readonly take: (value: Value) => void;
 }
 
 /** A topic, and what is done with its records. */
