@@ -6,14 +6,8 @@ import type { Events } from './events.ts';
 import { Limits } from './model/limits.ts';
 import type { Refusal, TokenJudge } from './tokens.ts';
 
-export interface Authenticated {
-  readonly claims: Claims;
-  /** The token itself, if it was one. */
-  readonly bearer: string | undefined;
-}
-
 /** Throws `UNAUTHENTICATED`, or `RATE_LIMITED` for an address that shows too many bad credentials. */
-export type Authenticate = (request: Request, response: Response) => Promise<Authenticated>;
+export type Authenticate = (request: Request, response: Response) => Promise<Claims>;
 
 export interface AuthenticateParts {
   readonly judge: TokenJudge;
@@ -23,7 +17,9 @@ export interface AuthenticateParts {
   readonly events: Events;
 }
 
-type Outcome = Authenticated | { readonly refusal: Refusal | 'absent' | 'api-key' | 'ambiguous' };
+type Outcome =
+  | { readonly claims: Claims }
+  | { readonly refusal: Refusal | 'absent' | 'api-key' | 'ambiguous' };
 
 const addressesMax = 50_000;
 
@@ -45,7 +41,7 @@ export function authenticator(parts: AuthenticateParts): Authenticate {
   return async (request, response) => {
     const address = request.socket.remoteAddress ?? 'unknown';
     const outcome = await outcomeOf(parts, request);
-    if ('claims' in outcome) return outcome;
+    if ('claims' in outcome) return outcome.claims;
     const { refusal } = outcome;
     events.credentialRefused(refusal);
     const { isAdmitted, resetMs } = failures.admit(address, performance.now());
@@ -65,11 +61,10 @@ async function outcomeOf(parts: AuthenticateParts, request: Request): Promise<Ou
   if (authorization !== undefined && apiKey !== undefined) return { refusal: 'ambiguous' };
   if (typeof apiKey === 'string') {
     const claims = await parts.findApiKey(apiKey, Date.now());
-    return claims ? { claims, bearer: undefined } : { refusal: 'api-key' };
+    return claims ? { claims } : { refusal: 'api-key' };
   }
   if (authorization === undefined) return { refusal: 'absent' };
   const [, token] = /^Bearer +([\w.~+/-]+=*)$/i.exec(authorization) ?? [];
   if (token === undefined) return { refusal: 'malformed' };
-  const judgement = await parts.judge.judge(token);
-  return 'claims' in judgement ? { claims: judgement.claims, bearer: token } : judgement;
+  return parts.judge.judge(token);
 }

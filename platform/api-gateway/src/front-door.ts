@@ -27,7 +27,10 @@ export interface DoorParts {
 
 const subjectsMax = 50_000;
 
-/** What goes on of a stranger's headers. All else, and above all what speaks for the door, stays outside. */
+/**
+ * What goes on of a stranger's headers. All else stays outside: what speaks for the door, and credentials, since a
+ * service that sees a token could use it at another.
+ */
 const passedOn = [
   'accept',
   'content-type',
@@ -61,7 +64,7 @@ export function frontDoor(parts: DoorParts): RequestHandler {
 
     const match = routeOf(request.method, segments, response);
     request.route = { path: match.route.path };
-    const { claims, bearer } = await parts.authenticate(request, response);
+    const claims = await parts.authenticate(request, response);
     const admission = limits.admit(claims.subject, performance.now());
     for (const [name, value] of Object.entries(limitHeaders(policy, admission)))
       response.setHeader(name, value);
@@ -74,7 +77,7 @@ export function frontDoor(parts: DoorParts): RequestHandler {
       throw new PlatformError('NOT_BUILT', 'Cannot answer: this part is not built yet');
 
     const target = targetOf(segments, parameters);
-    await pass(parts, { request, response, match, claims, bearer, target });
+    await pass(parts, { request, response, match, claims, target });
   };
 }
 
@@ -122,7 +125,6 @@ interface Passing {
   readonly response: Response;
   readonly match: Match;
   readonly claims: Claims;
-  readonly bearer: string | undefined;
   readonly target: string;
 }
 
@@ -152,7 +154,7 @@ async function pass(parts: DoorParts, passing: Passing): Promise<void> {
 
 function headersFor(
   { secrets }: DoorParts,
-  { request, response, match, claims, bearer }: Passing,
+  { request, response, match, claims }: Passing,
   body: Buffer | undefined,
 ): Record<string, string> {
   const given = passedOn.flatMap((name) => {
@@ -161,7 +163,6 @@ function headersFor(
   });
   return {
     ...Object.fromEntries(given),
-    ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
     ...(body && { 'content-length': `${body.length}` }),
     'x-request-id': String(response.getHeader('X-Request-Id')),
     ...writeClaims(claims, secrets[match.route.upstream]),
