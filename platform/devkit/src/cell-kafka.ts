@@ -41,6 +41,11 @@ export class CellKafka {
     return this.cluster.client(principal);
   }
 
+  /** Brokers for clients with a principal, `host:port` separated by commas. */
+  get bootstrap(): string {
+    return this.cluster.bootstrap;
+  }
+
   /** The super user. */
   admin(): ClientOptions {
     return this.cluster.admin();

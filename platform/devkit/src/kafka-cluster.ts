@@ -108,6 +108,11 @@ export class KafkaCluster {
     if (existsSync(passing)) await rename(passing, install.archiveFile);
   }
 
+  /** Brokers for clients, `host:port` separated by commas. */
+  get bootstrap(): string {
+    return this.#clientBrokers.join(',');
+  }
+
   /** The super user. Where security is on it has a password of its own that no service is given. */
   admin(): ClientOptions {
     const bootstrapBrokers = [...this.#adminBrokers];

@@ -1,0 +1,42 @@
+import { portSetting, readEnvironment } from '@domicile/runtime/environment.ts';
+import { z } from 'zod';
+
+export const demoSettings = z.object({
+  DEMO_DIR: z
+    .string()
+    .default('.domicile/demo')
+    .describe('Where the demo keeps everything; make demo-clean removes it'),
+  DEMO_FILE: z
+    .string()
+    .default('.domicile/demo.json')
+    .describe('Where addresses, log-ins and tokens are written'),
+  DEMO_WEB_PORT: portSetting.default(8080).describe('The port of the web app, if it is free'),
+  DEMO_REPLAY: z
+    .stringbool()
+    .default(true)
+    .describe('Whether gateways replay the recordings into the buildings of the demo'),
+  DEMO_LANDING_FLUSH_MS: z.coerce
+    .number()
+    .int()
+    .min(1_000)
+    .default(20_000)
+    .describe('How long a reading waits at most for its Parquet file'),
+  DEMO_SERVING_FLUSH_MS: z.coerce
+    .number()
+    .int()
+    .min(1_000)
+    .default(15_000)
+    .describe('How often the serving layer is written'),
+});
+
+export type DemoConfig = Readonly<z.output<typeof demoSettings>>;
+
+export function readConfig(env = process.env): DemoConfig {
+  return readEnvironment(demoSettings, env);
+}
+
+/** The environment of a process that we start: what the machine needs, and nothing that was meant for us. */
+export function baseEnvironment(env = process.env): Record<string, string> {
+  const kept = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'];
+  return Object.fromEntries(kept.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+}

@@ -1,0 +1,72 @@
+import { randomBytes, scryptSync } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { CountryCode } from '@domicile/core/countries.ts';
+import { type Certificate, gatewayName, issueCertificate } from '@domicile/devkit/certificates.ts';
+import { writePrivate } from './secrets.ts';
+
+/** RFC 7914: 16 MiB and some tens of milliseconds a check. */
+const cost = { N: 16_384, r: 8, p: 1 };
+
+/** The gateway's name in its certificate. */
+const gateway = 'gateway';
+
+/** Where one building's credentials lie. */
+export interface CredentialFiles {
+  readonly passwordFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly caFile: string;
+}
+
+/** Issues what a building's gateway needs to come in, under the cell's `credentials/`. */
+export class Credentials {
+  readonly #dir: string;
+  readonly #country: CountryCode;
+  readonly #authority: Certificate;
+
+  constructor(of: { dir: string; country: CountryCode; authority: Certificate }) {
+    this.#dir = of.dir;
+    this.#country = of.country;
+    this.#authority = of.authority;
+  }
+
+  filesOf(building: string): CredentialFiles {
+    const at = (name: string) => join(this.#dir, building, name);
+    return {
+      passwordFile: at('password'),
+      certFile: at('gateway.pem'),
+      keyFile: at('gateway.key'),
+      caFile: at('ca.pem'),
+    };
+  }
+
+  async password(building: string): Promise<string> {
+    return (await readFile(this.filesOf(building).passwordFile, 'utf8')).trim();
+  }
+
+  /** Makes what is missing. Returns the hash for the registry; a present one is kept with its password. */
+  async issue(building: string, presentHash: string | null): Promise<string> {
+    const { passwordFile, certFile, keyFile, caFile } = this.filesOf(building);
+    if (!existsSync(certFile)) {
+      const names = [gatewayName({ country: this.#country, building, gateway })];
+      const issued = await issueCertificate(this.#authority, { name: building, names });
+      await writePrivate(keyFile, issued.key);
+      await writePrivate(caFile, this.#authority.certificate);
+      await writePrivate(certFile, issued.certificate);
+    }
+    if (presentHash !== null && existsSync(passwordFile)) return presentHash;
+    const password = randomBytes(18).toString('base64url');
+    await writePrivate(passwordFile, `${password}\n`);
+    return hashOf(password);
+  }
+}
+
+/** `scrypt$N$r$p$salt$hash`, base64. */
+function hashOf(password: string): string {
+  const salt = randomBytes(16);
+  const hash = scryptSync(password, salt, 32, cost);
+  const { N, r, p } = cost;
+  return ['scrypt', N, r, p, salt.toString('base64'), hash.toString('base64')].join('$');
+}

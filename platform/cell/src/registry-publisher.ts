@@ -1,0 +1,158 @@
+import { readFile, stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BuildingRecord } from '@domicile/core/building.ts';
+import type { CountryCode } from '@domicile/core/countries.ts';
+import { PlatformError } from '@domicile/core/errors.ts';
+import { streams, topicOf } from '@domicile/core/streams.ts';
+import { buildingsOf } from '@domicile/core/values.ts';
+import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
+import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
+import { startLoop } from '@domicile/runtime/service.ts';
+import { parse } from 'yaml';
+import type { Credentials } from './credentials.ts';
+import { type RegistryChanges, registryChanges } from './model/registry-changes.ts';
+
+export interface RegistryPublisherOptions {
+  readonly client: ClientOptions;
+  readonly country: CountryCode;
+  /** Values of contracts §5, YAML. */
+  readonly valuesFile: string;
+  readonly credentials: Credentials;
+  /** After each change of the registry. */
+  readonly onChange: (changes: RegistryChanges) => Promise<void>;
+  /** The file cannot be taken; what was declared before stays in force. */
+  readonly onRefused: (error: PlatformError) => void;
+}
+
+const pollMs = 500;
+const valuesBytesMax = 4 << 20;
+
+/** Declares the buildings of a values file in the registry stream, and again whenever the file changes. */
+export class RegistryPublisher {
+  readonly #options: RegistryPublisherOptions;
+  readonly #registry = new Map<string, BuildingRecord>();
+  readonly #producer: IdempotentProducer;
+  readonly #follower: TopicFollower;
+  #loop: AsyncDisposable | undefined;
+  #seen = '';
+
+  /** Resolves when the file, as it is now, is declared. Throws what is wrong with it. */
+  static async start(
+    options: RegistryPublisherOptions,
+    fail: (error: unknown) => void,
+  ): Promise<RegistryPublisher> {
+    const { client, country } = options;
+    const topic = topicOf(country, 'registry');
+    const registry = new Map<string, BuildingRecord>();
+    const follower = await TopicFollower.start({
+      client,
+      clientId: 'registry-publisher',
+      topics: [{ name: topic, from: 'earliest' }],
+      onRecords: (records) => {
+        for (const { key, value } of records) take(registry, String(key), value);
+      },
+      fail,
+    });
+    await follower.caughtUp;
+    const producer = await IdempotentProducer.open({
+      client,
+      clientId: 'registry-publisher',
+      topics: [topic],
+      lanes: 1,
+      lingerMs: 0,
+    });
+    const publisher = new RegistryPublisher(options, { follower, producer, registry });
+    await publisher.#publish(await publisher.#changedText());
+    publisher.#loop = startLoop((signal) => publisher.#watch(signal), fail);
+    return publisher;
+  }
+
+  private constructor(
+    options: RegistryPublisherOptions,
+    parts: {
+      follower: TopicFollower;
+      producer: IdempotentProducer;
+      registry: Map<string, BuildingRecord>;
+    },
+  ) {
+    this.#options = options;
+    this.#follower = parts.follower;
+    this.#producer = parts.producer;
+    this.#registry = parts.registry;
+  }
+
+  get active(): readonly BuildingRecord[] {
+    return [...this.#registry.values()].filter(({ state }) => state === 'active');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loop?.[Symbol.asyncDispose]();
+    await this.#producer.close();
+    await this.#follower[Symbol.asyncDispose]();
+  }
+
+  async #watch(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(pollMs, undefined, { signal });
+      try {
+        await this.#publish(await this.#changedText());
+      } catch (error) {
+        if (!(error instanceof PlatformError)) throw error;
+        this.#options.onRefused(error);
+      }
+    }
+  }
+
+  /** Undefined while nothing changed. */
+  async #changedText(): Promise<string | undefined> {
+    const { valuesFile } = this.#options;
+    const { mtimeMs, size } = await stat(valuesFile).catch((cause: unknown) => {
+      throw new PlatformError('NOT_FOUND', `Cannot read ${valuesFile}`, { cause });
+    });
+    if (size > valuesBytesMax)
+      throw new PlatformError('PAYLOAD_TOO_LARGE', `Cannot read ${valuesFile}: it is too large`);
+    const seen = `${mtimeMs} ${size}`;
+    if (seen === this.#seen) return undefined;
+    this.#seen = seen;
+    return readFile(valuesFile, 'utf8');
+  }
+
+  async #publish(text: string | undefined): Promise<void> {
+    if (text === undefined) return;
+    const { country, credentials, onChange } = this.#options;
+    const changes = registryChanges(buildingsOf(parsed(text), country), this.#registry);
+    const topic = topicOf(country, 'registry');
+    for (const record of changes.records) {
+      const passwordHash =
+        record.state === 'active' ? await credentials.issue(record.id, record.passwordHash) : null;
+      const issued = { ...record, passwordHash };
+      await this.#producer.send({
+        topic,
+        key: Buffer.from(record.id),
+        value: Buffer.from(JSON.stringify(issued)),
+        headers: { schema: streams.registry.schema },
+      });
+      this.#registry.set(record.id, issued);
+    }
+    await onChange(changes);
+  }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return parse(text) ?? {};
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split('\n', 1)[0] : '';
+    throw new PlatformError('VALUE_INVALID', `Cannot read values: ${why}`, { cause });
+  }
+}
+
+/** Records of the registry are our own writing, so they are taken as they are. */
+function take(registry: Map<string, BuildingRecord>, id: string, value: Buffer | null): void {
+  if (value === null) registry.delete(id);
+  else {
+    const record: BuildingRecord = JSON.parse(value.toString());
+    registry.set(id, record);
+  }
+}

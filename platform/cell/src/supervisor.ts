@@ -1,0 +1,175 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PlatformError } from '@domicile/core/errors.ts';
+import { must } from '@domicile/core/invariants.ts';
+import { baseEnvironment } from './config.ts';
+
+/** A process of a cell: a room's entry with its settings. */
+export interface ProcessSpec {
+  /** Unique among the processes of one supervisor, as `de-broker`. */
+  readonly name: string;
+  /** Relative to the repository's root. */
+  readonly entry: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly nodeFlags?: readonly string[];
+  readonly logFile: string;
+  /** Its admin port on loopback. */
+  readonly adminPort: number;
+}
+
+export interface SupervisorEvents {
+  /** It ended by itself and is started again. */
+  restarted(name: string, outcome: string): void;
+}
+
+const root = join(import.meta.dirname, '../../..');
+const restartDelayMs = { first: 200, max: 5_000 };
+/** A process that ran for so long is taken for healthy: the delay begins anew. */
+const healthyMs = 30_000;
+const pollMs = 50;
+
+/**
+ * Starts processes, starts again what ends by itself, and stops them one after the other in the order given. What it
+ * starts inherits nothing of the environment but what is named here.
+ */
+export class Supervisor {
+  readonly #children = new Map<string, Supervised>();
+  readonly #events: SupervisorEvents;
+
+  constructor(events: SupervisorEvents) {
+    this.#events = events;
+  }
+
+  async start(spec: ProcessSpec): Promise<void> {
+    await mkdir(dirname(spec.logFile), { recursive: true });
+    const supervised = new Supervised(spec, this.#events);
+    this.#children.set(spec.name, supervised);
+    supervised.spawn();
+  }
+
+  get names(): readonly string[] {
+    return [...this.#children.keys()];
+  }
+
+  spec(name: string): ProcessSpec {
+    return this.#child(name).spec;
+  }
+
+  pid(name: string): number {
+    return must(this.#child(name).pid, `${name} runs`);
+  }
+
+  /** How often it was started. */
+  starts(name: string): number {
+    return this.#child(name).starts;
+  }
+
+  /** Ends it at once, as a crash would; it is started again. */
+  kill(name: string, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): void {
+    this.#child(name).signal(signal);
+  }
+
+  /** Resolves when it says that it is ready; throws with the tail of its log when it does not within the time. */
+  async ready(name: string, timeoutMs: number): Promise<void> {
+    const { spec } = this.#child(name);
+    let reason = 'no answer';
+    for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(pollMs)) {
+      const answer = await readiness(spec.adminPort);
+      if (answer === true) return;
+      reason = answer;
+    }
+    throw new PlatformError(
+      'UPSTREAM_UNAVAILABLE',
+      `Cannot start ${name}: it is not ready after ${timeoutMs} ms (${reason}); see ${spec.logFile}`,
+    );
+  }
+
+  /** Ends one in good order and forgets it. */
+  async stop(name: string, timeoutMs: number): Promise<void> {
+    await this.#children.get(name)?.stop(timeoutMs);
+    this.#children.delete(name);
+  }
+
+  #child(name: string): Supervised {
+    return must(this.#children.get(name), `${name} was started`);
+  }
+}
+
+class Supervised {
+  readonly spec: ProcessSpec;
+  readonly #events: SupervisorEvents;
+  readonly #log: WriteStream;
+  #child: ChildProcess | undefined;
+  #delayMs = restartDelayMs.first;
+  #startedAt = 0;
+  #stopping = false;
+  starts = 0;
+
+  constructor(spec: ProcessSpec, events: SupervisorEvents) {
+    this.spec = spec;
+    this.#events = events;
+    this.#log = createWriteStream(spec.logFile, { flags: 'a' });
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  spawn(): void {
+    const { entry, env, nodeFlags = [] } = this.spec;
+    this.starts += 1;
+    this.#startedAt = Date.now();
+    const child = spawn(process.execPath, [...nodeFlags, join(root, entry)], {
+      cwd: root,
+      env: { ...baseEnvironment(), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    child.stdout.pipe(this.#log, { end: false });
+    child.stderr.pipe(this.#log, { end: false });
+    child.once('exit', (code, signal) => void this.#ended(child, signal ?? `code ${code}`));
+  }
+
+  signal(name: 'SIGKILL' | 'SIGTERM'): void {
+    this.#child?.kill(name);
+  }
+
+  async stop(timeoutMs: number): Promise<void> {
+    this.#stopping = true;
+    const child = this.#child;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit');
+      const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+      child.kill('SIGTERM');
+      await exited;
+      clearTimeout(timer);
+    }
+    this.#log.end();
+  }
+
+  async #ended(child: ChildProcess, outcome: string): Promise<void> {
+    if (this.#stopping || child !== this.#child) return;
+    this.#events.restarted(this.spec.name, outcome);
+    const wasHealthy = Date.now() - this.#startedAt > healthyMs;
+    this.#delayMs = wasHealthy ? restartDelayMs.first : this.#delayMs;
+    await sleep(this.#delayMs);
+    this.#delayMs = Math.min(this.#delayMs * 2, restartDelayMs.max);
+    if (!this.#stopping) this.spawn();
+  }
+}
+
+/** True, or why not. */
+async function readiness(adminPort: number): Promise<true | string> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`, {
+      signal: AbortSignal.timeout(1_000),
+    });
+    return response.ok ? true : (await response.text()).slice(0, 500);
+  } catch {
+    return 'no answer';
+  }
+}
