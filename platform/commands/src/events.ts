@@ -25,6 +25,9 @@ export function commandEvents(log: Logger, registry: Registry) {
     registers: [registry],
   });
   return {
+    listening(url: string, adminUrl: string) {
+      log.info({ url, adminUrl }, 'Command service listens');
+    },
     accepted({ id, building, device }: Named, by: string) {
       log.info({ command: id, building, device, by }, 'Command accepted');
     },

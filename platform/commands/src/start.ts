@@ -69,6 +69,7 @@ export async function startCommands(config: CommandsConfig, fail: Fail): Promise
       trustRequestId: true,
     }),
   );
+  events.listening(http.url, admin.url);
   const running = parts.move();
   return {
     url: http.url,

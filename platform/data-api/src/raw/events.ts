@@ -22,6 +22,9 @@ export function rawEvents(log: Logger, registry: Registry) {
     registers: [registry],
   });
   return {
+    listening(url: string, adminUrl: string) {
+      log.info({ url, adminUrl }, 'Raw API listens');
+    },
     recordUnreadable(stream: string) {
       unreadable.inc({ stream });
       log.warn({ stream }, 'Record passed over: it is not of the schema of its stream');

@@ -61,20 +61,15 @@ export async function preparePage(
   connection: DuckDBConnection,
   question: PageQuestion,
 ): Promise<PageReady> {
-  const { limit, files, tail } = question;
+  const { limit, tail } = question;
   await connection.run(tailTable);
   await appendTail(connection, tail);
-  const { where, values } = conditions(question);
-  const list = Object.values(columns).join(', ');
-  const landed =
-    files.length === 0
-      ? ''
-      : `select ${list} from read_parquet([${files.map(textLiteral).join(', ')}], hive_partitioning = false) where ${where} union all `;
+  const landed = landedPart(question);
   await connection.run(
     `create temp table page as
-     select * from (${landed}select ${tailColumns} from tail) where ${afterCondition(question.after)}
+     select * from (${landed.sql}select ${tailColumns} from tail) where ${afterCondition(question.after)}
      order by measured_at, kafka_partition, kafka_offset, metric limit ${limit + 1}`,
-    values,
+    landed.values,
   );
   return {
     next: await nextOf(connection, limit),
@@ -93,8 +88,10 @@ function aliased(of: Readonly<Record<string, string>>): string {
     .join(', ');
 }
 
-function conditions({ buildings, fromMs, toMs, devices, metrics }: PageQuestion) {
+/** What is read from files, to be followed by the tail; nothing without files, which `read_parquet` would refuse. */
+function landedPart({ files, buildings, fromMs, toMs, devices, metrics }: PageQuestion) {
   const values: Record<string, DuckDBValue> = {};
+  if (files.length === 0) return { sql: '', values };
   const among = (column: string, wanted: readonly string[]): string => {
     const names = wanted.map((one, index) => {
       const name = `${column}_${index}`;
@@ -110,7 +107,10 @@ function conditions({ buildings, fromMs, toMs, devices, metrics }: PageQuestion)
     ...(devices ? [among('device', devices)] : []),
     ...(metrics ? [among('metric', metrics)] : []),
   ].join(' and ');
-  return { where, values };
+  const list = Object.values(columns).join(', ');
+  const paths = files.map(textLiteral).join(', ');
+  const sql = `select ${list} from read_parquet([${paths}], hive_partitioning = false) where ${where} union all `;
+  return { sql, values };
 }
 
 /** The parts of a cursor are numbers and a metric's name by its schema. */

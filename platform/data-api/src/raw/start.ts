@@ -63,6 +63,7 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   const http = parts.use(
     await startHttp(routes, { host, port: config.RAW_PORT, log, registry, trustRequestId: true }),
   );
+  events.listening(http.url, admin.url);
   const running = parts.move();
   return {
     url: http.url,

@@ -37,6 +37,9 @@ export function servingEvents(log: Logger, registry: Registry) {
     registers: [registry],
   });
   return {
+    listening(url: string, adminUrl: string) {
+      log.info({ url, adminUrl }, 'Serving API listens');
+    },
     recordUnreadable(stream: string) {
       unreadable.inc({ stream });
       log.warn({ stream }, 'Record passed over: it is not of the schema of its stream');

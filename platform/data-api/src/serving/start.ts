@@ -79,6 +79,7 @@ export async function startServing(
       trustRequestId: true,
     }),
   );
+  events.listening(http.url, admin.url);
   const running = parts.move();
   return {
     url: http.url,

@@ -1,0 +1,208 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { BuildingRecord } from '@domicile/core/building.ts';
+import type { Reading } from '@domicile/core/reading.ts';
+import { headers, type StreamName, streams, topicOf } from '@domicile/core/streams.ts';
+import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
+import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { deviceList, latestList, residencyAnswer } from './model/api.ts';
+import { rawList } from './model/raw-api.ts';
+import { readConfig as readRawConfig } from './raw/config.ts';
+import { type RawService, startRaw } from './raw/start.ts';
+import { headersOf, secret, testBuildings } from './test-support.ts';
+
+// Real Kafka with rights: the serving API as it runs in a cell, in a process that may read code and serving/ alone.
+
+const root = resolve(import.meta.dirname, '../../..');
+const parts = new AsyncDisposableStack();
+let producer: IdempotentProducer;
+let serving: Serving;
+let raw: RawService;
+let lakeDir = '';
+
+interface Serving {
+  readonly url: string;
+  readonly adminUrl: string;
+}
+
+beforeAll(async () => {
+  const kafka = parts.use(await CellKafka.start({ country: 'DE', partitions: 2 }));
+  producer = await IdempotentProducer.open({
+    client: kafka.admin(),
+    clientId: 'test',
+    topics: (['registry', 'latest', 'readings', 'summaries', 'account'] as const).map((stream) =>
+      topicOf('DE', stream),
+    ),
+  });
+  parts.defer(() => producer.close());
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'data-api-')));
+  lakeDir = join(folder, 'lake');
+  await mkdir(join(lakeDir, 'serving'), { recursive: true });
+  await mkdir(join(lakeDir, 'landing'));
+  const files = { secret, serving: 'serving-secret', raw: 'raw-secret' };
+  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
+  const settingsOf = (user: 'serving' | 'raw') => ({
+    CELL_COUNTRY: 'DE',
+    KAFKA_BOOTSTRAP: kafka.client(user).bootstrapBrokers.map(String).join(','),
+    KAFKA_USER: user,
+    KAFKA_PASSWORD_FILE: join(folder, user),
+  });
+  raw = parts.use(
+    await startRaw(
+      readRawConfig({
+        ...settingsOf('raw'),
+        RAW_INTERNAL_SECRET_FILE: join(folder, 'secret'),
+        RAW_LAKE_DIR: lakeDir,
+      }),
+      (error) => {
+        throw error;
+      },
+    ),
+  );
+  serving = await startChild(folder, {
+    ...settingsOf('serving'),
+    SERVING_INTERNAL_SECRET_FILE: join(folder, 'secret'),
+    SERVING_LAKE_DIR: lakeDir,
+    SERVING_RESIDENCY_EVERY_MS: '500',
+    SERVING_PLACES: JSON.stringify({
+      kafkaHosts: ['127.0.0.1', 'localhost'],
+      lakeRoot: lakeDir,
+      processes: { raw: raw.adminUrl },
+    }),
+  });
+  for (const building of testBuildings()) await write('registry', building.id, building);
+});
+
+afterAll(() => parts.disposeAsync());
+
+async function startChild(folder: string, env: Record<string, string>): Promise<Serving> {
+  const readable = [
+    root,
+    join(lakeDir, 'serving'),
+    join(folder, 'secret'),
+    join(folder, 'serving'),
+  ];
+  const child = spawn(
+    process.execPath,
+    [
+      '--permission',
+      ...readable.map((path) => `--allow-fs-read=${path}`),
+      join(import.meta.dirname, 'serving-main.ts'),
+    ],
+    { env, stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  parts.defer(() => ended(child));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const read = z.object({ url: z.string(), adminUrl: z.string() }).safeParse(JSON.parse(line));
+    if (read.success) return read.data;
+  }
+  throw new Error('The serving API did not start');
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  const { promise, resolve: done } = Promise.withResolvers<void>();
+  child.once('exit', () => done());
+  if (child.exitCode === null) child.kill('SIGTERM');
+  else done();
+  await promise;
+}
+
+async function write(stream: StreamName, key: string, value: unknown): Promise<void> {
+  await producer.send({
+    topic: topicOf('DE', stream),
+    key: Buffer.from(key),
+    value: Buffer.from(JSON.stringify(value)),
+    headers: { [headers.schema]: streams[stream].schema },
+  });
+}
+
+function reading(building: BuildingRecord['id'], seq: number, measuredAtMs: number): Reading {
+  return {
+    building,
+    floor: '1',
+    room: 'r1',
+    device: 'r1-air',
+    client: 'acme',
+    type: 'air-quality',
+    boot: 'b',
+    seq,
+    measuredAtMs,
+    receivedAtMs: measuredAtMs,
+    timeSource: 'device',
+    values: { temperature: seq },
+    units: { temperature: 'Cel' },
+  };
+}
+
+async function json(base: string, path: string, claims: Parameters<typeof headersOf>[0]) {
+  const answer = await fetch(`${base}${path}`, { headers: headersOf(claims) });
+  const body: unknown = await answer.json();
+  return body;
+}
+
+test('both are ready when they have read their streams', async () => {
+  for (const { adminUrl } of [raw, serving])
+    await expect
+      .poll(async () => (await fetch(`${adminUrl}/readyz`)).status, { timeout: 20_000 })
+      .toBe(200);
+});
+
+test('the newest value is there within 2 s of its record, and pushed', async () => {
+  const { url } = serving;
+  await expect
+    .poll(async () => JSON.stringify(await json(url, '/v1/buildings', {})), { timeout: 10_000 })
+    .toContain('de-one');
+  const stream = await fetch(`${url}/v1/buildings/de-one/live`, { headers: headersOf() });
+  const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
+  await reader?.read();
+  const now = Date.now();
+  const point = { value: 21, unit: 'Cel', measuredAtMs: now, receivedAtMs: now, offset: 1 };
+  const where = { building: 'de-one', device: 'r1-air', floor: '1', room: 'r1' };
+  await write('latest', 'de-one/r1-air', { ...where, points: { temperature: point } });
+  const pushed = (await reader?.read())?.value ?? '';
+  expect(pushed).toContain('event: latest');
+  expect(Date.now() - now).toBeLessThan(2_000);
+  await reader?.cancel();
+  const { rows } = latestList.parse(await json(url, '/v1/buildings/de-one/latest', {}));
+  expect(rows).toMatchObject([{ device: 'r1-air', value: 21 }]);
+  const devices = deviceList.parse(await json(url, '/v1/buildings/de-one/devices', {}));
+  expect(devices.rows[0]).toMatchObject({ device: 'r1-air', state: 'seen' });
+});
+
+test('a reading is at the raw endpoint within 5 s, once', async () => {
+  const from = Date.now();
+  for (let seq = 0; seq < 5; seq += 1)
+    await write('readings', 'de-two', reading('de-two', seq, from + seq));
+  const range = `from=${new Date(from).toISOString()}&to=${new Date(from + 60_000).toISOString()}`;
+  const claims = { client: '*', scopes: new Set(['raw:read'] as const) };
+  const seqs = async () => {
+    const body = await json(raw.url, `/v1/raw/readings?building=de-two&${range}`, claims);
+    return rawList.parse(body).rows.map(({ seq }) => seq);
+  };
+  await expect.poll(seqs, { timeout: 5_000 }).toEqual([0, 1, 2, 3, 4]);
+});
+
+test('it is proved where the cell is', async () => {
+  const claims = { scopes: new Set(['residency:read'] as const) };
+  await expect
+    .poll(
+      async () =>
+        residencyAnswer.safeParse(await json(serving.url, '/v1/residency', claims)).success,
+    )
+    .toBe(true);
+  const answer = residencyAnswer.parse(await json(serving.url, '/v1/residency', claims));
+  expect(answer.items.filter(({ ok }) => !ok)).toEqual([]);
+  expect(answer).toMatchObject({ country: 'DE', verified: true });
+  expect(answer.items.map(({ what }) => what)).toEqual([
+    'kafka broker',
+    'kafka topics',
+    'lake',
+    'registry',
+    'process raw',
+  ]);
+});
