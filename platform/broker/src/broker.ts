@@ -1,3 +1,4 @@
+import type { DeviceStatusRecord } from '@domicile/core/device-status.ts';
 import { filterStaysIn } from '@domicile/core/topics.ts';
 import {
   type Admission,
@@ -142,11 +143,12 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     for (const session of desk?.sessions ?? []) desk?.sendCommand(session, command);
   }
 
-  /** The desk of a registered building, for what comes from the streams. */
-  deskOf(building: string): BuildingDesk | undefined {
-    return this.#options.authentication.registry.active(building)
-      ? this.#desk(building)
-      : undefined;
+  /** A status stands in its stream, written here or by another. */
+  statusKept(record: DeviceStatusRecord): void {
+    if (!this.#options.authentication.registry.active(record.building)) return;
+    const desk = this.#desk(record.building);
+    const status = desk.statuses.note(record);
+    if (status) desk.spread({ ...status, qos: 1, retain: true }, 'status');
   }
 
   #sendCommands(session: BrokerSession): void {
@@ -169,10 +171,13 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
       return reason.quotaExceeded;
     }
     const origin = { key: identity.key, client: clientId, registryOffset: registered.offset };
-    return { stream, write: () => writer.write(publication, origin) };
+    const write = async () => {
+      await writer.write(publication, origin);
+      if (publication.status) this.statusKept(publication.status);
+    };
+    return { stream, write };
   }
 
-  /** Statuses come back from their stream; everything else goes on from here. */
   #spread(
     session: BrokerSession,
     { topic, payload, qos, properties, retain }: InboundMessage,

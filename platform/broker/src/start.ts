@@ -8,6 +8,7 @@ import { Broker } from './broker.ts';
 import type { ClientIdentity } from './building-desk.ts';
 import type { BrokerConfig } from './config.ts';
 import { createBrokerEvents, exposeGauges } from './events.ts';
+import { hearConnectionErrors } from './kafka-connection-errors.ts';
 import { listen } from './listeners.ts';
 import { CommandBook } from './model/command-book.ts';
 import { RegistryView } from './model/registry-view.ts';
@@ -37,6 +38,7 @@ export async function startBroker(
   log: Logger = createLog('broker'),
 ): Promise<RunningBroker> {
   await using stack = new AsyncDisposableStack();
+  hearConnectionErrors();
   const metrics = createRegistry({ service: 'broker', country: config.country });
   const events = createBrokerEvents(metrics, log);
   if (config.mutant) events.mutantRuns(config.mutant);
@@ -60,7 +62,8 @@ export async function startBroker(
   });
   const changed = (building: string) => broker.buildingChanged(building);
   stack.use(await followRegistry(following, registry, changed, events));
-  const downstream = { broker, commands, lookbackRecords: config.lookbackRecords };
+  const { lookbackRecords } = config;
+  const downstream = { broker, commands, lookbackRecords, writerId: writer.id };
   stack.use(await followDownstream(following, downstream));
   const server = stack.use(serverOf(broker, config));
   const expiring = setInterval(() => commands.expire(Date.now()), expireEveryMs).unref();
@@ -102,6 +105,7 @@ function serverOf(broker: Broker, config: BrokerConfig): MqttServer<ClientIdenti
   return new MqttServer<ClientIdentity, Peer>(broker, {
     limits: {
       connectionsMax: config.connectionsMax,
+      receiveMaximum: config.receiveMaximum,
       inFlightMax: config.inFlightMax,
       inFlightBytesMax: connectionBytesMax,
       outboundQueuedMax: config.queueMax,

@@ -10,6 +10,7 @@ import type { Broker } from './broker.ts';
 import type { BrokerEvents } from './events.ts';
 import type { CommandBook } from './model/command-book.ts';
 import type { RegistryView } from './model/registry-view.ts';
+import { writerHeader } from './stream-writer.ts';
 
 interface Following {
   readonly client: ClientOptions;
@@ -75,7 +76,7 @@ const schemas = {
 /** Follows commands, their states and statuses from a bounded way back; resolves when that has been read. */
 export async function followDownstream(
   { client, country, fail }: Following,
-  { broker, commands, lookbackRecords }: DownstreamOptions,
+  { broker, commands, lookbackRecords, writerId }: DownstreamOptions,
 ): Promise<TopicFollower> {
   const topic = (stream: StreamName) => topicOf(country, stream);
   const handlers: Readonly<Record<string, (record: InputRecord) => void>> = {
@@ -88,11 +89,9 @@ export async function followDownstream(
       const record = schemas['command-states'].safeParse(jsonOf(value)).data;
       if (record) commands.note(record);
     },
-    [topic('device-status')]: ({ value }) => {
+    [topic('device-status')]: ({ value, headers }) => {
       const record = schemas['device-status'].safeParse(jsonOf(value)).data;
-      const desk = record && broker.deskOf(record.building);
-      const status = record && desk?.statuses.note(record);
-      if (status) desk?.spread({ ...status, qos: 1, retain: true }, 'status');
+      if (record && headers.get(writerHeader) !== writerId) broker.statusKept(record);
     },
   };
   const topics: FollowedTopic[] = [];
@@ -118,6 +117,8 @@ export interface DownstreamOptions {
   readonly broker: Broker;
   readonly commands: CommandBook;
   readonly lookbackRecords: number;
+  /** Whose statuses need no reading. */
+  readonly writerId: string;
 }
 
 function jsonOf(value: Buffer | null): unknown {

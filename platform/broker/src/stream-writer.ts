@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { headers, topicOf } from '@domicile/core/streams.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
@@ -22,8 +23,12 @@ const lanes = 4;
 /** Above it messages wait, and with them the reading from their clients. */
 const pendingBytesMax = 33_554_432;
 
+/** Which broker process wrote a status: what it wrote itself it knows already. */
+export const writerHeader = 'writer';
+
 /** Writes what gateways say, in their order, with acks of all in-sync replicas. */
 export class StreamWriter implements AsyncDisposable {
+  readonly id = randomUUID();
   readonly #producer: IdempotentProducer;
   readonly #topics: ReadonlyMap<string, string>;
   /** Bytes handed to the producer and not settled. */
@@ -71,6 +76,7 @@ export class StreamWriter implements AsyncDisposable {
           [headers.device]: publication.device,
           [headers.client]: origin.client,
           [headers.registryOffset]: `${origin.registryOffset}`,
+          ...(publication.status && { [writerHeader]: this.id }),
         },
       });
     } finally {

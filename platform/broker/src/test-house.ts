@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import { headers, type StreamName, streams, topicOf } from '@domicile/core/streams.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
@@ -107,18 +108,8 @@ export class TestHouse implements AsyncDisposable {
     });
   }
 
-  /** Tries until the registry has been followed so far; contracts promise a second. */
-  async clientSoon(building: string, options: IClientOptions = {}): Promise<MqttClient> {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        return await this.client(building, options);
-      } catch (error) {
-        if (tries === 20) throw error;
-        await new Promise((resolve) => {
-          setTimeout(resolve, 50);
-        });
-      }
-    }
+  clientSoon(building: string, options: IClientOptions = {}): Promise<MqttClient> {
+    return soon(() => this.client(building, options));
   }
 
   async metrics(): Promise<string> {
@@ -129,5 +120,17 @@ export class TestHouse implements AsyncDisposable {
     await this.stop();
     await this.#producer.close();
     await this.kafka[Symbol.asyncDispose]();
+  }
+}
+
+/** Tries until the registry has been followed so far; contracts promise a second. */
+export async function soon<Value>(attempt: () => Promise<Value>): Promise<Value> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (tries === 20) throw error;
+      await wait(50);
+    }
   }
 }

@@ -174,9 +174,8 @@ export class Connection<Identity, Peer> implements SessionLink {
       this.#draining ||
       this.#pendingBytes >= inFlightBytesMax ||
       this.#holdUntilMs > nowMs ||
-      (this.#connect?.protocolVersion === 5
-        ? this.#pending > inFlightMax
-        : this.#pending >= inFlightMax || this.#acks.size >= inFlightMax) ||
+      this.#pending >= inFlightMax ||
+      this.#acks.size >= inFlightMax ||
       this.#writer.stalled
     );
   }
@@ -283,7 +282,7 @@ export class Connection<Identity, Peer> implements SessionLink {
               reasonCode: reason.success,
               sessionPresent: resumed,
               properties: {
-                receiveMaximum: Math.min(limits.inFlightMax, 65_535),
+                receiveMaximum: limits.receiveMaximum,
                 maximumPacketSize: limits.packetBytesMax,
                 topicAliasMaximum: limits.topicAliasMax,
                 sessionExpiryInterval: session.expirySeconds,
@@ -344,7 +343,7 @@ export class Connection<Identity, Peer> implements SessionLink {
     const { limits, owner, clock } = this.#host;
     const version5 = this.#connect?.protocolVersion === 5;
     const unacked = this.#acks.size + this.#awaitingRelease.size;
-    if (version5 && packet.qos > 0 && unacked >= limits.inFlightMax) {
+    if (version5 && packet.qos > 0 && unacked >= limits.receiveMaximum) {
       throw new PacketFault(reason.receiveMaximumExceeded);
     }
     const topic = this.#aliases.resolve(packet.topic, version5 ? packet.topicAlias : undefined);

@@ -144,7 +144,7 @@ test('QoS 2: a repeat on a new connection gets the ack of the message that is st
 test('who has more in flight than the receive maximum is disconnected', async () => {
   await using house = await TestServer.open(
     { publish: () => new Promise(() => undefined) },
-    { inFlightMax: 5 },
+    { receiveMaximum: 5 },
   );
   using client = await house.raw();
   expect(await client.connect()).toMatchObject({ properties: { receiveMaximum: 5 } });
@@ -153,7 +153,7 @@ test('who has more in flight than the receive maximum is disconnected', async ()
 });
 
 test('QoS 2 counts as in flight until PUBCOMP', async () => {
-  await using house = await TestServer.open({}, { inFlightMax: 2 });
+  await using house = await TestServer.open({}, { receiveMaximum: 2 });
   using client = await house.raw();
   await client.connect();
   for (let id = 1; id <= 3; id += 1) {

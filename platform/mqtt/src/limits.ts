@@ -15,7 +15,12 @@ export interface MqttLimits {
   readonly topicLevelsMax: number;
   readonly topicAliasMax: number;
   readonly subscriptionsMax: number;
-  /** Unacked QoS 1 and 2 publishes of a connection: the receive maximum of MQTT 5; 3.1.1 is not read further. */
+  /**
+   * What an MQTT 5 client is told; who has more QoS 1 and 2 publishes in flight is disconnected. Many clients do not
+   * keep to it, so the default leaves the bound to `inFlightMax`.
+   */
+  readonly receiveMaximum: number;
+  /** Unsettled or unacked publishes of a connection; above it nothing is read from it. */
   readonly inFlightMax: number;
   /** Payload bytes of a connection that the owner has not settled; above it nothing is read. */
   readonly inFlightBytesMax: number;
@@ -43,6 +48,7 @@ export const defaultLimits: MqttLimits = Object.freeze({
   topicLevelsMax: 16,
   topicAliasMax: 32,
   subscriptionsMax: 64,
+  receiveMaximum: 65_535,
   inFlightMax: 1000,
   inFlightBytesMax: 4_194_304,
   qosTwoIdsMax: 1000,

@@ -47,6 +47,7 @@ test('a status becomes a record, with the time of receipt if it has none', () =>
     schema: 'device-status/1',
     device: 'r1',
     value: { ...base, state: 'online', at: '2026-11-23T06:00:00.000Z' },
+    status: { ...base, state: 'online', at: '2026-11-23T06:00:00.000Z' },
   });
   expect(read({ state: 'offline' })).toMatchObject({ value: { at: '2026-11-24T06:00:00.000Z' } });
   expect(read({ state: 'offline', at: 0 })).toMatchObject({

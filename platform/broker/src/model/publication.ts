@@ -11,6 +11,8 @@ export interface Publication {
   readonly schema: string;
   readonly device: string;
   readonly value: Buffer;
+  /** What `value` says, if it is a status. */
+  readonly status?: DeviceStatusRecord;
 }
 
 /** MQTT 5, section 2.4: why a message is not taken. */
@@ -70,7 +72,7 @@ function statusOf(of: {
   if (!read.success || at === undefined) return refusal.payloadFormatInvalid;
   const { state } = read.data;
   const record: DeviceStatusRecord = { building, device, state, at, receivedAtMs };
-  return publicationIn('device-status', device, record);
+  return { ...publicationIn('device-status', device, record), status: record };
 }
 
 function commandStateOf(
