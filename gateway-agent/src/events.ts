@@ -17,6 +17,8 @@ export interface AgentEvents {
   uplinkConnected(): void;
   uplinkLost(reason: string): void;
   uplinkFailed(reason: string): void;
+  accountFailed(reason: string): void;
+  statesFailed(reason: string): void;
   messageSent(of: { lane: string; readings: number; seconds: number }): void;
   messageRefused(of: { lane: string; device: string; reasonCode: number }): void;
   readingTaken(driver: string, count: number): void;
@@ -88,6 +90,11 @@ function uplinkEvents(registry: Registry, log: Logger) {
     registers,
   });
   const readings = counter(registry, 'gateway_uplink_readings_total', 'Readings acked.', 'lane');
+  const failures = counter(
+    registry,
+    'gateway_uplink_failures_total',
+    'Connections that did not come about.',
+  );
   const refused = counter(registry, 'gateway_uplink_refused_total', 'Messages refused.', 'reason');
   const ackSeconds = new Histogram({
     name: 'gateway_uplink_ack_seconds',
@@ -106,8 +113,14 @@ function uplinkEvents(registry: Registry, log: Logger) {
       log.warn({ reason }, 'Uplink lost');
     },
     uplinkFailed(reason) {
-      connected.set(0);
+      failures.inc();
       log.warn({ reason }, 'Uplink cannot connect');
+    },
+    accountFailed(reason) {
+      log.warn({ reason }, 'Account not told');
+    },
+    statesFailed(reason) {
+      log.warn({ reason }, 'States of commands not told');
     },
     messageSent(of) {
       readings.inc({ lane: of.lane }, of.readings);

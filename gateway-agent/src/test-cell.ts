@@ -1,6 +1,7 @@
 import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { type TlsOptions, createServer as createTlsServer } from 'node:tls';
 import { must } from '@domicile/core/invariants.ts';
-import type { InboundMessage, MqttOwner, Session } from '@domicile/mqtt/owner.ts';
+import type { ConnectRequest, InboundMessage, MqttOwner, Session } from '@domicile/mqtt/owner.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
 import { z } from 'zod';
 
@@ -26,32 +27,38 @@ export class TestCell implements AsyncDisposable {
   readonly messages: InboundMessage[] = [];
   /** Undefined acks; a code of 0x80 and above refuses. */
   answer: (message: InboundMessage) => Promise<number | undefined> = async () => undefined;
+  readonly connects: ConnectRequest[] = [];
   readonly port: number;
   #server: Server | undefined;
   #mqtt: MqttServer<null, Socket> | undefined;
   #sessions = new Set<Session<null>>();
 
-  private constructor(port: number) {
+  readonly #tls: TlsOptions | undefined;
+
+  private constructor(port: number, tls: TlsOptions | undefined) {
     this.port = port;
+    this.#tls = tls;
   }
 
-  static async start(): Promise<TestCell> {
+  /** With `tls` it asks for certificates, and refuses who has none. */
+  static async start(tls?: TlsOptions): Promise<TestCell> {
     const probe = createServer();
     const port = await listen(probe, 0);
     await new Promise((resolve) => probe.close(resolve));
-    const cell = new TestCell(port);
+    const cell = new TestCell(port, tls);
     await cell.open();
     return cell;
   }
 
   get url(): string {
-    return `mqtt://127.0.0.1:${this.port}`;
+    return `${this.#tls ? 'mqtts' : 'mqtt'}://127.0.0.1:${this.port}`;
   }
 
   /** Serves again after `close`, on the same port. */
   async open(): Promise<void> {
     const mqtt = new MqttServer<null, Socket>(this.#owner());
-    const server = createServer((socket) => mqtt.serve(socket, socket));
+    const serve = (socket: Socket) => mqtt.serve(socket, socket);
+    const server = this.#tls ? createTlsServer(this.#tls, serve) : createServer(serve);
     await listen(server, this.port);
     this.#mqtt = mqtt;
     this.#server = server;
@@ -69,7 +76,10 @@ export class TestCell implements AsyncDisposable {
 
   #owner(): MqttOwner<null, Socket> {
     return {
-      authenticate: async ({ clientId }) => ({ admitted: true, key: clientId, identity: null }),
+      authenticate: async (request) => {
+        this.connects.push(request);
+        return { admitted: true, key: request.clientId, identity: null };
+      },
       publish: async (_session, message) => {
         const code = await this.answer(message);
         if (code === undefined || code < 0x80) this.messages.push(message);

@@ -30,13 +30,14 @@ export class AgentProcess implements AsyncDisposable {
   }
 
   /** Resolves when devices can reach it. */
-  async start(): Promise<void> {
+  async start(environment: Readonly<Record<string, string>> = {}): Promise<void> {
     const addresses = join(this.#directory, 'data', addressesFile);
     await rm(addresses, { force: true });
     const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts')], {
       env: {
         GATEWAY_CONFIG: join(this.#directory, 'gateway.yaml'),
         GATEWAY_ALLOW_DROP: '1',
+        ...environment,
       },
       stdio: ['ignore', 'ignore', 'inherit'],
     });

@@ -13,7 +13,7 @@ import { messageBytesMax } from '../model/batches.ts';
 import type { StoredRecord } from '../model/record.ts';
 import type { Store } from '../store/store.ts';
 import { runBacklog } from './backlog-lane.ts';
-import { type Link, LinkLost, openLink } from './link.ts';
+import { type Link, LinkLost, MessageRefused, openLink } from './link.ts';
 import { LiveLane } from './live-lane.ts';
 
 /** Commands as the uplink sees them: it carries them down, and their states up. */
@@ -147,7 +147,7 @@ export class Uplink {
       AbortSignal.any([signal, stop.signal]),
     );
     try {
-      await link.publish(this.#statusTopic, this.#status('online'), { retain: true });
+      await this.#tell(link, 'online');
       await this.#sendAccount();
       await this.#sendStates();
       for (const device of this.#statuses.keys()) await this.#sendStatus(device);
@@ -170,12 +170,23 @@ export class Uplink {
     await Promise.race([this.#live.idle(), endOf(AbortSignal.any([timeout, link.lost]))]);
     const goodbye = async () => {
       await this.#sendAccount();
-      await link.publish(this.#statusTopic, this.#status('offline'), { retain: true });
+      await this.#tell(link, 'offline');
     };
     await Promise.race([
       goodbye().catch(() => undefined),
       endOf(AbortSignal.any([timeout, link.lost])),
     ]);
+  }
+
+  /** A cell that refuses this is served all the same. */
+  async #tell(link: Link, state: 'online' | 'offline'): Promise<void> {
+    try {
+      await link.publish(this.#statusTopic, this.#status(state), { retain: true });
+    } catch (error) {
+      if (!(error instanceof MessageRefused)) throw error;
+      const { reasonCode } = error;
+      this.#options.events.messageRefused({ lane: 'status', device: gatewayDevice, reasonCode });
+    }
   }
 
   #status(state: 'online' | 'offline'): Buffer {
@@ -193,7 +204,7 @@ export class Uplink {
       store.told(source);
     } catch (error) {
       // The next one says it again.
-      this.#options.events.uplinkFailed(error instanceof Error ? error.message : 'unknown');
+      this.#options.events.accountFailed(error instanceof Error ? error.message : 'unknown');
     }
   }
 
@@ -211,7 +222,7 @@ export class Uplink {
       }
     } catch (error) {
       if (!(error instanceof LinkLost))
-        events.uplinkFailed(error instanceof Error ? error.message : 'unknown');
+        events.statesFailed(error instanceof Error ? error.message : 'unknown');
     } finally {
       this.#sendingStates = false;
     }
