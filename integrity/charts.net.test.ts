@@ -223,6 +223,17 @@ test('what is rendered declares the same building as the values', async () => {
   expect(again.map(byDevice)).toEqual(buildingsOf(parse(twoBuildings), 'DE').map(byDevice));
 });
 
+test.each(['de', 'us'])('what the demo declares in %s installs in a cluster too', async (cc) => {
+  const values = readFileSync(
+    join(import.meta.dirname, `../examples/demo/${cc}.values.yaml`),
+    'utf8',
+  );
+  const { stdout, stderr } = await render(values, '--set', `country=${cc.toUpperCase()}`);
+  expect(stderr).toBe('');
+  const names = parseAllDocuments(stdout).map((document) => document.toJS().metadata.name);
+  expect(new Set(names)).toEqual(new Set(Object.keys(parse(values).buildings)));
+});
+
 test('the country of the cluster refuses every other one', async () => {
   expect(await render(twoBuildings, '--set', 'country=DE')).toMatchObject({ status: 0 });
   const { status, stderr } = await render(twoBuildings, '--set', 'country=US');
