@@ -1,10 +1,19 @@
-import type { Figures } from '@domicile/core/aggregate.ts';
-import type { EncodedAggregate } from '@domicile/core/aggregate.ts';
+import type { EncodedAggregate, Figures } from '@domicile/core/aggregate.ts';
 import type { Level, SummaryRecord } from '@domicile/core/summary.ts';
+import {
+  emptyManifest,
+  offsetsOf,
+  parsePointer,
+  parseSummaryManifest,
+  summaryFolder,
+  type SummaryManifest,
+  summarySnapshotKey,
+} from './model/summary-manifest.ts';
+import { figuresOfStored, mergedOf, type StoredRow } from './model/summary-row.ts';
+import { type SummaryInterval, windowAt, windowsIn } from './model/summary-windows.ts';
 import type { ObjectStore } from './object-store.ts';
-
-export const summaryIntervals = ['PT1M', 'PT15M', 'PT1H', 'P1D'] as const;
-export type SummaryInterval = (typeof summaryIntervals)[number];
+import { ParquetCache } from './parquet-cache.ts';
+import { SummaryReader } from './summary-reader.ts';
 
 /** One metric of one thing in one window, as far as snapshot and tail know. */
 export interface SummaryRow {
@@ -54,8 +63,16 @@ export interface SummaryAnswer {
 /** Of one answer; a single window with more than that is answered whole. */
 export const rowsMax = 50_000;
 
+/** The serving layer of summaries at one instant. */
+export interface SummarySnapshot {
+  readonly number: number;
+  /** Partition of `summaries` → the first offset that it does not include. */
+  readonly offsets: ReadonlyMap<number, bigint>;
+  read(query: SummaryQuery): Promise<SummaryAnswer>;
+}
+
 /**
- * The serving layer of summaries at one snapshot, all intervals of the same instant.
+ * The serving layer of summaries, all intervals at the same instant.
  *
  *     const snapshots = await SummarySnapshots.open(store);   // before the first flush: number 0, no rows, no offsets
  *     follow `summaries` from `snapshots.current.offsets` (a partition that is absent: earliest), keep the records;
@@ -65,18 +82,111 @@ export const rowsMax = 50_000;
  *
  * ETag: `current.number` and whatever tells the tail's state.
  */
-export interface SummarySnapshot {
-  readonly number: number;
-  /** Partition of `summaries` → the first offset that it does not include. */
-  readonly offsets: ReadonlyMap<number, bigint>;
-  read(query: SummaryQuery): Promise<SummaryAnswer>;
-}
+export class SummarySnapshots {
+  readonly #store: ObjectStore;
+  readonly #files: ParquetCache;
+  #current: SummarySnapshot;
 
-export interface SummarySnapshots {
-  readonly current: SummarySnapshot;
+  static async open(store: ObjectStore): Promise<SummarySnapshots> {
+    const files = new ParquetCache(store);
+    const snapshots = new SummarySnapshots(store, files);
+    await snapshots.refresh();
+    return snapshots;
+  }
+
+  private constructor(store: ObjectStore, files: ParquetCache) {
+    this.#store = store;
+    this.#files = files;
+    this.#current = new StoredSnapshot(emptyManifest, files);
+  }
+
+  get current(): SummarySnapshot {
+    return this.#current;
+  }
+
   /** Follows the pointer; true if `current` has changed. A snapshot that was handed out stays readable. */
-  refresh(): Promise<boolean>;
+  async refresh(): Promise<boolean> {
+    const pointer = await this.#store.get(`${summaryFolder('PT1M')}latest.json`);
+    if (!pointer) return false;
+    const { number } = parsePointer(pointer);
+    if (number <= this.#current.number) return false;
+    const content = await this.#store.get(summarySnapshotKey('PT1M', number));
+    if (!content) return false;
+    this.#current = new StoredSnapshot(parseSummaryManifest(content), this.#files);
+    return true;
+  }
 }
 
-export type OpenSummarySnapshots = (store: ObjectStore) => Promise<SummarySnapshots>;
-export type FiguresOfRow = (row: SummaryRow) => Figures;
+class StoredSnapshot implements SummarySnapshot {
+  readonly number: number;
+  readonly offsets: ReadonlyMap<number, bigint>;
+  readonly #reader: SummaryReader;
+
+  constructor(manifest: SummaryManifest, files: ParquetCache) {
+    this.number = manifest.number;
+    this.offsets = offsetsOf(manifest);
+    this.#reader = new SummaryReader(manifest, files);
+  }
+
+  async read(query: SummaryQuery): Promise<SummaryAnswer> {
+    const { interval, building, toMs, timeZone: zone = 'UTC', tail = [] } = query;
+    const limit = Math.min(query.rowsMax ?? rowsMax, rowsMax);
+    const rows: StoredRow[] = [];
+    let startMs: number | null = query.fromMs;
+    while (startMs !== null && startMs < toMs && rows.length < limit) {
+      const endMs = this.#endOfPage(query, startMs, limit - rows.length);
+      const { level, id, metric } = query;
+      const filter = {
+        ...(level !== undefined && { level }),
+        ...(id !== undefined && { id }),
+        ...(metric !== undefined && { metric }),
+      };
+      rows.push(
+        ...(await this.#reader.read({ interval, building, startMs, endMs, zone, tail, filter })),
+      );
+      startMs = endMs < toMs ? endMs : null;
+    }
+    const cut = wholeWindows(rows, limit);
+    if (cut < rows.length) startMs = rows[cut]?.windowStartMs ?? startMs;
+    return { rows: rows.slice(0, cut).map(summaryRowOf), nextFromMs: startMs };
+  }
+
+  /** Where a page of about `rows` rows ends; more windows than that are read in several rounds. */
+  #endOfPage(query: SummaryQuery, startMs: number, rows: number): number {
+    const { interval, building, toMs, timeZone: zone = 'UTC' } = query;
+    const isNarrow = query.id !== undefined || (query.level ?? 'device') === 'building';
+    const perWindow = isNarrow ? 1 : this.#reader.rowsPerWindow(interval, building);
+    const windows = Math.max(1, Math.ceil(rows / perWindow));
+    let endMs = startMs;
+    let count = 0;
+    for (const window of windowsIn(interval, { startMs, endMs: toMs }, zone)) {
+      endMs = window.endMs;
+      count += 1;
+      if (count >= windows) break;
+    }
+    return count === 0 || endMs >= toMs ? toMs : windowAt(interval, endMs, zone).startMs;
+  }
+}
+
+/** How many of the first rows are whole windows within `limit`; at least one window. */
+function wholeWindows(rows: readonly StoredRow[], limit: number): number {
+  if (rows.length <= limit) return rows.length;
+  let cut = limit;
+  while (cut > 0 && rows[cut - 1]?.windowStartMs === rows[cut]?.windowStartMs) cut -= 1;
+  if (cut > 0) return cut;
+  const first = rows[0]?.windowStartMs;
+  const end = rows.findIndex(({ windowStartMs }) => windowStartMs !== first);
+  return end < 0 ? rows.length : end;
+}
+
+function summaryRowOf(row: StoredRow): SummaryRow {
+  const { windowStartMs, windowEndMs, level, id, metric, unit, base, revision, final } = row;
+  const late = mergedOf(row.late.map(([, aggregate]) => aggregate));
+  return { windowStartMs, windowEndMs, level, id, metric, unit, base, late, revision, final };
+}
+
+/** The figures of base and late together. */
+export function figuresOfRow(row: SummaryRow): Figures {
+  const { base, late } = row;
+  return figuresOfStored({ base, late: late ? [[-1, late]] : [] });
+}

@@ -1,6 +1,12 @@
 import { zstdDecompressSync } from 'node:zlib';
 import { PlatformError } from '@domicile/core/errors.ts';
-import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetScan } from 'hyparquet';
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  parquetMetadataAsync,
+  type ParquetQueryFilter,
+  parquetScan,
+} from 'hyparquet';
 import type { ObjectStore } from '../object-store.ts';
 
 /** Values of one column: text, numbers, and bigints for int64 and timestamps (microseconds). */
@@ -10,11 +16,15 @@ export type ReadValue = string | number | bigint | null;
 export interface ParquetFile {
   readonly rows: number;
   readonly metadata: ReadonlyMap<string, string>;
-  /** Columns of the rows [start, end), each of that length. */
-  read(
-    names: readonly string[],
-    range?: { readonly start: number; readonly end: number },
-  ): Promise<Map<string, ReadValue[]>>;
+  /** Columns of the rows of a range, all of one length. */
+  read(names: readonly string[], range?: RowRange): Promise<Map<string, ReadValue[]>>;
+}
+
+/** The rows [start, end), without row groups whose bounds say that no row of theirs fits `where`. */
+export interface RowRange {
+  readonly start: number;
+  readonly end: number;
+  readonly where?: ParquetQueryFilter;
 }
 
 export function parquetOfBytes(content: Uint8Array): Promise<ParquetFile> {
@@ -37,16 +47,18 @@ export function parquetOfObject(
   });
 }
 
+/** Bounds in the footer and values alike. */
+const parsers = { timestampFromMicroseconds: (micros: bigint) => micros };
+
 async function openParquet(file: AsyncBuffer): Promise<ParquetFile> {
-  const metadata = await parquetMetadataAsync(file);
+  const metadata = await parquetMetadataAsync(file, { parsers });
   const rows = Number(metadata.num_rows);
   return {
     rows,
     metadata: new Map(
       (metadata.key_value_metadata ?? []).map(({ key, value = '' }) => [key, value]),
     ),
-    read: (names, { start, end } = { start: 0, end: rows }) =>
-      readSlice({ file, metadata, names, start, end }),
+    read: (names, range = { start: 0, end: rows }) => readSlice({ file, metadata, names, range }),
   };
 }
 
@@ -54,25 +66,25 @@ interface Slice {
   readonly file: AsyncBuffer;
   readonly metadata: FileMetaData;
   readonly names: readonly string[];
-  readonly start: number;
-  readonly end: number;
+  readonly range: RowRange;
 }
 
 async function readSlice(slice: Slice): Promise<Map<string, ReadValue[]>> {
-  const { file, metadata, names, start, end } = slice;
+  const { file, metadata, names, range } = slice;
   const scan = await parquetScan({
     file,
     metadata,
     columns: [...names],
-    rowStart: start,
-    rowEnd: end,
+    rowStart: range.start,
+    rowEnd: range.end,
+    ...(range.where && { pruningFilter: range.where }),
     compressors: { ZSTD: (input) => zstdDecompressSync(input) },
-    parsers: { timestampFromMicroseconds: (micros) => micros },
+    parsers,
   });
   const found = new Map<string, ReadValue[]>(names.map((name) => [name, []]));
-  for (const range of scan.ranges)
+  for (const rows of scan.ranges)
     for (const [column, values] of found)
-      for (const value of await scan.readColumn({ column, ...range })) values.push(known(value));
+      for (const value of await scan.readColumn({ column, ...rows })) values.push(known(value));
   return found;
 }
 
