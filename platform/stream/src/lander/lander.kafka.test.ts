@@ -1,10 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { topicOf } from '@domicile/core/streams.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
@@ -12,22 +9,22 @@ import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { freePort, ServiceProcesses } from './service-process.ts';
 
 const country = parseCountryCode('DE');
 const topic = topicOf(country, 'readings');
 const quarantine = topicOf(country, 'quarantine');
-const main = fileURLToPath(new URL('../lander-main.ts', import.meta.url));
-const password = 'lander-secret';
 
 let kafka: CellKafka;
 let producer: IdempotentProducer;
 let folder = '';
-const running = new Set<ChildProcess>();
+let processes: ServiceProcesses;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lander-'));
-  await writeFile(join(folder, 'password'), password);
+  await writeFile(join(folder, 'password'), 'lander-secret');
   kafka = await CellKafka.start({ country, partitions: 2 });
+  processes = new ServiceProcesses(kafka, join(folder, 'password'));
   const client = kafka.admin();
   producer = await IdempotentProducer.open({
     client,
@@ -37,45 +34,15 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  for (const process of running) process.kill('SIGKILL');
+  await processes[Symbol.asyncDispose]();
   await producer.close();
   await kafka[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
 });
 
 async function startLander(lake: string, env: Record<string, string> = {}): Promise<ChildProcess> {
-  const { bootstrapBrokers } = kafka.client('lander');
-  const child = spawn(process.execPath, [main], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: {
-      KAFKA_BOOTSTRAP: [bootstrapBrokers].flat().map(String).join(','),
-      KAFKA_USER: 'lander',
-      KAFKA_PASSWORD_FILE: join(folder, 'password'),
-      CELL_COUNTRY: 'DE',
-      LANDER_LAKE_DIR: lake,
-      LANDER_FLUSH_MS: '200',
-      ADMIN_PORT: '0',
-      ...env,
-    },
-  });
-  running.add(child);
-  await once(child, 'spawn');
-  return child;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address ? address.port : 0;
-}
-
-async function end(child: ChildProcess, signal: 'SIGKILL' | 'SIGTERM'): Promise<void> {
-  const ended = once(child, 'exit');
-  child.kill(signal);
-  await ended;
-  running.delete(child);
+  const settings = { LANDER_LAKE_DIR: lake, LANDER_FLUSH_MS: '200', ...env };
+  return processes.start('lander-main.ts', 'lander', settings);
 }
 
 let sent = 0;
@@ -149,23 +116,23 @@ test('killed between any two steps, and beside a second writer, each reading is 
 
   const first = await startLander(lake, { LANDER_PAUSE_BEFORE_PARQUET_MS: '30000' });
   await waitFor('a plan', async () => (await openPlans(lake)).length > 0);
-  await end(first, 'SIGKILL');
+  await processes.end(first, 'SIGKILL');
   expect(await paths(lake, '.parquet')).toEqual([]);
   await send(1000);
 
   const second = await startLander(lake, { LANDER_PAUSE_BEFORE_MANIFEST_MS: '30000' });
   await waitFor('a file', async () => (await paths(lake, '.parquet')).length > 0);
-  await end(second, 'SIGKILL');
+  await processes.end(second, 'SIGKILL');
   expect((await openPlans(lake)).length).toBeGreaterThan(0);
   await send(1000);
 
   const both = await Promise.all([startLander(lake), startLander(lake)]);
   for (let round = 0; round < 10; round += 1) await send(200);
   await waitFor('both to land', async () => (await landedReadings(lake)) === sent);
-  await end(both[0], 'SIGKILL');
+  await processes.end(both[0], 'SIGKILL');
   await send(500);
   await waitFor('the other to go on', async () => (await landedReadings(lake)) === sent);
-  await end(both[1], 'SIGTERM');
+  await processes.end(both[1], 'SIGTERM');
 
   expect(await openPlans(lake)).toEqual([]);
   const [row] = await query(`
@@ -214,7 +181,7 @@ test('a stop lands what was read, and quarantine lands beside', async () => {
   };
   await waitFor('everything to be read', lag);
   expect(await paths(lake, '.parquet')).toEqual([]);
-  await end(lander, 'SIGTERM');
+  await processes.end(lander, 'SIGTERM');
   expect(await landedReadings(lake)).toBe(sent);
   const rows = await query(`select reason, source_offset::int as source_offset
     from '${lake}/landing/quarantine/v1/dt=*/hour=*/*.parquet'`);
