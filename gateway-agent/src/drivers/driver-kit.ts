@@ -1,8 +1,9 @@
+import { deepEqual, equal } from 'node:assert/strict';
+import { setTimeout as wait } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { parseBuildingId } from '@domicile/core/identities.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { Registry } from 'prom-client';
-import { expect, test } from 'vitest';
 import { createAgentEvents } from '../events.ts';
 import { testBuilding } from '../test-agent.ts';
 import type { Driver, DriverHost, Taken } from './driver.ts';
@@ -50,52 +51,64 @@ export interface DriverUnderTest {
   readonly device: (driver: Driver) => Promise<DeviceUnderTest>;
 }
 
-/** What every driver that takes readings from devices must keep to. */
-export function registerDriverKit({ name, start, device }: DriverUnderTest): void {
-  const reading = JSON.stringify({ values: { co2: 612 } });
-
-  test(`${name}: a reading is answered only when it is on disk`, async () => {
-    const host = new TestHost();
-    const disk = Promise.withResolvers<void>();
-    host.keep = () => disk.promise;
-    await using driver = await start(host);
-    await using sender = await device(driver);
-    let answered = false;
-    const sent = sender.send(reading).finally(() => (answered = true));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(answered).toBe(false);
-    disk.resolve();
-    expect(await sent).toBe(true);
-    expect(host.payloads).toEqual([reading]);
-    expect(host.taken[0]?.device).toBe('r101-air');
-  });
-
-  test(`${name}: what the store refuses is refused to the device, and nothing else is`, async () => {
-    const host = new TestHost();
-    host.keep = async () => {
-      throw new PlatformError('STORE_FULL', 'Cannot keep readings: the store is full');
-    };
-    await using driver = await start(host);
-    await using sender = await device(driver);
-    expect(await sender.send(reading)).toBe(false);
-    host.keep = async () => undefined;
-    expect(await sender.send(reading)).toBe(true);
-    expect(host.payloads).toEqual([reading]);
-    expect(host.failures).toEqual([]);
-  });
-
-  test(`${name}: a stop answers what was begun`, async () => {
-    const host = new TestHost();
-    const disk = Promise.withResolvers<void>();
-    host.keep = () => disk.promise;
-    const driver = await start(host);
-    await using sender = await device(driver);
-    const sent = sender.send(reading);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    const stopped = driver[Symbol.asyncDispose]();
-    disk.resolve();
-    expect(await sent).toBe(true);
-    await stopped;
-    expect(host.payloads).toEqual([reading]);
-  });
+/** One promise that every driver which takes readings from devices must keep. */
+export interface DriverPromise {
+  readonly promise: string;
+  readonly prove: (driver: DriverUnderTest) => Promise<void>;
 }
+
+const reading = JSON.stringify({ values: { co2: 612 } });
+
+export const driverPromises: readonly DriverPromise[] = [
+  {
+    promise: 'a reading is answered only when it is on disk',
+    prove: async ({ start, device }) => {
+      const host = new TestHost();
+      const disk = Promise.withResolvers<void>();
+      host.keep = () => disk.promise;
+      await using driver = await start(host);
+      await using sender = await device(driver);
+      let answered = false;
+      const sent = sender.send(reading).finally(() => (answered = true));
+      await wait(100);
+      equal(answered, false);
+      disk.resolve();
+      equal(await sent, true);
+      deepEqual(host.payloads, [reading]);
+      equal(host.taken[0]?.device, 'r101-air');
+    },
+  },
+  {
+    promise: 'what the store refuses is refused to the device, and nothing else is',
+    prove: async ({ start, device }) => {
+      const host = new TestHost();
+      host.keep = async () => {
+        throw new PlatformError('STORE_FULL', 'Cannot keep readings: the store is full');
+      };
+      await using driver = await start(host);
+      await using sender = await device(driver);
+      equal(await sender.send(reading), false);
+      host.keep = async () => undefined;
+      equal(await sender.send(reading), true);
+      deepEqual(host.payloads, [reading]);
+      deepEqual(host.failures, []);
+    },
+  },
+  {
+    promise: 'a stop answers what was begun',
+    prove: async ({ start, device }) => {
+      const host = new TestHost();
+      const disk = Promise.withResolvers<void>();
+      host.keep = () => disk.promise;
+      const driver = await start(host);
+      await using sender = await device(driver);
+      const sent = sender.send(reading);
+      await wait(100);
+      const stopped = driver[Symbol.asyncDispose]();
+      disk.resolve();
+      equal(await sent, true);
+      await stopped;
+      deepEqual(host.payloads, [reading]);
+    },
+  },
+];

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { type DriverUnderTest, TestHost, registerDriverKit } from '../driver-kit.ts';
+import { type DriverUnderTest, TestHost, driverPromises } from '../driver-kit.ts';
 import { type HttpDriverConfig, startHttpDriver } from './http-driver.ts';
 
 const local = { host: '127.0.0.1', port: 0 };
@@ -27,7 +27,9 @@ const underTest: DriverUnderTest = {
   }),
 };
 
-registerDriverKit(underTest);
+test.each(driverPromises)('$promise', async ({ prove }) => {
+  await expect(prove(underTest)).resolves.toBeUndefined();
+});
 
 async function started(config: Partial<HttpDriverConfig> = {}) {
   const host = new TestHost();

@@ -2,7 +2,7 @@ import { parseDeviceId } from '@domicile/core/identities.ts';
 import { type IClientOptions, type MqttClient, connectAsync } from 'mqtt';
 import { expect, test } from 'vitest';
 import { testBuilding, until } from '../../test-agent.ts';
-import { type DriverUnderTest, TestHost, registerDriverKit } from '../driver-kit.ts';
+import { type DriverUnderTest, TestHost, driverPromises } from '../driver-kit.ts';
 import { type MqttDriverConfig, startMqttDriver } from './mqtt-driver.ts';
 
 const local = { host: '127.0.0.1', port: 0, answerTimeoutMs: 300 };
@@ -41,8 +41,12 @@ async function isAcked(sender: MqttClient, payload: string): Promise<boolean> {
   return Promise.race([acked, closed]);
 }
 
-registerDriverKit(kit(4));
-registerDriverKit(kit(5));
+test.each(driverPromises)('MQTT 3.1.1: $promise', async ({ prove }) => {
+  await expect(prove(kit(4))).resolves.toBeUndefined();
+});
+test.each(driverPromises)('MQTT 5: $promise', async ({ prove }) => {
+  await expect(prove(kit(5))).resolves.toBeUndefined();
+});
 
 async function started(config: Partial<MqttDriverConfig> = {}) {
   const host = new TestHost();
