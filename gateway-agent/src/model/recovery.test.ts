@@ -105,7 +105,7 @@ function isDropped(after: Recovered, { device, boot: run, seq }: StoredRecord): 
   );
 }
 
-const seeds = Array.from({ length: 400 }, (_, seed) => seed);
+const seeds = Array.from({ length: 200 }, (_, seed) => seed);
 
 test('a whole segment is gone on with', () => {
   const { bytes, checkpointAt, given } = worldOf(new TestRandom(1), 30);
