@@ -32,6 +32,9 @@ export const rawSettings = z.object({
   RAW_TAIL_MEGABYTES_MAX: count
     .default(256)
     .describe('Readings kept that have not landed; at the bound newer ones wait in Kafka'),
+  RAW_TAIL_WINDOWS_MAX: count
+    .default(300_000)
+    .describe('Windows of summaries kept beyond the newest snapshot'),
   RAW_QUERY_TIMEOUT_MS: durationMsSetting
     .default(30_000)
     .describe('How long one answer may take, waiting and sending included'),

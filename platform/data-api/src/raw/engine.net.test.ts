@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { Engine, type EngineOptions } from './engine.ts';
+import { Engine } from './engine.ts';
+import { Gate, type GateOptions } from './gate.ts';
 
 const endless = 'select count(*) from range(1000000) a, range(1000000) b';
 
-async function startEngine(more: Partial<EngineOptions> = {}) {
+async function startEngine(more: Partial<GateOptions> = {}) {
+  const gate = new Gate({ runningMax: 1, waitingMax: 1, timeoutMs: 20_000, ...more });
   const folder = await mkdtemp(join(tmpdir(), 'engine-'));
   await mkdir(join(folder, 'lake'));
   await writeFile(join(folder, 'lake', 'in.csv'), 'a\n1\n');
@@ -16,18 +18,15 @@ async function startEngine(more: Partial<EngineOptions> = {}) {
     readable: [join(folder, 'lake')],
     memoryMegabytesMax: 128,
     threads: 1,
-    queriesMax: 1,
-    waitingMax: 1,
-    queryTimeoutMs: 20_000,
-    ...more,
+    gate,
   });
-  return { engine, folder };
+  return { engine, gate, folder };
 }
 
 const here = () => new AbortController().signal;
 
 test('a query ends at its deadline, and the engine goes on', async () => {
-  const { engine } = await startEngine({ queryTimeoutMs: 300 });
+  const { engine } = await startEngine({ timeoutMs: 300 });
   const before = Date.now();
   const query = engine.run(here(), ({ connection }) => connection.run(endless));
   await expect(query).rejects.toThrow('Cannot answer in time');
@@ -45,7 +44,7 @@ test('a query ends when its asker has gone', async () => {
 });
 
 test('queries beyond the bound wait, and beyond that are refused', async () => {
-  const { engine } = await startEngine();
+  const { engine, gate } = await startEngine();
   const first = Promise.withResolvers<void>();
   const one = engine.run(here(), () => first.promise);
   const two = engine.run(here(), () => Promise.resolve('two'));
@@ -53,7 +52,7 @@ test('queries beyond the bound wait, and beyond that are refused', async () => {
   first.resolve();
   await one;
   expect(await two).toBe('two');
-  expect(engine.running).toBe(0);
+  expect(gate.running).toBe(0);
 });
 
 test('it reads what it may and nothing else, and its settings are locked', async () => {

@@ -1,17 +1,14 @@
 import { resolve } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { type Gate, tooLong } from './gate.ts';
 
 export interface EngineOptions {
   /** Folders that queries may read; each is given with what lies below. */
   readonly readable: readonly string[];
   readonly memoryMegabytesMax: number;
   readonly threads: number;
-  /** Queries that run at once; the others wait. */
-  readonly queriesMax: number;
-  /** Queries that may wait; beyond it they are refused. */
-  readonly waitingMax: number;
-  readonly queryTimeoutMs: number;
+  readonly gate: Gate;
 }
 
 export interface Query {
@@ -27,9 +24,7 @@ export interface Query {
  */
 export class Engine {
   readonly #instance: DuckDBInstance;
-  readonly #options: EngineOptions;
-  readonly #waiting: (() => void)[] = [];
-  #running = 0;
+  readonly #gate: Gate;
 
   static async start(options: EngineOptions): Promise<Engine> {
     const instance = await DuckDBInstance.create(':memory:', {
@@ -52,24 +47,17 @@ export class Engine {
     ])
       await connection.run(setting);
     connection.closeSync();
-    return new Engine(instance, options);
+    return new Engine(instance, options.gate);
   }
 
-  private constructor(instance: DuckDBInstance, options: EngineOptions) {
+  private constructor(instance: DuckDBInstance, gate: Gate) {
     this.#instance = instance;
-    this.#options = options;
-  }
-
-  get running(): number {
-    return this.#running;
+    this.#gate = gate;
   }
 
   /** Runs `work` on a connection of its own. Throws `UPSTREAM_UNAVAILABLE` at the deadline or when too many wait. */
-  async run<Result>(gone: AbortSignal, work: (query: Query) => Promise<Result>): Promise<Result> {
-    const signal = AbortSignal.any([gone, AbortSignal.timeout(this.#options.queryTimeoutMs)]);
-    await this.#enter(signal);
-    try {
-      if (signal.aborted) throw tooLong();
+  run<Result>(gone: AbortSignal, work: (query: Query) => Promise<Result>): Promise<Result> {
+    return this.#gate.run(gone, async (signal) => {
       const connection = await this.#instance.connect();
       const interrupt = () => connection.interrupt();
       signal.addEventListener('abort', interrupt);
@@ -81,41 +69,11 @@ export class Engine {
         signal.removeEventListener('abort', interrupt);
         connection.closeSync();
       }
-    } finally {
-      this.#leave();
-    }
+    });
   }
 
   [Symbol.dispose](): void {
     this.#instance.closeSync();
-  }
-
-  async #enter(signal: AbortSignal): Promise<void> {
-    if (this.#running < this.#options.queriesMax) {
-      this.#running += 1;
-      return;
-    }
-    if (this.#waiting.length >= this.#options.waitingMax)
-      throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot query now: too many queries wait');
-    const { promise, resolve: enter, reject } = Promise.withResolvers<void>();
-    const giveUp = () => {
-      const at = this.#waiting.indexOf(enter);
-      if (at >= 0) this.#waiting.splice(at, 1);
-      reject(tooLong());
-    };
-    signal.addEventListener('abort', giveUp);
-    this.#waiting.push(enter);
-    try {
-      await promise; // the place of whoever left is handed over
-    } finally {
-      signal.removeEventListener('abort', giveUp);
-    }
-  }
-
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#running -= 1;
   }
 }
 
@@ -135,14 +93,6 @@ function mapped(error: unknown, signal: AbortSignal): unknown {
       { cause: error },
     );
   return error;
-}
-
-function tooLong(cause?: unknown): PlatformError {
-  return new PlatformError(
-    'UPSTREAM_UNAVAILABLE',
-    'Cannot answer in time: ask for a shorter range or fewer buildings',
-    cause === undefined ? {} : { cause },
-  );
 }
 
 /** For what is no parameter of a statement: names of files that we made. */

@@ -23,6 +23,7 @@ import { RegistryBook } from '../model/registry-book.ts';
 import { headersOf, secret, testBuildings } from '../test-support.ts';
 import { Engine } from './engine.ts';
 import { rawEvents } from './events.ts';
+import { Gate } from './gate.ts';
 import { rawRoutes } from './routes.ts';
 import { Tail } from './tail.ts';
 
@@ -85,14 +86,13 @@ async function land(partition: number, first: number, readings: readonly Reading
 beforeAll(async () => {
   lakeDir = await mkdtemp(join(tmpdir(), 'raw-'));
   parts.defer(() => rm(lakeDir, { recursive: true }));
+  const gate = new Gate({ runningMax: 2, waitingMax: 4, timeoutMs: 20_000 });
   const engine = parts.use(
     await Engine.start({
       readable: [join(lakeDir, 'landing'), join(lakeDir, 'scratch')],
       memoryMegabytesMax: 256,
       threads: 1,
-      queriesMax: 2,
-      waitingMax: 4,
-      queryTimeoutMs: 20_000,
+      gate,
     }),
   );
   await mkdir(join(lakeDir, 'scratch'));
@@ -103,6 +103,7 @@ beforeAll(async () => {
   const routes = rawRoutes({
     door: new Door({ country: 'DE', secret, buildings }),
     engine,
+    gate,
     zone: { landed, tail },
     events: rawEvents(log, createRegistry({})),
     lakeDir,

@@ -17,6 +17,7 @@ import { periodMsMax } from '../model/period.ts';
 import { rawKey } from '../model/raw-rows.ts';
 import type { Engine } from './engine.ts';
 import type { RawEvents } from './events.ts';
+import type { Gate } from './gate.ts';
 import { preparePage } from './raw-page.ts';
 import { partOf, type RawZone } from './raw-zone.ts';
 import { sendPage } from './send-page.ts';
@@ -24,6 +25,7 @@ import { sendPage } from './send-page.ts';
 export interface RawParts {
   readonly door: Door;
   readonly engine: Engine;
+  readonly gate: Gate;
   readonly zone: RawZone;
   readonly events: RawEvents;
   readonly lakeDir: string;
@@ -81,7 +83,7 @@ async function answerReadings(
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   await engine.run(gone.signal, async ({ connection, signal }) => {
-    events.queriesRun(engine.running);
+    events.queriesRun(parts.gate.running);
     const { files, tail } = partOf(zone, buildings, filter);
     const page = await preparePage(connection, {
       ...filter,

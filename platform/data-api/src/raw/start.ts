@@ -3,19 +3,25 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import { topicOf } from '@domicile/core/streams.ts';
+import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
 import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { SummarySnapshots } from '@domicile/lake/serving-summaries.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { startHttp } from '@domicile/runtime/http.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
+import { Router } from 'express';
 import { followStream, type Handler } from '../follow.ts';
 import { Door } from '../http/door.ts';
 import { RegistryBook } from '../model/registry-book.ts';
+import { SummaryTail } from '../model/summary-tail.ts';
+import { analysisRoutes } from './analysis/routes.ts';
 import { kafkaOf, type RawConfig } from './config.ts';
 import { Engine } from './engine.ts';
 import { type RawEvents, rawEvents } from './events.ts';
+import { Gate } from './gate.ts';
 import { openLanded } from './open-landed.ts';
 import type { RawZone } from './raw-zone.ts';
 import { rawRoutes } from './routes.ts';
@@ -39,22 +45,31 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   await using parts = new AsyncDisposableStack();
   const scratchDir = await mkdtemp(join(config.RAW_SCRATCH_DIR, 'domicile-raw-'));
   parts.defer(() => rm(scratchDir, { recursive: true, force: true }));
-  const engine = parts.use(await startEngine(config, scratchDir));
-  const buildings = new RegistryBook();
-  const zone = {
-    landed: await openLanded(new FsObjectStore(config.RAW_LAKE_DIR)),
-    tail: new Tail(),
-  };
-  const followed = parts.use(await follow({ config, zone, buildings, events, fail }));
-  const door = new Door({ country, secret, buildings });
-  const routes = rawRoutes({
-    door,
-    engine,
-    zone,
-    events,
-    lakeDir: config.RAW_LAKE_DIR,
-    scratchDir,
+  const gate = new Gate({
+    runningMax: config.RAW_QUERIES_MAX,
+    waitingMax: config.RAW_QUERIES_WAITING_MAX,
+    timeoutMs: config.RAW_QUERY_TIMEOUT_MS,
   });
+  const engine = parts.use(await startEngine(config, scratchDir, gate));
+  const buildings = new RegistryBook();
+  const store = new FsObjectStore(config.RAW_LAKE_DIR);
+  const zone = { landed: await openLanded(store), tail: new Tail() };
+  const summaries = { layer: await SummarySnapshots.open(store), tail: new SummaryTail() };
+  const followed = parts.use(await follow({ config, zone, summaries, buildings, events, fail }));
+  const door = new Door({ country, secret, buildings });
+  const routes = Router();
+  routes.use(analysisRoutes({ door, gate, source: summaries }));
+  routes.use(
+    rawRoutes({
+      door,
+      engine,
+      gate,
+      zone,
+      events,
+      lakeDir: config.RAW_LAKE_DIR,
+      scratchDir,
+    }),
+  );
   const host = config.RAW_HOST;
   const ready = () => (followed.caughtUp() ? true : ['streams are being read']);
   const admin = parts.use(
@@ -72,20 +87,22 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   };
 }
 
-function startEngine(config: RawConfig, scratchDir: string): Promise<Engine> {
+function startEngine(config: RawConfig, scratchDir: string, gate: Gate): Promise<Engine> {
   return Engine.start({
     readable: [join(config.RAW_LAKE_DIR, 'landing'), scratchDir],
     memoryMegabytesMax: config.RAW_MEMORY_MEGABYTES_MAX,
     threads: config.RAW_THREADS,
-    queriesMax: config.RAW_QUERIES_MAX,
-    waitingMax: config.RAW_QUERIES_WAITING_MAX,
-    queryTimeoutMs: config.RAW_QUERY_TIMEOUT_MS,
+    gate,
   });
 }
 
 interface Following {
   readonly config: RawConfig;
   readonly zone: RawZone;
+  readonly summaries: {
+    readonly layer: SummarySnapshots;
+    readonly tail: SummaryTail;
+  };
   readonly buildings: RegistryBook;
   readonly events: RawEvents;
   readonly fail: Fail;
@@ -98,9 +115,10 @@ interface Followed extends AsyncDisposable {
 const roomCheckMs = 200;
 
 async function follow(following: Following): Promise<Followed> {
-  const { config, zone, buildings, events, fail } = following;
+  const { config, zone, summaries, buildings, events, fail } = following;
   const client = kafkaOf(config);
   const country = config.CELL_COUNTRY;
+  const base = { client, country, service: 'raw', fail };
   await using parts = new AsyncDisposableStack();
   const stop = new AbortController();
   const registry: Handler<BuildingRecord> = {
@@ -108,9 +126,23 @@ async function follow(following: Following): Promise<Followed> {
     forget: (key) => buildings.forget(key),
     unreadable: () => events.recordUnreadable('registry'),
   };
+  const windows: Handler<SummaryRecord> = {
+    take: (record, { partition, offset }) => summaries.tail.take(record, partition, offset),
+    unreadable: () => events.recordUnreadable('summaries'),
+    async room() {
+      const max = config.RAW_TAIL_WINDOWS_MAX;
+      while (summaries.tail.windows >= max && !stop.signal.aborted) await sleep(roomCheckMs);
+    },
+  };
   const bytesMax = config.RAW_TAIL_MEGABYTES_MAX * 1024 * 1024;
   const followers = await Promise.all([
-    followStream({ client, country, service: 'raw', stream: 'registry', handler: registry, fail }),
+    followStream({ ...base, stream: 'registry', handler: registry }),
+    followStream({
+      ...base,
+      stream: 'summaries',
+      from: summaries.layer.current.offsets,
+      handler: windows,
+    }),
     TopicFollower.start({
       client,
       clientId: 'raw-readings',
@@ -136,12 +168,13 @@ async function follow(following: Following): Promise<Followed> {
 }
 
 /** Takes up what has newly landed and drops it from the tail. */
-function refreshing({ config, zone, events, fail }: Following): AsyncDisposable {
+function refreshing({ config, zone, summaries, events, fail }: Following): AsyncDisposable {
   return startLoop(async (signal) => {
     while (true) {
       try {
         await zone.landed.refresh();
         zone.tail.drop(zone.landed.offsets);
+        if (await summaries.layer.refresh()) summaries.tail.drop(summaries.layer.current.offsets);
         events.tailChanged(zone.tail.bytes);
       } catch (error) {
         events.lakeUnreadable(error);

@@ -1,15 +1,15 @@
 import type { ObjectStore } from '@domicile/lake/object-store.ts';
+import { SummarySnapshots } from '@domicile/lake/serving-summaries.ts';
 import type { ServingLayer } from './serving-layer.ts';
 
 /** Opens the serving layer of a store at its newest snapshot. */
-export function openServingLayer(_store: ObjectStore): Promise<ServingLayer> {
-  return Promise.resolve({
-    current: {
-      number: 0,
-      offsets: new Map(),
-      read: () => Promise.resolve({ rows: [], nextFromMs: null }),
+export async function openServingLayer(store: ObjectStore): Promise<ServingLayer> {
+  const snapshots = await SummarySnapshots.open(store);
+  return {
+    get current() {
+      return snapshots.current;
     },
-    refresh: () => Promise.resolve(false),
+    refresh: () => snapshots.refresh(),
     landed: () => Promise.resolve({ landed: 0, byMinute: new Map(), verifiedAtMs: null }),
-  });
+  };
 }

@@ -1,0 +1,34 @@
+import { writeParquet } from '@domicile/lake/parquet/write-parquet.ts';
+import type { Response } from 'express';
+import type { Page } from '../model/page.ts';
+import { type Format, mediaTypes, sendCsv, sendLines } from './answer.ts';
+
+type Row = Readonly<Record<string, string | number | null>>;
+
+/** Sends a page of flat rows. `texts` are the columns that hold text; the others hold numbers. */
+export function sendRows(
+  format: Exclude<Format, 'arrow'>,
+  response: Response,
+  { rows, next }: Page<Row>,
+  columns: { readonly all: readonly string[]; readonly texts: readonly string[] },
+): void {
+  if (format === 'ndjson') sendLines(response, rows);
+  else if (format === 'csv') sendCsv(response, columns.all, rows);
+  else if (format === 'json') response.json({ rows, next });
+  else sendParquet(response, rows, columns);
+}
+
+function sendParquet(
+  response: Response,
+  rows: readonly Row[],
+  { all, texts }: { readonly all: readonly string[]; readonly texts: readonly string[] },
+): void {
+  const columns = all.map((name) => ({
+    name,
+    type: texts.includes(name) ? ('utf8' as const) : ('double' as const),
+    nullable: true,
+  }));
+  const values = new Map(all.map((name) => [name, rows.map((row) => row[name] ?? null)]));
+  response.setHeader('Content-Type', mediaTypes.parquet);
+  response.end(writeParquet({ columns, values }));
+}
