@@ -31,11 +31,13 @@ export function PageHeader({ session, state }: Properties) {
   );
 }
 
-export function BrandMark() {
+function BrandMark() {
   return (
-    <svg className="brand-mark" viewBox="0 0 32 32" aria-hidden="true">
-      <path d="M6 15.5 16 7l10 8.5V26H6z" />
-      <circle cx="16" cy="19.5" r="3" />
+    <svg className="brand-mark" viewBox="0 0 48 48" aria-hidden="true">
+      <rect width="48" height="48" rx="12" />
+      <path d="M10 25 24 12l14 13v11a2 2 0 0 1-2 2H12a2 2 0 0 1-2-2z" />
+      <path className="signal" d="M17 31a7 7 0 0 1 14 0" />
+      <circle cx="24" cy="32" r="2.5" />
     </svg>
   );
 }
