@@ -19,7 +19,7 @@ test.each([1, 2, 3, 4])('ranges hold exactly the numbers that were added (seed %
     expect(held).toEqual([...numbers].toSorted((a, b) => a - b));
     expect(
       ranges.every(([from], index) => index === 0 || from > (ranges[index - 1]?.[1] ?? 0) + 1),
-    );
+    ).toBe(true);
     expect(countOf(ranges)).toBe(numbers.size);
   }
 });

@@ -6,6 +6,7 @@ import {
   headers as headerNames,
   type StreamName,
   streams,
+  tickSchema,
   topicOf,
 } from '@domicile/core/streams.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
@@ -93,6 +94,18 @@ export class Sender {
         [headerNames.client]: 'gateway-1',
         [headerNames.registryOffset]: `${registryOffset}`,
       },
+    });
+  }
+
+  /** As a task of the future writes it: it closes every window that ends 30 s before. */
+  async tick(partition: number, atMs: number): Promise<void> {
+    await this.#producer.send({
+      topic: topicOf(this.#country, 'telemetry'),
+      partition,
+      key: Buffer.from('tick'),
+      value: Buffer.from(JSON.stringify({ atMs })),
+      timestamp: BigInt(atMs),
+      headers: { [headerNames.schema]: tickSchema },
     });
   }
 
