@@ -1,4 +1,5 @@
 import { open } from 'node:fs/promises';
+import { assert } from '@domicile/core/invariants.ts';
 import { type StoredRecord, findRecord } from '../model/record.ts';
 import type { ReadLimits } from './store.ts';
 
@@ -39,7 +40,9 @@ export class SegmentReader {
     { from, to }: { from: number; to: number },
     limits: ReadLimits,
   ): Promise<SegmentPart> {
-    const loaded = await this.#load(segment, from);
+    // What is synced now is what this read answers for; more may be written while it waits.
+    const { bytes: syncedBytes } = segment;
+    let loaded = await this.#load(segment, from, syncedBytes);
     const records: StoredRecord[] = [];
     let bytes = 0;
     let damaged = false;
@@ -52,9 +55,17 @@ export class SegmentReader {
       }
       if (found.what !== 'record') {
         loaded.at = loaded.bytes.length;
-        return { records, next: undefined, damaged: damaged || found.what !== 'end' };
+        damaged ||= found.what !== 'end';
+        if (loaded.base + loaded.at >= syncedBytes) return { records, next: undefined, damaged };
+        const more = await this.#load(segment, loaded.index, syncedBytes);
+        // A file that is shorter than what was synced has lost its end.
+        if (more.bytes.length === 0) return { records, next: undefined, damaged: true };
+        loaded = more;
+        continue;
       }
       const { record, end } = found;
+      assert(record.index <= loaded.index || damaged, 'Only damage leaves out a record');
+      loaded.index = Math.max(loaded.index, record.index);
       if (record.kind !== 'segment' && record.index >= from) {
         bytes += record.body.length;
         const isEnough = records.length >= limits.recordsMax || bytes > limits.bytesMax;
@@ -72,16 +83,17 @@ export class SegmentReader {
     if (this.#loaded?.path === path) this.#loaded = undefined;
   }
 
-  async #load(segment: Segment, from: number): Promise<Loaded> {
+  async #load({ path, first }: Segment, from: number, syncedBytes: number): Promise<Loaded> {
     const loaded = this.#loaded;
-    const goesOn = loaded?.path === segment.path && loaded.index <= from;
-    const isWhole = goesOn && loaded.base + loaded.bytes.length >= segment.bytes;
+    const goesOn = loaded?.path === path && loaded.index <= from;
+    const isWhole = goesOn && loaded.base + loaded.bytes.length >= syncedBytes;
     if (goesOn && (isWhole || loaded.at < loaded.bytes.length)) return loaded;
     const base = goesOn ? loaded.base + loaded.at : 0;
-    const index = goesOn ? loaded.index : segment.first;
-    const bytes = await readBytes(segment.path, base, segment.bytes);
-    this.#loaded = { path: segment.path, base, bytes, at: 0, index };
-    return this.#loaded;
+    const index = goesOn ? loaded.index : first;
+    const bytes = await readBytes(path, base, syncedBytes);
+    const fresh = { path, base, bytes, at: 0, index };
+    this.#loaded = fresh;
+    return fresh;
   }
 }
 

@@ -230,15 +230,16 @@ export class SegmentStore implements Store {
     const place = this.#segments.findLastIndex(({ first }) => first <= from);
     const segment = this.#segments[place];
     if (!segment) return { records: [], next: Math.min(to, this.#segments[0]?.first ?? to) };
-    const part = await this.#reader.read(segment, { from, to }, limits);
-    if (part.damaged) await this.#explain(place);
+    // Taken before the wait: what is appended meanwhile is not what this read answers for.
     const segmentEnd = this.#segments[place + 1]?.first ?? this.#next;
+    const part = await this.#reader.read(segment, { from, to }, limits);
+    if (part.damaged) await this.#explain(segment);
     return { records: part.records, next: Math.min(to, part.next ?? segmentEnd) };
   }
 
-  async #explain(place: number): Promise<void> {
-    const segment = must(this.#segments[place], 'A damaged segment is known');
-    const damage = await damageOf(segment, this.#segments[place + 1]);
+  async #explain(segment: Segment): Promise<void> {
+    const after = this.#segments[this.#segments.indexOf(segment) + 1];
+    const damage = await damageOf(segment, after);
     const before = this.#dropped;
     this.#dropped = damage.dropped.reduce(addDropped, this.#dropped).slice(-droppedMax);
     this.#isDirty = true;

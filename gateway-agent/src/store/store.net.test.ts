@@ -78,6 +78,25 @@ test('what was appended is read back in order, over many segments and a restart'
   expect((await listSegments(directory)).length).toBeGreaterThan(3);
 });
 
+test('what is read while more is written is all there, each record once', async () => {
+  await using store = await opened({ segmentBytesMax: 20_000 });
+  const total = 3000;
+  const read: number[] = [];
+  const reading = (async () => {
+    for (let from = 0; from < total;) {
+      const { next } = store;
+      if (from === next) await new Promise((resolve) => setTimeout(resolve, 1));
+      const part = await store.read(from, next, { recordsMax: 50, bytesMax: 10_000 });
+      read.push(...part.records.map(({ index }) => index));
+      from = part.next;
+    }
+  })();
+  for (let n = 0; n < total; n += 20)
+    await store.append(Array.from({ length: 20 }, (_, place) => entry('d', n + place)));
+  await reading;
+  expect(read).toEqual(Array.from({ length: total }, (_, index) => index));
+});
+
 test('appends that come together are synced together, each answered, in the order of the calls', async () => {
   const batches: number[] = [];
   const listener = {

@@ -76,6 +76,28 @@ test('what the example replays is what the built-in device types take', async ()
   expect(devices.size).toBe(100);
 });
 
+test('a long history that comes while it is being sent arrives whole', async () => {
+  await using cell = await TestCell.start();
+  await using directory = await testDirectory();
+  const drivers = { replay: { mappingFile: join(occupancy, 'replay.yaml') } };
+  const store = { segmentBytesMax: 1_000_000 };
+  const text = configText(cell.url, { store, drivers, uplink: { backfillPerSecond: 1_000_000 } });
+  await using agent = await testAgent(directory.path, text);
+  await until(() => agent.store.next >= 108_000 && agent.store.unsent.length === 0, {
+    timeoutMs: 50_000,
+  });
+  const seqs = new Map<string, Set<number>>();
+  for (const { device, seq } of cell.readings()) {
+    const of = seqs.get(device) ?? new Set();
+    seqs.set(device, of.add(seq));
+  }
+  expect(seqs.size).toBe(100);
+  const least = Math.min(...[...seqs.values()].map(({ size }) => size));
+  const furthest = Math.max(...[...seqs.values()].map((of) => Math.max(...of)));
+  expect(least).toBeGreaterThanOrEqual(1080);
+  expect(furthest).toBeLessThanOrEqual(least + 1);
+});
+
 test('a simulated thermostat takes a command, reports it, and keeps it over a restart', async () => {
   await using cell = await TestCell.start();
   await using directory = await testDirectory();
