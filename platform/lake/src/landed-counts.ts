@@ -1,19 +1,84 @@
+import {
+  accountDataKey,
+  accountSnapshotKey,
+  daysIn,
+  emptyAccount,
+  landedAccountFolder,
+  type LandedAccountData,
+  type LandedAccountSnapshot,
+  parseAccountData,
+  parseAccountPointer,
+  parseAccountSnapshot,
+  timeOfMinute,
+} from './model/landed-account.ts';
 import type { ObjectStore } from './object-store.ts';
 
 /** How many readings of a building are in the landing zone, by the minute in which they were measured. */
 export interface LandedCounts {
-  /** Of the minutes in [fromMs, toMs). */
+  /** Of the minutes that begin in [fromMs, toMs). */
   readonly landed: number;
+  /** Minute, Unix milliseconds → readings. */
   readonly byMinute: ReadonlyMap<number, number>;
-  /** When the manifests were last compared with the objects that are there, Unix milliseconds; null: never. */
+  /** When announced and present objects were last compared, Unix milliseconds; null: never. */
   readonly verifiedAtMs: number | null;
 }
 
+/** Objects kept by one reader. */
+const objectsKept = 500;
+
 /**
- * Reads `serving/account/landed/v1/`, which the lander's auditor keeps: the reader needs no right to the landing zone.
+ * Reads `serving/account/landed/v1/`, which the lander's audit keeps: the reader needs no right to the landing zone.
  * A landed object that is gone or altered no longer counts.
  */
-export type ReadLandedCounts = (
-  store: ObjectStore,
-  of: { building: string; fromMs: number; toMs: number },
-) => Promise<LandedCounts>;
+export class LandedCountsReader {
+  readonly #store: ObjectStore;
+  readonly #data = new Map<string, LandedAccountData>();
+  #snapshot: LandedAccountSnapshot = emptyAccount;
+
+  constructor(store: ObjectStore) {
+    this.#store = store;
+  }
+
+  async read(of: { building: string; fromMs: number; toMs: number }): Promise<LandedCounts> {
+    const { building, fromMs, toMs } = of;
+    const verifiedAtMs = await this.#follow();
+    const snapshot = this.#snapshot;
+    const byMinute = new Map<number, number>();
+    let landed = 0;
+    for (const dayMs of daysIn(fromMs, toMs)) {
+      const name = snapshot.days[building]?.[`${dayMs}`];
+      if (name === undefined) continue;
+      const { days } = await this.#dataOf(name);
+      const day = days.find((one) => one.building === building && one.dayMs === dayMs);
+      for (const [minute, readings] of day?.minutes ?? []) {
+        const timeMs = timeOfMinute(dayMs, minute);
+        if (timeMs < fromMs || timeMs >= toMs) continue;
+        byMinute.set(timeMs, readings);
+        landed += readings;
+      }
+    }
+    return { landed, byMinute, verifiedAtMs };
+  }
+
+  async #follow(): Promise<number | null> {
+    const pointer = await this.#store.get(`${landedAccountFolder}latest.json`);
+    if (!pointer) return null;
+    const { number, verifiedAtMs } = parseAccountPointer(pointer);
+    if (number > this.#snapshot.number) {
+      const content = await this.#store.get(accountSnapshotKey(number));
+      if (content) this.#snapshot = parseAccountSnapshot(content);
+    }
+    return verifiedAtMs;
+  }
+
+  async #dataOf(name: string): Promise<LandedAccountData> {
+    const kept = this.#data.get(name);
+    if (kept) return kept;
+    const content = await this.#store.get(accountDataKey(name));
+    const data = content ? parseAccountData(content) : { days: [] };
+    if (content) this.#data.set(name, data);
+    const [oldest] = this.#data.keys();
+    if (this.#data.size > objectsKept && oldest !== undefined) this.#data.delete(oldest);
+    return data;
+  }
+}

@@ -1,8 +1,12 @@
+import { type LandedStream, ledgerKey } from './model/landing-key.ts';
+import { type LandingManifest, parseManifest } from './model/landing-plan.ts';
+import type { ObjectStore } from './object-store.ts';
+
 /** A landed file, as its manifest announces it. Bounds are Unix milliseconds, both included. */
 export interface LandedFile {
   readonly path: string;
   readonly partition: number;
-  /** Offsets of the range in `readings` that the file was planned for; both included. */
+  /** Offsets of the range in the stream that the file was planned for; both included. */
   readonly first: bigint;
   readonly last: bigint;
   readonly bytes: number;
@@ -26,17 +30,100 @@ export interface LandedBuilding {
   readonly measuredToMs: number;
 }
 
+export interface LandedManifestsOptions {
+  readonly store: ObjectStore;
+  /** Of the stream. */
+  readonly partitions: number;
+  readonly stream?: LandedStream;
+}
+
+/** Manifests read by one refresh at most for each partition; the next one goes on. */
+const manifestsPerRefreshMax = 100_000;
+
 /**
- * The manifests of the landing zone, read once each and then followed by name; nothing but `_manifest/` is listed.
+ * The manifests of the landing zone, read once each and then followed. Nothing is listed: each manifest's name follows from
+ * the end of the one before.
  *
- *     const landed = await LandedManifests.open(store);             // 'readings' unless told otherwise
+ *     const landed = await LandedManifests.open({ store, partitions });
  *     await landed.refresh();                                       // reads what is new
  *     landed.files({ building, fromMs, toMs });                     // files with readings of it measured in [from, to)
- *     landed.offsets;                                               // partition → first offset of `readings` not landed yet
+ *     landed.offsets;                                               // partition → first offset that is not landed yet
  */
-export interface LandedManifestsView {
-  /** Partition → the offset behind the last of its gapless manifests: from there on the stream has to be read. */
-  readonly offsets: ReadonlyMap<number, bigint>;
-  files(of: { building: string; fromMs: number; toMs: number }): LandedFile[];
-  refresh(): Promise<void>;
+export class LandedManifests {
+  readonly #options: LandedManifestsOptions;
+  readonly #offsets = new Map<number, bigint>();
+  readonly #files = new Map<string, LandedFile[]>();
+  #refreshing: Promise<void> | undefined;
+
+  static async open(options: LandedManifestsOptions): Promise<LandedManifests> {
+    const manifests = new LandedManifests(options);
+    await manifests.refresh();
+    return manifests;
+  }
+
+  private constructor(options: LandedManifestsOptions) {
+    this.#options = options;
+    for (let partition = 0; partition < options.partitions; partition += 1)
+      this.#offsets.set(partition, 0n);
+  }
+
+  /** Partition → the offset behind its last manifest: from there on the stream has to be read. */
+  get offsets(): ReadonlyMap<number, bigint> {
+    return new Map(this.#offsets);
+  }
+
+  /** By partition and offset. */
+  files(of: { building: string; fromMs: number; toMs: number }): LandedFile[] {
+    const { building, fromMs, toMs } = of;
+    return (this.#files.get(building) ?? []).filter(({ buildings }) =>
+      buildings.some(
+        (one) =>
+          one.building === building && one.measuredFromMs < toMs && one.measuredToMs >= fromMs,
+      ),
+    );
+  }
+
+  async refresh(): Promise<void> {
+    this.#refreshing ??= this.#refreshAll().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #refreshAll(): Promise<void> {
+    const all = [...this.#offsets.keys()].map(async (partition) => this.#follow(partition));
+    await Promise.all(all);
+  }
+
+  async #follow(partition: number): Promise<void> {
+    const { store, stream = 'readings' } = this.#options;
+    for (let count = 0; count < manifestsPerRefreshMax; count += 1) {
+      const first = this.#offsets.get(partition) ?? 0n;
+      const manifest = await readManifest(store, { stream, partition, first });
+      if (!manifest) return;
+      this.#take(manifest);
+      this.#offsets.set(partition, manifest.last + 1n);
+    }
+  }
+
+  #take({ partition, first, last, files }: LandingManifest): void {
+    for (const { buildings: counted, ...file } of files) {
+      const buildings = counted.map(({ minutes: _minutes, ...building }) => building);
+      const landed = { partition, first, last, ...file, buildings };
+      for (const { building } of buildings) {
+        const found = this.#files.get(building);
+        if (found) found.push(landed);
+        else this.#files.set(building, [landed]);
+      }
+    }
+  }
+}
+
+/** The manifest that begins at `first`; undefined if there is none yet. */
+export async function readManifest(
+  store: ObjectStore,
+  of: { readonly stream: LandedStream; readonly partition: number; readonly first: bigint },
+): Promise<LandingManifest | undefined> {
+  const content = await store.get(ledgerKey({ ...of, ledger: '_manifest' }, of.first));
+  return content && parseManifest(content);
 }

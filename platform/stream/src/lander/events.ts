@@ -1,3 +1,4 @@
+import type { AuditReport } from '@domicile/lake/landed-audit.ts';
 import type { LandedStream } from '@domicile/lake/model/landing-key.ts';
 import type { LandingManifest } from '@domicile/lake/model/landing-plan.ts';
 import type { Logger } from 'pino';
@@ -88,10 +89,11 @@ export function createAuditEvents(registry: Registry, log: Logger) {
     registers: [registry],
   });
   return {
-    audited(found: 'intact' | 'missing' | 'altered', objects: number) {
-      if (objects === 0) return;
-      audited.inc({ found }, objects);
-      if (found !== 'intact') log.error({ found, objects }, 'Landed objects do not fit');
+    audited({ found, lost }: AuditReport) {
+      for (const finding of ['intact', 'missing', 'altered'] as const)
+        audited.inc({ found: finding }, found[finding]);
+      if (lost.length === 0) return;
+      log.error({ objects: lost.slice(0, 10), count: lost.length }, 'Landed objects are lost');
     },
     auditFailed(error: unknown) {
       auditFailures.inc();

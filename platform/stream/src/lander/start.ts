@@ -5,6 +5,7 @@ import { streams, topicOf } from '@domicile/core/streams.ts';
 import type { InputRecord } from '@domicile/kafka/records.ts';
 import { beginOffsets, readRange, TopicFollower } from '@domicile/kafka/topic-follower.ts';
 import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { LandedAudit } from '@domicile/lake/landed-audit.ts';
 import { LandingZone } from '@domicile/lake/landing-zone.ts';
 import { type LandedStream, landedStreams } from '@domicile/lake/model/landing-key.ts';
 import type { ObjectStore } from '@domicile/lake/object-store.ts';
@@ -13,7 +14,13 @@ import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
 import type { LanderConfig } from './config.ts';
-import { createLanderEvents, type LanderEvents, observeLander } from './events.ts';
+import {
+  type AuditEvents,
+  createAuditEvents,
+  createLanderEvents,
+  type LanderEvents,
+  observeLander,
+} from './events.ts';
 import { PartitionLander } from './partition-lander.ts';
 
 const tickMs = 250;
@@ -35,7 +42,34 @@ export async function startLander(
   parts.use(await startAdmin({ ...config.admin, log, registry, ready }));
   lander = parts.use(await Lander.start({ config, store, events, fail }));
   observeLander(registry, lander, streams.readings.retentionMs);
+  const audit = new LandedAudit({ store, partitions: lander.partitionsOf('readings') });
+  const auditEvents = createAuditEvents(registry, log);
+  parts.use(
+    startLoop(
+      async (signal) =>
+        keepAuditing({ audit, events: auditEvents, everyMs: config.auditMs, signal }),
+      fail,
+    ),
+  );
   return parts.move();
+}
+
+/** A round that fails is tried again at the next turn: the counts lag and nothing is lost. */
+async function keepAuditing(of: {
+  audit: LandedAudit;
+  events: AuditEvents;
+  everyMs: number;
+  signal: AbortSignal;
+}): Promise<void> {
+  const { audit, events, everyMs, signal } = of;
+  for (;;) {
+    try {
+      events.audited(await audit.round(Date.now()));
+    } catch (error) {
+      events.auditFailed(error);
+    }
+    await sleep(everyMs, undefined, { signal });
+  }
 }
 
 interface LanderOptions {
@@ -68,6 +102,10 @@ class Lander {
     return [...this.#partitions.values()]
       .filter(({ fault }) => fault !== undefined)
       .map(({ place }) => `${place.stream} ${place.partition} halted: store and stream differ`);
+  }
+
+  partitionsOf(stream: LandedStream): number {
+    return [...this.#partitions.values()].filter(({ place }) => place.stream === stream).length;
   }
 
   lagRecords(): number {
