@@ -1,62 +1,73 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AccountRecord } from '@domicile/core/account.ts';
+import type { CountryCode } from '@domicile/core/countries.ts';
+import { PlatformError } from '@domicile/core/errors.ts';
 import type { LatestRecord } from '@domicile/core/latest.ts';
 import type { QuarantineEntry } from '@domicile/core/quarantine.ts';
 import type { Reading } from '@domicile/core/reading.ts';
-import { type StreamName, topicOf } from '@domicile/core/streams.ts';
+import { accountReportSchema, type StreamName, topicOf } from '@domicile/core/streams.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { readTopic } from '@domicile/devkit/kafka-reading.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
-import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { ensureTopics, grantRights } from '@domicile/kafka/admin.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readConfig } from './config.ts';
+import { readConfig, type TaskConfig } from './config.ts';
 import { startTasks } from './tasks.ts';
 import { buildingOf, Sender } from './test-cell.ts';
 
-const country = 'DE';
 let kafka: CellKafka;
 let folder: string;
-let passwordFile: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tasks-'));
-  passwordFile = join(folder, 'password');
-  await writeFile(passwordFile, 'task-secret');
-  kafka = await CellKafka.start({ country, partitions: 2 });
+  await writeFile(join(folder, 'password'), 'task-secret');
+  kafka = await CellKafka.start({ country: 'DE', partitions: 2 });
 });
 afterAll(async () => {
   await kafka[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
 });
 
-async function read<Value>(stream: StreamName): Promise<Value[]> {
-  const records = await readTopic(kafka.admin(), topicOf(country, stream));
-  return records.map(({ value }): Value => JSON.parse(String(value)));
+/** One cell for each test, on one cluster. */
+async function cellOf(country: CountryCode) {
+  const client = kafka.admin();
+  await ensureTopics({ client, country, partitions: 2, replicas: 1 });
+  await grantRights({ client, country, principals: ['task'] });
+  const read = async (stream: StreamName): Promise<string[]> => {
+    const records = await readTopic(client, topicOf(country, stream));
+    return records.flatMap(({ value }) => value?.toString() ?? []);
+  };
+  const config = (more: Record<string, string> = {}): TaskConfig =>
+    readConfig({
+      CELL_COUNTRY: country,
+      KAFKA_BOOTSTRAP: kafka.client('task').bootstrapBrokers.map(String).join(','),
+      KAFKA_USER: 'task',
+      KAFKA_PASSWORD_FILE: join(folder, 'password'),
+      TASK_GROUP: `task-${country.toLowerCase()}`,
+      TASK_TICK_INTERVAL_MS: '500',
+      ...more,
+    });
+  return { read, config, sender: await Sender.open(client, country) };
 }
 
-function bootstrapOf({ bootstrapBrokers }: ClientOptions): string {
-  return bootstrapBrokers.map(String).join(',');
-}
+const readingOf = (text: string): Reading => JSON.parse(text);
+const summaryOf = (text: string): SummaryRecord => JSON.parse(text);
+const latestOf = (text: string): LatestRecord => JSON.parse(text);
+const accountOf = (text: string): AccountRecord => JSON.parse(text);
+const quarantinedOf = (text: string): QuarantineEntry => JSON.parse(text);
 
-function configOf(instance: string, more: Record<string, string> = {}) {
-  return readConfig({
-    CELL_COUNTRY: country,
-    KAFKA_BOOTSTRAP: bootstrapOf(kafka.client('task')),
-    KAFKA_USER: 'task',
-    KAFKA_PASSWORD_FILE: passwordFile,
-    TASK_INSTANCE_ID: instance,
-    TASK_GROUP: `task-${instance}`,
-    TASK_TICK_INTERVAL_MS: '500',
-    ...more,
-  });
-}
+const rethrow = (error: unknown): void => {
+  throw error;
+};
 
 test('a reading becomes a clean reading, the newest value, a summary and a line of the account', async () => {
-  await using sender = await Sender.open(kafka.admin(), country);
+  const { read, config, sender } = await cellOf('DE');
+  await using _sender = sender;
   const building = 'de-first';
-  const registryOffset = await sender.declare(buildingOf(country, building));
+  const registryOffset = await sender.declare(buildingOf('DE', building));
   const at = Date.now() - 200_000;
   const send = (seq: number, values: object) =>
     sender.send(
@@ -67,14 +78,16 @@ test('a reading becomes a clean reading, the newest value, a summary and a line 
   await send(0, { temperature: 20, co2: 600 });
   await send(1, { temperature: 22, co2: 99_999 });
   await send(2, { humidity: 'wet' });
-  const failures: unknown[] = [];
-  await using _tasks = await startTasks(configOf('one'), (error) => failures.push(error));
+  const devices = [{ device: 'd1', boot: 'b1', next: 3 }];
+  const from = { building, device: 'gateway', schema: accountReportSchema, registryOffset };
+  await sender.send(from, { devices });
+  await using _tasks = await startTasks(config(), rethrow);
   await waitFor('the account', async () => (await read('account')).length > 0);
-  await waitFor('closed windows', async () =>
-    (await read<SummaryRecord>('summaries')).some(({ final, kind }) => final || kind === 'partial'),
+  await waitFor('summaries', async () =>
+    (await read('summaries')).map(summaryOf).some(({ final }) => final),
   );
 
-  const readings = await read<Reading>('readings');
+  const readings = (await read('readings')).map(readingOf);
   expect(readings.map(({ seq, values }) => [seq, values])).toEqual([
     [0, { temperature: 20, co2: 600 }],
     [1, { temperature: 22 }],
@@ -85,17 +98,56 @@ test('a reading becomes a clean reading, the newest value, a summary and a line 
     client: 'acme',
     timeSource: 'device',
   });
-  const quarantined = await read<QuarantineEntry>('quarantine');
+  const quarantined = (await read('quarantine')).map(quarantinedOf);
   expect(quarantined.map(({ reason, seq }) => [reason, seq])).toEqual([
     ['out-of-range', null],
     ['value-type-invalid', 2],
   ]);
-  const latest = (await read<LatestRecord>('latest')).at(-1);
+  const latest = (await read('latest')).map(latestOf).at(-1);
   expect(latest?.points['temperature']).toMatchObject({ value: 22, measuredAtMs: at + 1000 });
   expect(latest?.points['co2']).toMatchObject({ value: 600, measuredAtMs: at });
-  const entries = (await read<AccountRecord>('account')).flatMap((record) => record.entries);
+  const entries = (await read('account')).map(accountOf).flatMap((record) => record.entries);
   expect(entries.reduce((sum, { duplicates }) => sum + duplicates, 0)).toBe(1);
   expect(entries.flatMap(({ received }) => received)).toEqual([[0, 1]]);
   expect(entries.flatMap((entry) => entry.quarantined)).toEqual([[2, 2]]);
-  expect(failures).toEqual([]);
+  expect(entries.flatMap((entry) => entry.reported ?? [])).toEqual([
+    { next: 3, dropped: [], closed: false },
+  ]);
+});
+
+test('the first reading of a new building waits until the registry is read as far as its broker had', async () => {
+  const { read, config, sender } = await cellOf('FR');
+  await using _sender = sender;
+  await using _tasks = await startTasks(config(), rethrow);
+  await waitFor('ticks to be taken in', async () => (await read('journal')).length > 1);
+  const building = 'fr-new';
+  const payload = { boot: 'b', seq: 0, at: Date.now(), values: { temperature: 20 } };
+  // One partition of the registry is empty so far, so its first record gets this offset.
+  await sender.send({ building, device: 'd1', registryOffset: 0n }, payload);
+  await sleep(1_500);
+  expect(await read('quarantine')).toEqual([]);
+  expect(await read('readings')).toEqual([]);
+  expect(await sender.declare(buildingOf('FR', building))).toBe(0n);
+  await waitFor('the reading', async () => (await read('readings')).length > 0);
+  expect(await read('quarantine')).toEqual([]);
+});
+
+test('a state without its positions stops the task and is not begun anew', async () => {
+  const { read, config, sender } = await cellOf('US');
+  await using _sender = sender;
+  const building = 'us-a';
+  const registryOffset = await sender.declare(buildingOf('US', building));
+  await sender.send(
+    { building, device: 'd1', registryOffset },
+    { boot: 'b', seq: 0, values: { temperature: 20 } },
+  );
+  {
+    await using _tasks = await startTasks(config({ TASK_SNAPSHOT_INTERVAL_MS: '500' }), rethrow);
+    await waitFor('a snapshot', async () => (await read('state')).length > 0);
+  }
+  const failure = Promise.withResolvers<unknown>();
+  await using _other = await startTasks(config({ TASK_GROUP: 'task-other' }), failure.resolve);
+  const error = await failure.promise;
+  expect(error instanceof PlatformError && error.code).toBe('STATE_LOST');
+  expect(await read('readings')).toHaveLength(1);
 });
