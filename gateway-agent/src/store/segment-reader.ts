@@ -30,7 +30,10 @@ interface Loaded {
   index: number;
 }
 
-/** Reads segments from front to back and remembers where the last read ended. Holds one segment at most. */
+/** What is held in memory, unless there is damage: then the rest of a segment. Longer than any record. */
+const windowBytes = 1024 * 1024;
+
+/** Reads segments from front to back and remembers where the last read ended. */
 export class SegmentReader {
   #loaded: Loaded | undefined;
 
@@ -42,7 +45,7 @@ export class SegmentReader {
   ): Promise<SegmentPart> {
     // What is synced now is what this read answers for; more may be written while it waits.
     const { bytes: syncedBytes } = segment;
-    let loaded = await this.#load(segment, from, syncedBytes);
+    let loaded = await this.#loadFor(segment, from, syncedBytes);
     const records: StoredRecord[] = [];
     let bytes = 0;
     let damaged = false;
@@ -54,12 +57,8 @@ export class SegmentReader {
         continue;
       }
       if (found.what !== 'record') {
-        loaded.at = loaded.bytes.length;
-        damaged ||= found.what !== 'end';
-        if (loaded.base + loaded.at >= syncedBytes) return { records, next: undefined, damaged };
-        const more = await this.#load(segment, loaded.index, syncedBytes);
-        // A file that is shorter than what was synced has lost its end.
-        if (more.bytes.length === 0) return { records, next: undefined, damaged: true };
+        const more = await this.#loadAfter(loaded, syncedBytes);
+        if (!more) return { records, next: undefined, damaged: damaged || found.what !== 'end' };
         loaded = more;
         continue;
       }
@@ -73,7 +72,7 @@ export class SegmentReader {
           return { records, next: record.index, damaged };
         records.push(record);
       }
-      loaded.index = Math.max(loaded.index, record.index + 1);
+      loaded.index = Math.max(loaded.index, record.kind === 'segment' ? 0 : record.index + 1);
       loaded.at = end;
     }
   }
@@ -83,17 +82,34 @@ export class SegmentReader {
     if (this.#loaded?.path === path) this.#loaded = undefined;
   }
 
-  async #load({ path, first }: Segment, from: number, syncedBytes: number): Promise<Loaded> {
+  /** What is loaded, if the reading goes on in it; else the segment from its start. */
+  async #loadFor({ path, first }: Segment, from: number, syncedBytes: number): Promise<Loaded> {
     const loaded = this.#loaded;
-    const goesOn = loaded?.path === path && loaded.index <= from;
-    const isWhole = goesOn && loaded.base + loaded.bytes.length >= syncedBytes;
-    if (goesOn && (isWhole || loaded.at < loaded.bytes.length)) return loaded;
-    const base = goesOn ? loaded.base + loaded.at : 0;
-    const index = goesOn ? loaded.index : first;
-    const bytes = await readBytes(path, base, syncedBytes);
-    const fresh = { path, base, bytes, at: 0, index };
-    this.#loaded = fresh;
-    return fresh;
+    if (loaded?.path === path && loaded.index <= from) return loaded;
+    return this.#load({ path, base: 0, index: first }, Math.min(syncedBytes, windowBytes));
+  }
+
+  /**
+   * The bytes from where the reading stands. A record that a window cuts off is whole in the next; what cannot be read
+   * at a window's start is damage, and the rest of the segment is searched at once. Undefined at the end.
+   */
+  async #loadAfter(loaded: Loaded, syncedBytes: number): Promise<Loaded | undefined> {
+    const { path, index } = loaded;
+    const end = loaded.base + loaded.bytes.length;
+    if (end >= syncedBytes) return undefined;
+    const isStuck = loaded.at === 0 && loaded.bytes.length > 0;
+    const base = loaded.base + loaded.at;
+    const to = isStuck ? syncedBytes : Math.min(syncedBytes, base + windowBytes);
+    const more = await this.#load({ path, base, index }, to);
+    // A file that is shorter than what was synced has lost its end.
+    return more.base + more.bytes.length < to ? undefined : more;
+  }
+
+  async #load(from: Omit<Loaded, 'bytes' | 'at'>, to: number): Promise<Loaded> {
+    const bytes = await readBytes(from.path, from.base, to);
+    const loaded = { ...from, bytes, at: 0 };
+    this.#loaded = loaded;
+    return loaded;
   }
 }
 

@@ -263,3 +263,36 @@ test('over random work, kills and restarts, nothing unsent is missing and one ru
     expect(boots.size, `seed ${seed}`).toBe(1);
   }
 });
+
+test('segments of several windows are read whole, damaged ones but for what is damaged', async () => {
+  const long = `,"more":"${'x'.repeat(30_000)}"`;
+  {
+    await using store = await opened({ segmentBytesMax: 100_000_000 });
+    for (let n = 0; n < 150; n += 10)
+      await store.append(Array.from({ length: 10 }, (_, place) => entry('d', n + place, long)));
+    expect((await all(store)).map(({ seq }) => seq)).toHaveLength(150);
+  }
+  const [oldest] = await listSegments(directory);
+  const bytes = await readFile(oldest?.path ?? '');
+  // Two hits in heads, one at a place that a window cuts, and one in a body.
+  const heads = [40, 41, 80].map((place) => nthHead(bytes, place));
+  for (const at of heads) bytes[at + 9] = (bytes[at + 9] ?? 0) ^ 0xff;
+  const body = nthHead(bytes, 120) + 500;
+  bytes[body] = (bytes[body] ?? 0) ^ 0xff;
+  await writeFile(oldest?.path ?? '', bytes);
+  await using store = await opened();
+  const read = new Set((await all(store)).map(({ seq }) => seq));
+  const lost = Array.from({ length: 150 }, (_, seq) => seq).filter((seq) => !read.has(seq));
+  expect(lost).toEqual([39, 40, 79, 119]);
+  const { dropped } = store.account(0);
+  expect(new Set(dropped.map(({ from, to }) => `${from}–${to}`))).toEqual(
+    new Set(['39–40', '79–79', '119–119']),
+  );
+});
+
+/** Where the head of a segment's record stands; 0 is the segment's own. */
+function nthHead(bytes: Buffer, place: number): number {
+  let at = 0;
+  for (let n = 0; n < place; n += 1) at = bytes.indexOf('DMR1', at + 1);
+  return at;
+}
