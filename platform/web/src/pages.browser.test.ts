@@ -1,8 +1,9 @@
+import { join } from 'node:path';
 import { AxeBuilder } from '@axe-core/playwright';
 import { launchBrowser } from '@domicile/devkit/browser.ts';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { demoUnderTest, type DemoUnderTest } from './demo-under-test.ts';
+import { demoStartMsMax, demoUnderTest, type DemoUnderTest } from './demo-under-test.ts';
 import {
   enterLogin,
   follow,
@@ -16,20 +17,23 @@ import {
 let demo: DemoUnderTest;
 let browser: Browser;
 let cookies: Awaited<ReturnType<typeof signedInCookies>>;
+const parts = new AsyncDisposableStack();
 const contexts: BrowserContext[] = [];
 const asked = new Set<string>();
+const picturesDir = join(import.meta.dirname, '../../../.domicile/screens');
+const pictureBytesMax = 300_000;
 
 beforeAll(async () => {
-  demo = await demoUnderTest();
-  browser = await launchBrowser();
+  demo = parts.use(await demoUnderTest());
+  browser = parts.use(await launchBrowser());
   cookies = await signedInCookies(browser, demo);
-});
+}, 2 * demoStartMsMax);
 
 afterEach(async () => {
   await Promise.all(contexts.splice(0).map((context) => context.close()));
 });
 
-afterAll(() => browser.close());
+afterAll(() => parts.disposeAsync(), demoStartMsMax);
 
 interface Screen {
   readonly width?: number;
@@ -325,6 +329,39 @@ test('the theme that was chosen outlives a reload', async () => {
   await page.reload();
   await page.getByRole('button', { name: /Colours: dark/ }).waitFor();
   expect(await paper()).toBe(dark);
+});
+
+// Pictures of every page, as docs/screens/ shows them. People look at them; what is checked here is that each
+// page comes to the point where it is worth a picture.
+test.each([
+  { name: 'wide-light', width: 1440, theme: 'light' },
+  { name: 'wide-dark', width: 1440, theme: 'dark' },
+  { name: 'narrow-light', width: 360, theme: 'light' },
+  { name: 'narrow-dark', width: 360, theme: 'dark' },
+] as const)('pictures of every page, $name', async ({ name, width, theme }) => {
+  const page = await openPage({ width, theme, isKnown: false });
+  const sizes: number[] = [];
+  const take = async (what: string) => {
+    const path = join(picturesDir, `${what}-${name}.png`);
+    const { length } = await page.screenshot({ path, fullPage: true, animations: 'disabled' });
+    sizes.push(length);
+  };
+
+  await page.goto(demo.web);
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  await take('sign-in');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByLabel('User name').waitFor();
+  await take('log-in');
+  await page.context().addCookies(cookies.cookies);
+  await signIn(page, demo);
+  await waitForBuildings(page, demo);
+  await take('buildings');
+  const building = demo.building('DE');
+  await follow(page, `/buildings/${building}?metric=co2`);
+  await waitForBuilding(page);
+  await take('building');
+  expect(sizes.filter((bytes) => bytes < 5_000 || bytes > pictureBytesMax)).toEqual([]);
 });
 
 test('in all of these tests the browser asked the page’s origin, the cells and the issuer, and nobody else', () => {

@@ -1,6 +1,6 @@
 import uPlot from 'uplot';
 import { isState, summaryFigure } from '../model/figures.ts';
-import type { Series } from '../model/series.ts';
+import { lonePoints, type Series } from '../model/series.ts';
 import { clockTime, shortDay } from '../model/time.ts';
 import type { Span } from '../model/window.ts';
 import { subscribeToTheme } from '../theme.ts';
@@ -93,7 +93,11 @@ function optionsOf(drawing: Drawing, { box, bounds }: Frame): uPlot.Options {
       {
         stroke: () => ink('--chart-line'),
         width: 2,
-        points: { show: (self) => self.data[0].length <= dotsMax, size: 5 },
+        points: {
+          show: (self) => self.data[0].length <= dotsMax,
+          filter: (self, index, show) => (show ? null : lonePoints(self.data[index] ?? [])),
+          size: 5,
+        },
         ...(state && { fill: band }),
       },
     ],

@@ -54,15 +54,17 @@ function notesOf(totals: AccountTotals, open: number): string[] {
     notes.push(
       `${counted(unreadable, 'message')} could not be read at all and ${isAre(unreadable)} set aside.`,
     );
-  if (landed !== null && landed !== undefined)
-    notes.push(
-      `${counted(landed, 'reading')} ${landed === 1 ? 'is' : 'are'} in the archive; the newest follow in minutes.`,
-    );
+  if (landed !== null && landed !== undefined) notes.push(landedWords(landed));
   if (open > 0)
     notes.push(
       `For ${counted(open, 'device')} the gateway’s next report closes the account; their last readings may be on the way.`,
     );
   return notes;
+}
+
+function landedWords(landed: number): string {
+  if (landed === 0) return 'None is in the archive yet; they follow in minutes.';
+  return `${counted(landed, 'reading')} ${isAre(landed)} in the archive; the newest follow in minutes.`;
 }
 
 function isAre(count: number): string {

@@ -30,7 +30,7 @@ export const defaultView: View = {
   level: 'room',
   of: undefined,
   metric: undefined,
-  range: '6h',
+  range: '3h',
   interval: undefined,
   until: undefined,
 };

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { SummaryRow } from './answers.ts';
-import { extentOf, newestRevisions, seriesOf } from './series.ts';
+import { extentOf, lonePoints, newestRevisions, seriesOf } from './series.ts';
 
 const minuteMs = 60_000;
 const start = Date.parse('2026-11-24T07:00:00Z');
@@ -51,4 +51,9 @@ test('averages over a range weigh by how many values they stand for', () => {
   const rows = [row(0, { count: 1, avg: 10, min: 9 }), row(1, { count: 3, avg: 20, max: 30 })];
   expect(extentOf(rows)).toEqual({ count: 4, avg: 17.5, min: 9, max: 30 });
   expect(extentOf([])).toBeUndefined();
+});
+
+test('points that no line passes through are known', () => {
+  expect(lonePoints([1, null, 2, 3, null, null, 4])).toEqual([0, 6]);
+  expect(lonePoints([])).toEqual([]);
 });

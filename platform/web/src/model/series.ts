@@ -61,3 +61,11 @@ export function extentOf(rows: readonly SummaryRow[]): Extent | undefined {
     max: Math.max(...full.map(({ max }) => max ?? -Infinity)),
   };
 }
+
+/** Points without a neighbour: no line passes through them, so they need a dot to be seen. */
+export function lonePoints(values: ArrayLike<number | null | undefined>): number[] {
+  const has = (index: number) => values[index] !== null && values[index] !== undefined;
+  return Array.from({ length: values.length }, (_, index) => index).filter(
+    (index) => has(index) && !has(index - 1) && !has(index + 1),
+  );
+}

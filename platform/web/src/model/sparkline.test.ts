@@ -14,6 +14,11 @@ test('the line breaks where nothing was measured', () => {
   expect(line).toBe('M0 16.3L10 9.7M30 9.7L40 16.3');
 });
 
+test('a point between gaps is a dot', () => {
+  const { line } = sparklinePaths(series([5, null, 6, 5]), { width: 30, height: 26 });
+  expect(line).toBe('M0 16.3L0 16.3M20 9.7L30 16.3');
+});
+
 test('one point makes no line', () => {
   expect(sparklinePaths(series([5]), { width: 40, height: 26 })).toEqual({ line: '', band: '' });
 });

@@ -18,11 +18,11 @@ export function sparklinePaths(series: Series, { width, height }: Size): Paths {
   const runs = runsOf(series);
   const points = runs.flat();
   if (points.length < 2) return { line: '', band: '' };
-  const first = series.starts[0] ?? 0;
-  const last = series.starts.at(-1) ?? 1;
+  const begin = series.starts[0] ?? 0;
+  const end = series.starts.at(-1) ?? 1;
   const low = Math.min(...points.map(({ min }) => min));
   const high = Math.max(...points.map(({ max }) => max));
-  const x = (start: number) => rounded(((start - first) / (last - first || 1)) * width);
+  const x = (start: number) => rounded(((start - begin) / (end - begin || 1)) * width);
   const y = (value: number) =>
     rounded(
       high > low
@@ -31,7 +31,11 @@ export function sparklinePaths(series: Series, { width, height }: Size): Paths {
     );
   return {
     line: runs
-      .map((run) => `M${run.map(({ start, avg }) => `${x(start)} ${y(avg)}`).join('L')}`)
+      .map((run) => {
+        const along = run.map(({ start, avg }) => `${x(start)} ${y(avg)}`);
+        // A line of no length is a dot, by its round ends.
+        return `M${(along.length > 1 ? along : [...along, ...along]).join('L')}`;
+      })
       .join(''),
     band: runs
       .map((run) => {

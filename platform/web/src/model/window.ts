@@ -2,7 +2,7 @@ import { startOfDay } from './time.ts';
 
 export type Level = 'building' | 'floor' | 'room' | 'device';
 export type Interval = 'PT1M' | 'PT15M' | 'PT1H' | 'P1D';
-export type RangeName = '1h' | '6h' | '24h' | '7d' | '30d' | '90d';
+export type RangeName = '1h' | '3h' | '12h' | '24h' | '7d' | '30d' | '90d';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
@@ -36,7 +36,8 @@ interface Range {
 
 export const ranges: readonly Range[] = [
   { name: '1h', label: '1 hour', ms: hourMs, interval: 'PT1M' },
-  { name: '6h', label: '6 hours', ms: 6 * hourMs, interval: 'PT1M' },
+  { name: '3h', label: '3 hours', ms: 3 * hourMs, interval: 'PT1M' },
+  { name: '12h', label: '12 hours', ms: 12 * hourMs, interval: 'PT15M' },
   { name: '24h', label: '24 hours', ms: dayMs, interval: 'PT15M' },
   { name: '7d', label: '7 days', ms: 7 * dayMs, interval: 'PT1H' },
   { name: '30d', label: '30 days', ms: 30 * dayMs, interval: 'PT1H' },

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from 'react';
 import type { CellClient } from '../cell-client.ts';
-import type { Building, DeviceRow, SummaryRow } from '../model/answers.ts';
+import type { Building, DeviceRow, LatestRow, SummaryRow } from '../model/answers.ts';
 import { countText, figureText, summaryFigure } from '../model/figures.ts';
+import { glanceFigures } from '../model/glance.ts';
 import { pathOfBuilding } from '../model/route.ts';
 import { extentOf, seriesOf } from '../model/series.ts';
 import { clockTime, zoneName } from '../model/time.ts';
@@ -17,7 +18,7 @@ interface Properties {
   readonly client: CellClient;
 }
 
-const refreshMs = 60_000;
+const refreshMs = 30_000;
 const metric = 'temperature';
 
 export function BuildingCard({ building, client }: Properties) {
@@ -33,7 +34,7 @@ export function BuildingCard({ building, client }: Properties) {
         {building.name !== undefined && building.name !== null && <code>{building.id}</code>}
         <LocalTime zone={building.timeZone} />
       </p>
-      {seen ? <Glance building={building} client={client} /> : <div className="glance" />}
+      <div className="glance">{seen && <Glance building={building} client={client} />}</div>
     </li>
   );
 }
@@ -49,52 +50,78 @@ function LocalTime({ zone }: { readonly zone: string }) {
 
 /** The building's day at a glance, asked for once the card is in sight. */
 function Glance({ building, client }: Properties) {
+  const { id, timeZone } = building;
   const { value, problem } = useLoad(
-    building.id,
+    id,
     async (signal) => {
       const span = spanOf(
         { range: '24h', interval: 'PT15M', until: undefined },
         Date.now(),
-        building.timeZone,
+        timeZone,
       );
-      const query = { ...span, building: building.id, level: 'building', metric } as const;
-      const [devices, summaries] = await Promise.all([
-        client.devices(building.id, signal),
-        client.summaries({ ...query, id: building.id }, signal),
+      const query = { ...span, building: id, level: 'building', metric, id } as const;
+      const [devices, latest, summaries] = await Promise.all([
+        client.devices(id, signal),
+        client.latest(id, signal),
+        client.summaries(query, signal),
       ]);
-      return { devices: devices.value, rows: summaries.value };
+      return { devices: devices.value, latest: latest.value, rows: summaries.value };
     },
     { refreshMs },
   );
-  if (problem && !value) return <p className="glance failed">{problem.title}</p>;
+  if (!value)
+    return (
+      <p className="glance-words">{problem ? `${problem.title}. ${problem.detail}` : 'Asking…'}</p>
+    );
   return (
-    <div className="glance">
-      <Sparkline series={seriesOf(value?.rows ?? [])} />
-      <p className="glance-words">{value ? <Words {...value} /> : 'Asking…'}</p>
+    <>
+      <Figures latest={value.latest} devices={value.devices} />
+      <Day rows={value.rows} zone={timeZone} />
+    </>
+  );
+}
+
+interface FiguresProperties {
+  readonly latest: readonly LatestRow[];
+  readonly devices: readonly DeviceRow[];
+}
+
+function Figures({ latest, devices }: FiguresProperties) {
+  const heard = devices.filter(({ state }) => state === 'seen').length;
+  return (
+    <div>
+      <dl className="glance-figures">
+        {glanceFigures(latest, devices).map(({ title, figure }) => (
+          <div key={title}>
+            <dt>{title}</dt>
+            <dd>
+              {figure.text} <small>{figure.sign}</small>
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <p className={heard === devices.length ? 'heard all-well' : 'heard some-silent'}>
+        {countText(heard)} of {countText(devices.length)} devices heard
+      </p>
     </div>
   );
 }
 
-interface WordsProperties {
-  readonly devices: readonly DeviceRow[];
-  readonly rows: readonly SummaryRow[];
-}
-
-function Words({ devices, rows }: WordsProperties) {
-  const speaking = devices.filter(({ state }) => state === 'seen').length;
+function Day({ rows, zone }: { readonly rows: readonly SummaryRow[]; readonly zone: string }) {
   const extent = extentOf(rows);
-  const unit = rows[0]?.unit ?? null;
+  const [first] = rows;
+  if (!extent || !first) return <p className="glance-words">No temperature in the last 24 hours</p>;
+  const text = (value: number) => figureText(summaryFigure(value, metric, first.unit));
   return (
-    <>
-      <span className={speaking === devices.length ? 'all-well' : 'some-silent'}>
-        {countText(speaking)} of {countText(devices.length)} devices heard
-      </span>
-      <span>
-        {extent
-          ? `${figureText(summaryFigure(extent.avg, metric, unit))} on average in 24 hours`
-          : 'No temperature in the last 24 hours'}
-      </span>
-    </>
+    <div>
+      <Sparkline series={seriesOf(rows)} />
+      <p className="glance-words">
+        <span>since {clockTime(Date.parse(first.windowStart), zone)}</span>
+        <span>
+          {text(extent.min)} to {text(extent.max)}
+        </span>
+      </p>
+    </div>
   );
 }
 
