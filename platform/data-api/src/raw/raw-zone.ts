@@ -1,10 +1,10 @@
-import type { LandedManifestsView } from '@domicile/lake/landed-manifests.ts';
+import type { LandedManifests } from '@domicile/lake/landed-manifests.ts';
 import { type RawFilter, type RawValue, valuesOf } from '../model/raw-rows.ts';
 import type { Tail } from './tail.ts';
 
 /** Raw readings as one: what has landed, and what the stream holds beyond it. Each reading stands in one of the two. */
 export interface RawZone {
-  readonly landed: LandedManifestsView;
+  readonly landed: Pick<LandedManifests, 'offsets' | 'files'>;
   readonly tail: Tail;
 }
 

@@ -15,6 +15,7 @@ import { startHttp } from '@domicile/runtime/http.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
 import { DuckDBInstance } from '@duckdb/node-api';
+import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Door } from '../http/door.ts';
@@ -98,7 +99,7 @@ beforeAll(async () => {
   await mkdir(join(lakeDir, 'scratch'));
   const buildings = new RegistryBook();
   for (const building of testBuildings()) buildings.take(building);
-  const landed = { offsets, files: () => files, refresh: () => Promise.resolve() };
+  const landed = { offsets, files: () => files };
   const log = createLog('test', { write: () => undefined });
   const routes = rawRoutes({
     door: new Door({ country: 'DE', secret, buildings }),
@@ -222,9 +223,38 @@ test('a next page is told beside formats that have no place for it', async () =>
   expect(answer.headers.get('link')).toMatch(/^<\/v1\/raw\/readings\?.*cursor=.*>; rel="next"$/);
 });
 
-test('formats that are not offered are refused', async () => {
+test('an Arrow stream has the types of the columns', async () => {
   const accept = 'application/vnd.apache.arrow.stream';
-  expect((await ask(`building=de-one&${hour}`, { accept })).status).toBe(406);
+  const query = `building=de-one&${hour}&limit=60`;
+  const answer = await ask(query, { accept });
+  expect(answer.headers.get('content-type')).toBe(accept);
+  const table = tableFromIPC(new Uint8Array(await answer.arrayBuffer()));
+  const rows = await rowsOf(query);
+  expect(table.numRows).toBe(60);
+  expect(
+    Object.fromEntries(table.schema.fields.map(({ name, type }) => [name, String(type)])),
+  ).toMatchObject({
+    building: 'Utf8',
+    measuredAt: 'Timestamp<MICROSECOND, UTC>',
+    value: 'Float64',
+    seq: 'Int64',
+    kafkaPartition: 'Int32',
+  });
+  const last = table.get(59)?.toJSON();
+  const expected = rows[59];
+  expect(last).toMatchObject({
+    metric: 'temperature',
+    value: expected?.value,
+    seq: 29n,
+    text: null,
+  });
+  expect(table.get(58)?.toJSON()).toMatchObject({ metric: 'mode', value: null, text: 'öko "x"' });
+  const empty = await ask(`building=de-two&${hour}`, { accept });
+  expect(tableFromIPC(new Uint8Array(await empty.arrayBuffer())).schema.fields).toHaveLength(15);
+});
+
+test('formats that are not offered are refused', async () => {
+  expect((await ask(`building=de-one&${hour}`, { accept: 'image/png' })).status).toBe(406);
 });
 
 test('who may see what', async () => {

@@ -45,7 +45,7 @@ const readingsShape = {
   metric: metricNames.optional(),
 };
 
-const formats = ['json', 'ndjson', 'csv', 'parquet'] as const;
+const formats = ['json', 'ndjson', 'csv', 'parquet', 'arrow'] as const;
 
 /** `/v1/raw/…`: single readings, for internal teams. */
 export function rawRoutes(parts: RawParts): Router {

@@ -7,12 +7,11 @@ import { pipeline } from 'node:stream/promises';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { Response } from 'express';
 import { csvLine, type Format, mediaTypes } from '../http/answer.ts';
+import { type ArrowType, sendArrow } from '../http/arrow.ts';
 import { rawColumns } from '../model/raw-api.ts';
 import { microsText } from '../model/raw-rows.ts';
 import { textLiteral } from './engine.ts';
 import type { PageReady } from './raw-page.ts';
-
-export type RawFormat = Exclude<Format, 'arrow'>;
 
 interface Sending {
   readonly connection: DuckDBConnection;
@@ -23,11 +22,13 @@ interface Sending {
 
 /** Sends a page that stands ready, a chunk of rows at a time as fast as it is taken. */
 export async function sendPage(
-  format: RawFormat,
+  format: Format,
   response: Response,
   sending: Sending,
 ): Promise<void> {
   if (format === 'parquet') await sendParquet(response, sending);
+  else if (format === 'arrow')
+    await sendArrow(response, arrowColumns, chunksOf(sending), sending.signal);
   else await sendText(format, response, sending);
 }
 
@@ -42,7 +43,7 @@ function json(values: readonly unknown[]): string {
   return JSON.stringify(Object.fromEntries(rawColumns.map((name, index) => [name, values[index]])));
 }
 
-function textForm(format: Exclude<RawFormat, 'parquet'>, next: string | null): TextForm {
+function textForm(format: Exclude<Format, 'parquet' | 'arrow'>, next: string | null): TextForm {
   if (format === 'csv')
     return {
       type: `${mediaTypes.csv}; charset=utf-8; header=present`,
@@ -61,23 +62,21 @@ function textForm(format: Exclude<RawFormat, 'parquet'>, next: string | null): T
 }
 
 async function sendText(
-  format: Exclude<RawFormat, 'parquet'>,
+  format: Exclude<Format, 'parquet' | 'arrow'>,
   response: Response,
-  { connection, page, signal }: Sending,
+  sending: Sending,
 ): Promise<void> {
-  const form = textForm(format, page.next);
-  const result = await connection.stream(page.selectMicros);
+  const form = textForm(format, sending.page.next);
   response.setHeader('Content-Type', form.type);
   response.write(form.head);
   let isFirst = true;
-  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0;) {
+  for await (const columns of chunksOf(sending)) {
     const lines: string[] = [];
-    for (const row of chunk.getRows()) {
-      lines.push(form.row(plainValues(row), isFirst));
+    for (const index of columns[0]?.keys() ?? []) {
+      lines.push(form.row(plainValues(columns, index), isFirst));
       isFirst = false;
     }
-    await written(response, lines.join(''), signal);
-    chunk = await result.fetchChunk();
+    await written(response, lines.join(''), sending.signal);
   }
   response.end(form.end);
 }
@@ -91,8 +90,9 @@ async function written(response: Response, text: string, signal: AbortSignal): P
 const measured = rawColumns.indexOf('measuredAt');
 const received = rawColumns.indexOf('receivedAt');
 
-function plainValues(row: readonly DuckDBValue[]): unknown[] {
-  return row.map((value, index) => {
+function plainValues(columns: readonly (readonly DuckDBValue[])[], row: number): unknown[] {
+  return columns.map((values, index) => {
+    const value = values[row];
     if (typeof value !== 'bigint') return value;
     return index === measured || index === received ? microsText(value) : Number(value);
   });
@@ -112,5 +112,23 @@ async function sendParquet(
     await pipeline(createReadStream(file), response, { signal });
   } finally {
     await rm(file, { force: true });
+  }
+}
+
+const typed: Readonly<Record<string, ArrowType>> = {
+  measuredAt: 'timestamp',
+  receivedAt: 'timestamp',
+  value: 'double',
+  seq: 'int64',
+  kafkaPartition: 'int32',
+  kafkaOffset: 'int64',
+};
+const arrowColumns = rawColumns.map((name) => ({ name, type: typed[name] ?? ('utf8' as const) }));
+
+async function* chunksOf({ connection, page }: Sending): AsyncGenerator<DuckDBValue[][]> {
+  const result = await connection.stream(page.selectMicros);
+  for (let chunk = await result.fetchChunk(); chunk && chunk.rowCount > 0;) {
+    yield chunk.getColumns();
+    chunk = await result.fetchChunk();
   }
 }

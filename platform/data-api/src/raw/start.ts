@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import { topicOf } from '@domicile/core/streams.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
-import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
+import { endOffsets, TopicFollower } from '@domicile/kafka/topic-follower.ts';
 import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { LandedManifests } from '@domicile/lake/landed-manifests.ts';
 import { SummarySnapshots } from '@domicile/lake/serving-summaries.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { startHttp } from '@domicile/runtime/http.ts';
@@ -22,7 +23,6 @@ import { kafkaOf, type RawConfig } from './config.ts';
 import { Engine } from './engine.ts';
 import { type RawEvents, rawEvents } from './events.ts';
 import { Gate } from './gate.ts';
-import { openLanded } from './open-landed.ts';
 import type { RawZone } from './raw-zone.ts';
 import { rawRoutes } from './routes.ts';
 import { Tail } from './tail.ts';
@@ -53,7 +53,10 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   const engine = parts.use(await startEngine(config, scratchDir, gate));
   const buildings = new RegistryBook();
   const store = new FsObjectStore(config.RAW_LAKE_DIR);
-  const zone = { landed: await openLanded(store), tail: new Tail() };
+  const partitions = (
+    await endOffsets({ client: kafkaOf(config), topic: topicOf(country, 'readings') })
+  ).length;
+  const zone = { landed: await LandedManifests.open({ store, partitions }), tail: new Tail() };
   const summaries = { layer: await SummarySnapshots.open(store), tail: new SummaryTail() };
   const followed = parts.use(await follow({ config, zone, summaries, buildings, events, fail }));
   const door = new Door({ country, secret, buildings });
@@ -98,7 +101,7 @@ function startEngine(config: RawConfig, scratchDir: string, gate: Gate): Promise
 
 interface Following {
   readonly config: RawConfig;
-  readonly zone: RawZone;
+  readonly zone: RawZone & { readonly landed: LandedManifests };
   readonly summaries: {
     readonly layer: SummarySnapshots;
     readonly tail: SummaryTail;

@@ -88,9 +88,9 @@ async function endpointsOf(store: ObjectStore) {
 }
 
 const servingEndpoints = [
-  ['summaries', 'PT1M'],
-  ['summaries', 'PT15M'],
-  ['summaries', 'PT1H'],
-  ['summaries', 'P1D'],
+  ['summaries', 'pt1m'],
+  ['summaries', 'pt15m'],
+  ['summaries', 'pt1h'],
+  ['summaries', 'p1d'],
   ['account', 'landed'],
 ] as const;

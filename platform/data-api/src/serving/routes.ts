@@ -1,3 +1,4 @@
+import { accountWindowMs } from '@domicile/core/account.ts';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { addRoute } from '@domicile/runtime/http-route.ts';
@@ -93,7 +94,11 @@ async function answerAccount(
   response: Response,
 ): Promise<void> {
   const query = readQuery({ ...periodShape, ...pageShape }, request.query, periodMsMax);
-  const period = { fromMs: query.from, toMs: query.to };
+  // Whole minutes of event time, as the account is kept.
+  const period = {
+    fromMs: Math.floor(query.from / accountWindowMs) * accountWindowMs,
+    toMs: Math.ceil(query.to / accountWindowMs) * accountWindowMs,
+  };
   const { landed } = await view.layer.landed({ building: building.id, ...period });
   const { totals, rows } = view.account.within(building.id, period);
   const { limit, cursor } = query;

@@ -9,7 +9,14 @@ import { Router } from 'express';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Door } from '../http/door.ts';
-import { buildingPlan, buildingList, deviceList, latestList, summaryList } from '../model/api.ts';
+import {
+  accountAnswer,
+  buildingPlan,
+  buildingList,
+  deviceList,
+  latestList,
+  summaryList,
+} from '../model/api.ts';
 import { headersOf, secret, testBuildings } from '../test-support.ts';
 import { dataRoutes } from './data-routes.ts';
 import { servingEvents } from './events.ts';
@@ -26,9 +33,9 @@ let view: ServingView;
 
 beforeAll(async () => {
   const store = new MemoryObjectStore();
-  await store.createOnly('serving/summaries/PT1M/v1/data/one.parquet', Buffer.from('0123456789'));
+  await store.createOnly('serving/summaries/pt1h/v1/data/one.parquet', Buffer.from('0123456789'));
   await store.createOnly('landing/readings/v1/secret.parquet', Buffer.from('raw'));
-  await store.replacePointer('serving/summaries/PT1M/v1/latest.json', Buffer.from('{"number":1}'));
+  await store.replacePointer('serving/summaries/pt1h/v1/latest.json', Buffer.from('{"number":1}'));
   const hub = parts.use(new LiveHub());
   view = emptyView(hub, await openServingLayer(store));
   for (const building of testBuildings()) view.registry.take(building);
@@ -239,10 +246,10 @@ test('files of the serving layer are for tokens that reach every building', asyn
   expect((await ask('/v1/data')).status).toBe(403);
   expect((await ask('/v1/data', { claims: { ...raw, buildings: ['de-one'] } })).status).toBe(403);
   const list = await ask('/v1/data', { claims: raw });
-  expect(await list.json()).toMatchObject({ rows: [{ api: 'summaries', endpoint: 'PT1M' }] });
-  const files = await ask('/v1/data/summaries/PT1M', { claims: raw });
+  expect(await list.json()).toMatchObject({ rows: [{ api: 'summaries', endpoint: 'pt1h' }] });
+  const files = await ask('/v1/data/summaries/pt1h', { claims: raw });
   expect(await files.json()).toMatchObject({ rows: [{ path: 'data/one.parquet', bytes: 10 }, {}] });
-  const part = await ask('/v1/data/summaries/PT1M/data/one.parquet', {
+  const part = await ask('/v1/data/summaries/pt1h/data/one.parquet', {
     claims: raw,
     headers: { Range: 'bytes=2-4' },
   });
@@ -252,15 +259,43 @@ test('files of the serving layer are for tokens that reach every building', asyn
     '234',
   ]);
   const beyond = { claims: raw, headers: { Range: 'bytes=10-' } };
-  expect((await ask('/v1/data/summaries/PT1M/data/one.parquet', beyond)).status).toBe(416);
+  expect((await ask('/v1/data/summaries/pt1h/data/one.parquet', beyond)).status).toBe(416);
 });
 
 test.each([
   '/v1/data/summaries/..%2f..%2flanding%2freadings/v1/secret.parquet',
   '/v1/data/..%2flanding/readings/secret.parquet',
-  '/v1/data/summaries/PT1M/..%2f..%2f..%2f..%2flanding/readings/v1/secret.parquet',
-  '/v1/data/summaries/PT1M/%2e%2e/secret.parquet',
-  '/v1/data/summaries/PT1M/nothing.parquet',
+  '/v1/data/summaries/pt1h/..%2f..%2f..%2f..%2flanding/readings/v1/secret.parquet',
+  '/v1/data/summaries/pt1h/%2e%2e/secret.parquet',
+  '/v1/data/summaries/pt1h/nothing.parquet',
 ])('%s is not found', async (path) => {
   expect((await ask(path, { claims: raw })).status).toBe(404);
+});
+
+test('the account adds up, page by page', async () => {
+  const plain = { quarantined: [], duplicates: 1, unnumbered: 0, unreadable: 0 };
+  const at = { windowStartMs: start + 60_000, boot: 'b' };
+  view.account.take({
+    building: 'de-one',
+    entries: ['r1-air', 'r2-air'].map((device) => ({
+      ...plain,
+      ...at,
+      device,
+      received: [[2, 5]],
+    })),
+  });
+  const path = `/v1/buildings/de-one/account?from=2026-11-23T07:01:30Z&to=2026-11-23T07:01:31Z`;
+  const first = accountAnswer.parse(await (await ask(`${path}&limit=1`)).json());
+  expect(first.totals).toMatchObject({
+    expected: 12,
+    received: 8,
+    missing: 4,
+    duplicates: 2,
+    landed: 0,
+  });
+  expect(first.rows).toMatchObject([{ device: 'r1-air', first: 0, last: 5, missing: [[0, 1]] }]);
+  const next = accountAnswer.parse(
+    await (await ask(`${path}&limit=1&cursor=${first.next}`)).json(),
+  );
+  expect(next).toMatchObject({ totals: first.totals, rows: [{ device: 'r2-air' }], next: null });
 });

@@ -27,7 +27,7 @@ export interface AnalysisParts {
   readonly source: SummarySource;
 }
 
-const formats = ['json', 'ndjson', 'csv', 'parquet'] as const;
+const formats = ['json', 'ndjson', 'csv', 'parquet', 'arrow'] as const;
 
 /** `/v1/analysis…`: ready-made analyses over one or more buildings. */
 export function analysisRoutes(parts: AnalysisParts): Router {
@@ -62,7 +62,7 @@ function answerCorrelation(parts: AnalysisParts): RequestHandler {
     if (query.x === query.y)
       throw invalidRequest([{ pointer: '#/query/y', detail: 'must be another metric than x' }]);
     const rows = await run(asked, query, response, (scope) => correlate(scope, query));
-    send(request, response, { query, rows, row: correlationRow, key: ['building', 'id'] });
+    await send(request, response, { query, rows, row: correlationRow, key: ['building', 'id'] });
   };
 }
 
@@ -75,7 +75,7 @@ function answerLoadProfile(parts: AnalysisParts): RequestHandler {
       profileLoad(scope, { metrics, level, ids }),
     );
     const key = ['building', 'metric', 'id', 'dayType', 'hour'] as const;
-    send(request, response, { query, rows, row: loadProfileRow, key });
+    await send(request, response, { query, rows, row: loadProfileRow, key });
   };
 }
 
@@ -86,7 +86,7 @@ function answerComparison(parts: AnalysisParts): RequestHandler {
     const rows = await run(asked, query, response, (scope) =>
       compareBuildings(scope, query.metric),
     );
-    send(request, response, { query, rows, row: comparisonRow, key: ['metric', 'rank'] });
+    await send(request, response, { query, rows, row: comparisonRow, key: ['metric', 'rank'] });
   };
 }
 
@@ -125,7 +125,7 @@ async function run<Rows>(
 /** Numbers of a key are padded, so that they come in their order. */
 const digits = 6;
 
-function send<Row extends Readonly<Record<string, string | number | null>>>(
+async function send<Row extends Readonly<Record<string, string | number | null>>>(
   request: Request,
   response: Response,
   of: {
@@ -134,7 +134,7 @@ function send<Row extends Readonly<Record<string, string | number | null>>>(
     row: z.ZodObject;
     key: readonly (keyof Row & string)[];
   },
-): void {
+): Promise<void> {
   const { limit, cursor } = of.query;
   const keyOf = (row: Row) => of.key.map((name) => `${row[name] ?? ''}`.padStart(digits, '0'));
   const page = pageOf(of.rows, { keyOf, limit, cursor });
@@ -142,5 +142,5 @@ function send<Row extends Readonly<Record<string, string | number | null>>>(
   const texts = all.filter((name) => of.rows.some((row) => typeof row[name] === 'string'));
   response.vary('Accept');
   linkNext(request, response, page.next);
-  sendRows(formatOf(request, formats), response, page, { all, texts });
+  await sendRows(formatOf(request, formats), response, page, { all, texts });
 }
