@@ -1,4 +1,5 @@
 import type { DeviceStatusRecord } from '@domicile/core/device-status.ts';
+import type { BuildingId } from '@domicile/core/identities.ts';
 import { filterStaysIn } from '@domicile/core/topics.ts';
 import {
   type Admission,
@@ -12,7 +13,7 @@ import { authenticate, type Authentication, type Peer } from './authentication.t
 import { type BrokerSession, BuildingDesk, type ClientIdentity } from './building-desk.ts';
 import type { BrokerEvents } from './events.ts';
 import type { CommandBook, PendingCommand } from './model/command-book.ts';
-import { publicationOf } from './model/publication.ts';
+import { publicationOf, type Publication, publicationTo } from './model/publication.ts';
 import type { StreamWriter } from './stream-writer.ts';
 
 export interface BrokerOptions {
@@ -56,35 +57,31 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     const { events, acksEarly } = this.#options;
     const fromMs = performance.now();
     const { building } = session.identity;
-    const prepared = this.#prepare(session, message);
-    if (typeof prepared === 'number') {
-      events.messageRefused(building, prepared);
-      return prepared;
+    const publication = this.#publicationOf(session, message);
+    if (typeof publication === 'number') {
+      events.messageRefused(building, publication);
+      return publication;
     }
-    const kept = prepared.write();
     if (acksEarly) {
-      kept.catch((error: unknown) => events.messageNotKept(building, error));
+      this.#write(session, publication).catch((error: unknown) =>
+        events.messageNotKept(building, error),
+      );
       return reason.success;
     }
     try {
-      await kept;
+      await this.#write(session, publication);
     } catch (error) {
       events.messageNotKept(building, error);
       throw new MqttDisconnect(reason.serverBusy, 'Kafka did not take it', { cause: error });
     }
-    events.messageAcked(prepared.stream, (performance.now() - fromMs) / 1000);
-    if (prepared.stream !== 'device-status') this.#spread(session, message);
+    events.messageAcked(publication.stream, (performance.now() - fromMs) / 1000);
+    if (publication.status) this.statusKept(publication.status);
+    else this.#spread(session, message);
     return reason.success;
   }
 
   will(session: BrokerSession, message: InboundMessage): void {
-    const { building } = session.identity;
-    const prepared = this.#prepare(session, message);
-    if (typeof prepared === 'number') this.#options.events.messageRefused(building, prepared);
-    else
-      prepared
-        .write()
-        .catch((error: unknown) => this.#options.events.messageNotKept(building, error));
+    void this.#publishWill(session, message);
   }
 
   subscribe(session: BrokerSession, filter: string, qos: 0 | 1 | 2): number {
@@ -145,8 +142,9 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
 
   /** A status stands in its stream, written here or by another. */
   statusKept(record: DeviceStatusRecord): void {
-    if (!this.#options.authentication.registry.active(record.building)) return;
-    const desk = this.#desk(record.building);
+    const registered = this.#options.authentication.registry.active(record.building);
+    if (!registered) return;
+    const desk = this.#desk(registered.id);
     const status = desk.statuses.note(record);
     if (status) desk.spread({ ...status, qos: 1, retain: true }, 'status');
   }
@@ -159,23 +157,36 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     }
   }
 
-  #prepare(session: BrokerSession, message: InboundMessage) {
-    const { identity, clientId } = session;
+  async #publishWill(session: BrokerSession, message: InboundMessage): Promise<void> {
+    const { events } = this.#options;
+    const { building } = session.identity;
+    const publication = this.#publicationOf(session, message);
+    if (typeof publication === 'number') {
+      events.messageRefused(building, publication);
+      return;
+    }
+    try {
+      await this.#write(session, publication);
+      if (publication.status) this.statusKept(publication.status);
+    } catch (error) {
+      events.messageNotKept(building, error);
+    }
+  }
+
+  #publicationOf({ identity }: BrokerSession, message: InboundMessage): Publication | number {
+    const desk = this.#desk(identity.building);
+    const topic = desk.topicOf(message.topic);
+    if (typeof topic === 'number') return topic;
+    if (topic.kind === 'status' && !desk.statuses.takes(topic.device)) return reason.quotaExceeded;
+    return publicationTo(topic, message.payload, Date.now());
+  }
+
+  #write({ identity, clientId }: BrokerSession, publication: Publication): Promise<unknown> {
     const { authentication, writer } = this.#options;
     const registered = authentication.registry.active(identity.building);
-    if (!registered) return reason.notAuthorized;
-    const publication = publicationOf(message, identity.building, Date.now());
-    if (typeof publication === 'number') return publication;
-    const { stream, device } = publication;
-    if (stream === 'device-status' && !this.#desk(identity.building).statuses.takes(device)) {
-      return reason.quotaExceeded;
-    }
+    if (!registered) return Promise.reject(new MqttDisconnect(reason.notAuthorized, 'Offboarded'));
     const origin = { key: identity.key, client: clientId, registryOffset: registered.offset };
-    const write = async () => {
-      await writer.write(publication, origin);
-      if (publication.status) this.statusKept(publication.status);
-    };
-    return { stream, write };
+    return writer.write(publication, origin);
   }
 
   #spread(
@@ -183,14 +194,13 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     { topic, payload, qos, properties, retain }: InboundMessage,
   ): void {
     const desk = this.#desk(session.identity.building);
-    if (desk.sessions.size === 1 && !session.wants(topic)) return;
     desk.spread({ topic, payload, qos: qos === 0 ? 0 : 1, properties, retain }, 'message', session);
   }
 
-  #desk(building: string): BuildingDesk {
+  #desk(building: BuildingId): BuildingDesk {
     const known = this.#desks.get(building);
     if (known) return known;
-    const desk = new BuildingDesk(this.#options.events, {
+    const desk = new BuildingDesk(building, this.#options.events, {
       messagesPerSecond: this.#options.buildingMessagesPerSecondMax,
     });
     this.#desks.set(building, desk);

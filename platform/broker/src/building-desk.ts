@@ -1,8 +1,10 @@
 import type { BuildingId } from '@domicile/core/identities.ts';
+import type { Topic } from '@domicile/core/topics.ts';
 import { devicesPerBuildingMax } from '@domicile/core/values.ts';
 import type { OutboundMessage, Session } from '@domicile/mqtt/owner.ts';
 import type { BrokerEvents } from './events.ts';
 import type { PendingCommand } from './model/command-book.ts';
+import { publishableTopic } from './model/publication.ts';
 import { RetainedStatuses } from './model/retained-statuses.ts';
 import { TokenBucket } from './model/token-bucket.ts';
 
@@ -16,6 +18,9 @@ export interface ClientIdentity {
 
 export type BrokerSession = Session<ClientIdentity>;
 
+/** Topics that a building has published to lately and that are therefore known to be right. */
+const knownTopicsMax = 20_000;
+
 /** What the broker holds of one building: its sessions, its rate, its statuses. */
 export class BuildingDesk {
   readonly statuses = new RetainedStatuses(devicesPerBuildingMax + 1);
@@ -24,15 +29,33 @@ export class BuildingDesk {
   readonly #events: BrokerEvents;
   /** Commands that a session has queued or in flight, so that none goes out twice at once. */
   readonly #sending = new WeakMap<BrokerSession, Set<string>>();
+  readonly #topics = new Map<string, Topic>();
+  readonly #building: BuildingId;
   connections = 0;
 
-  constructor(events: BrokerEvents, { messagesPerSecond }: { messagesPerSecond: number }) {
+  constructor(
+    building: BuildingId,
+    events: BrokerEvents,
+    { messagesPerSecond }: { messagesPerSecond: number },
+  ) {
+    this.#building = building;
     this.#events = events;
     this.#bucket = new TokenBucket({
       perSecond: messagesPerSecond,
       burst: 2 * messagesPerSecond,
       nowMs: Date.now(),
     });
+  }
+
+  /** A topic to which the building may publish, or the reason code that refuses it. */
+  topicOf(text: string): Topic | number {
+    const known = this.#topics.get(text);
+    if (known) return known;
+    const topic = publishableTopic(text, this.#building);
+    if (typeof topic === 'number') return topic;
+    if (this.#topics.size >= knownTopicsMax) this.#topics.clear();
+    this.#topics.set(text, topic);
+    return topic;
   }
 
   /** Milliseconds to wait before this building is read from again. */
@@ -42,11 +65,17 @@ export class BuildingDesk {
     return holdMs;
   }
 
+  wants(topic: string): boolean {
+    for (const session of this.sessions) if (session.wants(topic)) return true;
+    return false;
+  }
+
   /** To all sessions that want the topic, but not to who sent it if it asked so. */
   spread(message: OutboundMessage, kind: 'status' | 'message', from?: BrokerSession): void {
     for (const session of this.sessions) {
+      if (!session.wants(message.topic)) continue;
       if (session === from && hasNoLocal(session)) continue;
-      if (session.wants(message.topic)) void this.#deliver(session, message, kind);
+      void this.#deliver(session, message, kind);
     }
   }
 

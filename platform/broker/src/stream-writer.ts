@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CountryCode } from '@domicile/core/countries.ts';
-import { headers, topicOf } from '@domicile/core/streams.ts';
+import { headers, type StreamName, topicOf } from '@domicile/core/streams.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import type { Publication } from './model/publication.ts';
@@ -15,13 +15,14 @@ export interface Origin {
   /** The bytes of the building's id, which is the key. */
   readonly key: Buffer;
   readonly client: string;
-  readonly registryOffset: bigint;
+  /** Of the building's registry record. */
+  readonly registryOffset: string;
 }
 
 const writtenStreams = ['telemetry', 'backfill', 'device-status', 'command-states'] as const;
 const lanes = 4;
-/** Above it messages wait, and with them the reading from their clients. */
-const pendingBytesMax = 33_554_432;
+/** Twice what the MQTT server takes in before it stops reading, so that nothing is refused for want of room. */
+const pendingBytesMax = 134_217_728;
 
 /** Which broker process wrote a status: what it wrote itself it knows already. */
 export const writerHeader = 'writer';
@@ -30,12 +31,7 @@ export const writerHeader = 'writer';
 export class StreamWriter implements AsyncDisposable {
   readonly id = randomUUID();
   readonly #producer: IdempotentProducer;
-  readonly #topics: ReadonlyMap<string, string>;
-  /** Bytes handed to the producer and not settled. */
-  #pendingBytes = 0;
-  /** Messages that wait for room; while there are any, nobody overtakes them. */
-  #waiting = 0;
-  #room = Promise.withResolvers<void>();
+  readonly #topics: ReadonlyMap<StreamName, string>;
 
   static async open({
     kafka,
@@ -49,54 +45,34 @@ export class StreamWriter implements AsyncDisposable {
       topics: [...topics.values()],
       lanes,
       lingerMs: 5,
-      pendingBytesMax: 2 * pendingBytesMax,
+      pendingBytesMax,
       deliveryTimeoutMs,
     });
     return new StreamWriter(producer, topics);
   }
 
-  private constructor(producer: IdempotentProducer, topics: ReadonlyMap<string, string>) {
+  private constructor(producer: IdempotentProducer, topics: ReadonlyMap<StreamName, string>) {
     this.#producer = producer;
     this.#topics = topics;
   }
 
   /** Resolves when Kafka has it on all in-sync replicas. */
-  async write(publication: Publication, origin: Origin): Promise<void> {
-    const { value } = publication;
-    if (this.#waiting > 0 || this.#pendingBytes > pendingBytesMax) await this.#untilRoom();
-    const bytes = value.length + recordOverheadBytes;
-    this.#pendingBytes += bytes;
-    try {
-      await this.#producer.send({
-        topic: this.#topics.get(publication.stream) ?? '',
-        key: origin.key,
-        value,
-        headers: {
-          [headers.schema]: publication.schema,
-          [headers.device]: publication.device,
-          [headers.client]: origin.client,
-          [headers.registryOffset]: `${origin.registryOffset}`,
-          ...(publication.status && { [writerHeader]: this.id }),
-        },
-      });
-    } finally {
-      this.#pendingBytes -= bytes;
-      this.#room.resolve();
-      this.#room = Promise.withResolvers();
-    }
-  }
-
-  async #untilRoom(): Promise<void> {
-    this.#waiting += 1;
-    do await this.#room.promise;
-    while (this.#pendingBytes > pendingBytesMax);
-    this.#waiting -= 1;
+  write(publication: Publication, origin: Origin): Promise<unknown> {
+    return this.#producer.send({
+      topic: this.#topics.get(publication.stream) ?? '',
+      key: origin.key,
+      value: publication.value,
+      headers: {
+        [headers.schema]: publication.schema,
+        [headers.device]: publication.device,
+        [headers.client]: origin.client,
+        [headers.registryOffset]: origin.registryOffset,
+        ...(publication.status && { [writerHeader]: this.id }),
+      },
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#producer.close();
   }
 }
-
-/** Key, headers and what Kafka adds; an estimate for the bound. */
-const recordOverheadBytes = 512;

@@ -1,16 +1,23 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { ClientPacket, ConnectPacket, PublishPacket, WillPacket } from './client-packets.ts';
+import { connectFault, encodeConnack, requestOf, serverKeepAliveOf } from './connect.ts';
 import { connectVersion, decodeConnect, decodePacket, isConnect } from './decode.ts';
 import {
   encode,
-  encodeAck,
+  ackBytes,
+  encodeReason,
   encodeDisconnect,
   encodedPingResponse,
   encodeRefusal,
 } from './encode.ts';
 import type { MqttLimits } from './limits.ts';
-import type { LiveSession, OutboundEntry, SessionLink } from './live-session.ts';
+import {
+  type LiveSession,
+  type OutboundEntry,
+  publishPacketOf,
+  type SessionLink,
+} from './live-session.ts';
 import { AckQueue, type Ticket } from './model/ack-queue.ts';
 import { FrameReader } from './model/frame-reader.ts';
 import { TopicAliases } from './model/topic-aliases.ts';
@@ -26,6 +33,8 @@ export interface ConnectionHost<Identity, Peer> {
   readonly owner: MqttOwner<Identity, Peer>;
   readonly limits: MqttLimits;
   readonly clock: () => number;
+  /** Of all connections, as each adds and takes off its own. */
+  pendingBytes: number;
   /** The session of an accepted CONNECT, or the reason why there is none. */
   attach(
     connection: SessionLink,
@@ -37,6 +46,9 @@ export interface ConnectionHost<Identity, Peer> {
   /** The socket is gone. */
   forget(connection: Connection<Identity, Peer>): void;
 }
+
+/** What an unsettled message takes beside its payload, about. */
+const messageOverheadBytes = 512;
 
 /** How long a closed connection may still take our last words, and how long we hear it out. */
 const lingerMs = 2000;
@@ -56,6 +68,8 @@ export class Connection<Identity, Peer> implements SessionLink {
   #pending = 0;
   #pendingBytes = 0;
   #processing = false;
+  /** The socket is paused, and something has to ask whether it may go on. */
+  #held = false;
   #draining = false;
   #holdUntilMs = 0;
   #keepAliveMs = 0;
@@ -123,7 +137,7 @@ export class Connection<Identity, Peer> implements SessionLink {
     if (this.#isHeld(nowMs)) {
       // We do not listen, so silence is not the client's.
       this.#heardMs = nowMs;
-    } else if (this.#socket.isPaused()) {
+    } else if (this.#held) {
       this.#process();
     } else if (this.#keepAliveMs > 0 && nowMs - this.#heardMs > this.#keepAliveMs * 1.5) {
       this.close(reason.keepAliveTimeout);
@@ -132,10 +146,9 @@ export class Connection<Identity, Peer> implements SessionLink {
 
   settled(ticket: Ticket, reasonCode: number): void {
     if (ticket.queue !== this.#acks || this.#state === 'closed') return;
-    const version = this.#connect?.protocolVersion ?? 4;
     for (const { packetId, qos, reasonCode: code = 0 } of this.#acks.settle(ticket, reasonCode)) {
       if (qos === 2 && code < failureFrom) this.#awaitingRelease.add(packetId);
-      this.#writer.write(encodeAck(qos === 1 ? 'puback' : 'pubrec', packetId, code, version));
+      this.#ack(qos === 1 ? ackBytes.puback : ackBytes.pubrec, packetId, code);
     }
   }
 
@@ -167,12 +180,19 @@ export class Connection<Identity, Peer> implements SessionLink {
     this.#socket.destroy();
   }
 
+  #ack(firstByte: number, packetId: number, reasonCode: number): void {
+    const plain = reasonCode === reason.success || this.#connect?.protocolVersion !== 5;
+    if (plain) this.#writer.writeAck(firstByte, packetId);
+    else this.#writer.write(encodeReason(firstByte, packetId, reasonCode));
+  }
+
   #isHeld(nowMs: number): boolean {
-    const { inFlightMax, inFlightBytesMax } = this.#host.limits;
+    const { inFlightMax, inFlightBytesMax, totalInFlightBytesMax } = this.#host.limits;
     return (
       this.#state === 'authenticating' ||
       this.#draining ||
       this.#pendingBytes >= inFlightBytesMax ||
+      this.#host.pendingBytes >= totalInFlightBytesMax ||
       this.#holdUntilMs > nowMs ||
       this.#pending >= inFlightMax ||
       this.#acks.size >= inFlightMax ||
@@ -187,6 +207,7 @@ export class Connection<Identity, Peer> implements SessionLink {
     try {
       while (this.#state !== 'closed') {
         if (this.#isHeld(this.#host.clock())) {
+          this.#held = true;
           this.#socket.pause();
           return;
         }
@@ -195,7 +216,8 @@ export class Connection<Identity, Peer> implements SessionLink {
         if (typeof frame === 'string') throw new PacketFault(frameFaults[frame]);
         this.#take(frame);
       }
-      if (this.#socket.isPaused()) this.#socket.resume();
+      if (this.#held) this.#socket.resume();
+      this.#held = false;
     } catch (error) {
       if (!(error instanceof PacketFault)) throw error;
       this.#refuseOrClose(error.reasonCode);
@@ -237,17 +259,7 @@ export class Connection<Identity, Peer> implements SessionLink {
       return;
     }
     const admission = await owner
-      .authenticate(
-        {
-          clientId,
-          protocolVersion: connect.protocolVersion,
-          cleanStart: connect.cleanStart,
-          userName: connect.userName,
-          password: connect.password,
-          will: connect.will && { ...connect.will, dup: false, packetId: undefined },
-        },
-        this.#peer,
-      )
+      .authenticate(requestOf(connect, clientId), this.#peer)
       .catch(() => ({ admitted: false as const, reasonCode: reason.serverUnavailable }));
     if (this.#state !== 'authenticating') return;
     if (!admission.admitted) {
@@ -267,34 +279,10 @@ export class Connection<Identity, Peer> implements SessionLink {
     const { limits, owner, clock } = this.#host;
     this.#state = 'open';
     this.#session = session;
-    const serverKeepAlive =
-      connect.protocolVersion === 5 &&
-      (connect.keepAliveSeconds === 0 || connect.keepAliveSeconds > limits.keepAliveSecondsMax)
-        ? limits.keepAliveSecondsMax
-        : undefined;
+    const serverKeepAlive = serverKeepAliveOf(connect, limits);
     this.#keepAliveMs = (serverKeepAlive ?? connect.keepAliveSeconds) * 1000;
     this.#heardMs = clock();
-    this.#writer.write(
-      encode(
-        connect.protocolVersion === 5
-          ? {
-              cmd: 'connack',
-              reasonCode: reason.success,
-              sessionPresent: resumed,
-              properties: {
-                receiveMaximum: limits.receiveMaximum,
-                maximumPacketSize: limits.packetBytesMax,
-                topicAliasMaximum: limits.topicAliasMax,
-                sessionExpiryInterval: session.expirySeconds,
-                sharedSubscriptionAvailable: false,
-                ...(connect.clientId === '' && { assignedClientIdentifier: session.clientId }),
-                ...(serverKeepAlive !== undefined && { serverKeepAlive }),
-              },
-            }
-          : { cmd: 'connack', returnCode: 0, sessionPresent: resumed },
-        connect.protocolVersion,
-      ),
-    );
+    this.#writer.write(encodeConnack({ connect, session, resumed, serverKeepAlive, limits }));
     owner.opened?.(session, resumed);
     this.pump();
     this.#process();
@@ -302,7 +290,6 @@ export class Connection<Identity, Peer> implements SessionLink {
 
   #handle(packet: ClientPacket): void {
     const session = this.#session;
-    const version = this.#connect?.protocolVersion ?? 4;
     if (!session) return;
     switch (packet.type) {
       case 'publish':
@@ -319,7 +306,7 @@ export class Connection<Identity, Peer> implements SessionLink {
         if (released === 'pending') throw new PacketFault(reason.protocolError);
         this.#awaitingRelease.delete(packet.packetId);
         const code = released === 'released' ? reason.success : reason.packetIdNotFound;
-        this.#writer.write(encodeAck('pubcomp', packet.packetId, code, version));
+        this.#ack(ackBytes.pubcomp, packet.packetId, code);
         return;
       }
       case 'subscribe':
@@ -349,7 +336,7 @@ export class Connection<Identity, Peer> implements SessionLink {
     const topic = this.#aliases.resolve(packet.topic, version5 ? packet.topicAlias : undefined);
     if (typeof topic === 'number') throw new PacketFault(topic);
     const named = isTopicName(topic, limits.topicLevelsMax);
-    const message: InboundMessage = { ...packet, topic };
+    const message: InboundMessage = topic === packet.topic ? packet : { ...packet, topic };
     const ticket = this.#ticketOf(packet);
     if (packet.qos === 2 && ticket) {
       if (session.inbox.size >= limits.qosTwoIdsMax) throw new PacketFault(reason.quotaExceeded);
@@ -374,9 +361,10 @@ export class Connection<Identity, Peer> implements SessionLink {
     message: InboundMessage,
     ticket: Ticket | undefined,
   ): Promise<void> {
-    const bytes = message.payload.length;
+    const bytes = message.payload.length + messageOverheadBytes;
     this.#pending += 1;
     this.#pendingBytes += bytes;
+    this.#host.pendingBytes += bytes;
     try {
       const reasonCode = await this.#host.owner.publish(session, message);
       this.#settle(session, ticket, reasonCode ?? reason.success);
@@ -385,8 +373,9 @@ export class Connection<Identity, Peer> implements SessionLink {
     } finally {
       this.#pending -= 1;
       this.#pendingBytes -= bytes;
+      this.#host.pendingBytes -= bytes;
     }
-    this.#process();
+    if (this.#held) this.#process();
   }
 
   #settle(session: LiveSession<Identity>, ticket: Ticket | undefined, reasonCode: number): void {
@@ -419,7 +408,7 @@ export class Connection<Identity, Peer> implements SessionLink {
     step: { entry: OutboundEntry; packetId: number | undefined; again: boolean },
   ): void {
     const { entry, packetId } = step;
-    const bytes = encode(publishPacket(step, this.#host.clock()), session.protocolVersion);
+    const bytes = encode(publishPacketOf(step, this.#host.clock()), session.protocolVersion);
     if (bytes.length > (this.#connect?.packetBytesMax ?? Infinity)) {
       if (packetId !== undefined) session.outbound.acked(packetId);
       entry.settle('too-large');
@@ -487,42 +476,3 @@ const frameFaults = {
   malformed: reason.malformedPacket,
   'too-large': reason.packetTooLarge,
 } as const;
-
-function connectFault(connect: ConnectPacket, limits: MqttLimits): number | undefined {
-  if (connect.authenticationMethod !== undefined) return reason.badAuthenticationMethod;
-  if (connect.clientId === '' && !connect.cleanStart && connect.protocolVersion === 4) {
-    return reason.clientIdInvalid;
-  }
-  if (Buffer.byteLength(connect.clientId) > limits.clientIdBytesMax) return reason.clientIdInvalid;
-  if (connect.will && !isTopicName(connect.will.topic, limits.topicLevelsMax)) {
-    return reason.topicNameInvalid;
-  }
-  return undefined;
-}
-
-function publishPacket(
-  {
-    entry,
-    packetId,
-    again,
-  }: { entry: OutboundEntry; packetId: number | undefined; again: boolean },
-  nowMs: number,
-) {
-  const { message, qos, retain, identifiers, expiresAtMs } = entry;
-  return {
-    cmd: 'publish' as const,
-    topic: message.topic,
-    payload: message.payload,
-    qos,
-    dup: again,
-    retain,
-    ...(packetId !== undefined && { messageId: packetId }),
-    properties: {
-      ...message.properties,
-      ...(expiresAtMs !== undefined && {
-        messageExpiryInterval: Math.max(1, Math.ceil((expiresAtMs - nowMs) / 1000)),
-      }),
-      ...(identifiers.length > 0 && { subscriptionIdentifier: [...identifiers] }),
-    },
-  };
-}

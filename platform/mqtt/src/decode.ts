@@ -1,4 +1,3 @@
-import { isUtf8 } from 'node:buffer';
 import {
   type IConnectPacket,
   type IDisconnectPacket,
@@ -15,6 +14,7 @@ import type {
   PublishPacket,
   WillPacket,
 } from './client-packets.ts';
+import { decodePlainPublish, variableHeaderAt } from './decode-publish.ts';
 import { PacketFault } from './packet-fault.ts';
 import { PacketProperties } from './packet-properties.ts';
 import { reason } from './reason-codes.ts';
@@ -43,11 +43,14 @@ export function decodePacket(frame: Buffer, protocolVersion: 4 | 5): ClientPacke
 }
 
 function readPacket(frame: Buffer, protocolVersion: 4 | 5): ClientPacket {
+  if (((frame[0] ?? 0) & 0xf0) === 0x30) {
+    const plain = decodePlainPublish(frame, variableHeaderAt(frame), protocolVersion);
+    if (plain) return plain;
+  }
   const packet = parse(frame, protocolVersion);
-  const version5 = protocolVersion === 5;
   switch (packet.cmd) {
     case 'publish':
-      return readPublish(packet, frame, version5);
+      return readPublish(packet);
     case 'puback':
       whole(packet, frame);
       return {
@@ -177,35 +180,29 @@ function bytes(value: string | Buffer): Buffer {
   return typeof value === 'string' ? Buffer.from(value) : value;
 }
 
-function readPublish(packet: IPublishPacket, frame: Buffer, version5: boolean): PublishPacket {
-  const header = frame.length - (packet.length ?? 0);
-  const topicBytes = frame.readUInt16BE(header);
-  const topicFrom = header + 2;
-  if (!isUtf8(frame.subarray(topicFrom, topicFrom + topicBytes))) {
-    throw new PacketFault(reason.malformedPacket);
-  }
-  if (packet.qos === 0 && packet.dup) throw new PacketFault(reason.malformedPacket);
-  const properties = version5 ? new PacketProperties('publish', packet.properties) : undefined;
+/** With properties, so of MQTT 5; the rest of it was checked before. */
+function readPublish(packet: IPublishPacket): PublishPacket {
+  const properties = new PacketProperties('publish', packet.properties);
   return {
     type: 'publish',
     ...readMessage(packet, properties),
     dup: packet.dup,
     packetId: packet.qos === 0 ? undefined : packetIdOf(packet),
-    topicAlias: properties?.integer('topicAlias'),
+    topicAlias: properties.integer('topicAlias'),
   };
 }
 
 function readMessage(
   packet: { topic: string; payload: string | Buffer; qos?: 0 | 1 | 2; retain?: boolean },
-  properties: PacketProperties | undefined,
+  properties: PacketProperties,
 ): PacketMessage {
   return {
     topic: packet.topic,
     payload: bytes(packet.payload),
     qos: packet.qos ?? 0,
     retain: packet.retain ?? false,
-    expirySeconds: properties?.integer('messageExpiryInterval'),
-    properties: properties?.forwarded() ?? {},
+    expirySeconds: properties.integer('messageExpiryInterval'),
+    properties: properties.forwarded(),
   };
 }
 

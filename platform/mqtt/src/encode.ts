@@ -1,20 +1,12 @@
 import { generate, type Packet } from 'mqtt-packet';
-import { connectReturnCode, reason } from './reason-codes.ts';
+import { connectReturnCode } from './reason-codes.ts';
 
-const ackTypes = { puback: 0x40, pubrec: 0x50, pubcomp: 0x70 } as const;
+/** First bytes (MQTT 5, section 2.1.2). */
+export const ackBytes = { puback: 0x40, pubrec: 0x50, pubcomp: 0x70 } as const;
 
-/** By hand, as it is what is sent most (MQTT 5, section 3.4). */
-export function encodeAck(
-  type: keyof typeof ackTypes,
-  packetId: number,
-  reasonCode: number,
-  protocolVersion: 4 | 5,
-): Buffer {
-  const low = packetId & 0xff;
-  const high = packetId >> 8;
-  return protocolVersion === 5 && reasonCode !== reason.success
-    ? Buffer.from([ackTypes[type], 3, high, low, reasonCode])
-    : Buffer.from([ackTypes[type], 2, high, low]);
+/** An ack with a reason code and no properties (MQTT 5, section 3.4). */
+export function encodeReason(firstByte: number, packetId: number, reasonCode: number): Buffer {
+  return Buffer.from([firstByte, 3, packetId >> 8, packetId & 0xff, reasonCode]);
 }
 
 export const encodedPingResponse = Buffer.from([0xd0, 0]);

@@ -22,8 +22,10 @@ export interface MqttLimits {
   readonly receiveMaximum: number;
   /** Unsettled or unacked publishes of a connection; above it nothing is read from it. */
   readonly inFlightMax: number;
-  /** Payload bytes of a connection that the owner has not settled; above it nothing is read. */
+  /** Bytes of a connection that the owner has not settled; above it nothing is read from it. */
   readonly inFlightBytesMax: number;
+  /** The same for all connections together: what a hanging owner may cost in memory. */
+  readonly totalInFlightBytesMax: number;
   readonly qosTwoIdsMax: number;
   /** Unacked QoS 1 messages to a client, if it allows so many. */
   readonly outboundInFlightMax: number;
@@ -51,6 +53,7 @@ export const defaultLimits: MqttLimits = Object.freeze({
   receiveMaximum: 65_535,
   inFlightMax: 1000,
   inFlightBytesMax: 4_194_304,
+  totalInFlightBytesMax: 67_108_864,
   qosTwoIdsMax: 1000,
   outboundInFlightMax: 64,
   outboundQueuedMax: 1000,

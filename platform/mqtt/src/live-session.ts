@@ -22,11 +22,15 @@ export interface SessionLink {
   close(reasonCode: number): void;
 }
 
+const wantedMax = 10_000;
+
 /** A session's state, which outlives its connections. */
 export class LiveSession<Identity> implements Session<Identity> {
   readonly key: string;
   readonly clientId: string;
-  readonly subscriptions = new Map<string, Subscription>();
+  readonly #subscriptions = new Map<string, Subscription>();
+  /** Answers of `wants`, since the same topics come again and again. */
+  readonly #wanted = new Map<string, boolean>();
   readonly inbox = new QosTwoInbox();
   readonly outbound: OutboundFlow<OutboundEntry>;
   identity: Identity;
@@ -55,13 +59,32 @@ export class LiveSession<Identity> implements Session<Identity> {
     return this.connection !== undefined;
   }
 
+  get subscriptions(): ReadonlyMap<string, Subscription> {
+    return this.#subscriptions;
+  }
+
+  subscribe(subscription: Subscription): void {
+    this.#subscriptions.set(subscription.filter, subscription);
+    this.#wanted.clear();
+  }
+
+  unsubscribe(filter: string): boolean {
+    this.#wanted.clear();
+    return this.#subscriptions.delete(filter);
+  }
+
   wants(topic: string): boolean {
-    for (const filter of this.subscriptions.keys()) if (filterTakes(filter, topic)) return true;
-    return false;
+    if (this.#subscriptions.size === 0) return false;
+    const known = this.#wanted.get(topic);
+    if (known !== undefined) return known;
+    const wanted = this.#subscriptions.keys().some((filter) => filterTakes(filter, topic));
+    if (this.#wanted.size >= wantedMax) this.#wanted.clear();
+    this.#wanted.set(topic, wanted);
+    return wanted;
   }
 
   deliver(message: OutboundMessage): Promise<Delivery> {
-    const matching = [...this.subscriptions.values()].filter(({ filter }) =>
+    const matching = [...this.#subscriptions.values()].filter(({ filter }) =>
       filterTakes(filter, message.topic),
     );
     if (this.#ended) return Promise.resolve('session-ended');
@@ -91,4 +114,32 @@ export class LiveSession<Identity> implements Session<Identity> {
     this.#ended = true;
     for (const entry of this.outbound.end()) entry.settle('session-ended');
   }
+}
+
+/** The packet of an entry; what is left of its time is told to the client. */
+export function publishPacketOf(
+  {
+    entry,
+    packetId,
+    again,
+  }: { entry: OutboundEntry; packetId: number | undefined; again: boolean },
+  nowMs: number,
+) {
+  const { message, qos, retain, identifiers, expiresAtMs } = entry;
+  return {
+    cmd: 'publish' as const,
+    topic: message.topic,
+    payload: message.payload,
+    qos,
+    dup: again,
+    retain,
+    ...(packetId !== undefined && { messageId: packetId }),
+    properties: {
+      ...message.properties,
+      ...(expiresAtMs !== undefined && {
+        messageExpiryInterval: Math.max(1, Math.ceil((expiresAtMs - nowMs) / 1000)),
+      }),
+      ...(identifiers.length > 0 && { subscriptionIdentifier: [...identifiers] }),
+    },
+  };
 }

@@ -28,6 +28,8 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
   readonly #sessions = new Map<string, LiveSession<Identity>>();
   readonly #ticking: NodeJS.Timeout;
   #draining = false;
+  /** Bytes of all connections that the owner has not settled. */
+  pendingBytes = 0;
 
   constructor(
     owner: MqttOwner<Identity, Peer>,

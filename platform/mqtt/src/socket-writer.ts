@@ -1,5 +1,8 @@
 import type { Duplex } from 'node:stream';
 
+/** Acks gathered in one piece of memory, as there are thousands of four bytes each. */
+const acksBytes = 4096;
+
 /** Gathers what one turn of the loop has to say into one write. */
 export class SocketWriter {
   readonly #socket: Duplex;
@@ -7,6 +10,8 @@ export class SocketWriter {
   readonly #freed: () => void;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
+  #acks: Buffer | undefined;
+  #acksEnd = 0;
 
   /** `freed` is called when it was stalled and is no longer, in a later turn of the loop. */
   constructor(socket: Duplex, bytesMax: number, freed: () => void) {
@@ -22,12 +27,26 @@ export class SocketWriter {
   }
 
   write(bytes: Buffer): void {
-    if (this.#waiting.length === 0) process.nextTick(() => this.flush());
+    this.#announce(bytes.length);
+    this.#closeAcks();
     this.#waiting.push(bytes);
-    this.#waitingBytes += bytes.length;
+  }
+
+  /** An ack without a reason code (MQTT 5, section 3.4.2.1): the same in both versions. */
+  writeAck(firstByte: number, packetId: number): void {
+    this.#announce(4);
+    if (this.#acks && this.#acksEnd + 4 > acksBytes) this.#closeAcks();
+    this.#acks ??= Buffer.allocUnsafe(acksBytes);
+    const at = this.#acksEnd;
+    this.#acks[at] = firstByte;
+    this.#acks[at + 1] = 2;
+    this.#acks[at + 2] = packetId >> 8;
+    this.#acks[at + 3] = packetId & 0xff;
+    this.#acksEnd = at + 4;
   }
 
   flush(): void {
+    this.#closeAcks();
     const [first] = this.#waiting;
     if (!first) return;
     const stalled = this.stalled;
@@ -37,5 +56,17 @@ export class SocketWriter {
     if (this.#socket.writable) this.#socket.write(all);
     // What the kernel takes at once is followed by no 'drain'.
     if (stalled && !this.stalled) setImmediate(this.#freed);
+  }
+
+  #announce(bytes: number): void {
+    if (this.#waitingBytes === 0) process.nextTick(() => this.flush());
+    this.#waitingBytes += bytes;
+  }
+
+  #closeAcks(): void {
+    if (!this.#acks) return;
+    this.#waiting.push(this.#acks.subarray(0, this.#acksEnd));
+    this.#acks = undefined;
+    this.#acksEnd = 0;
   }
 }

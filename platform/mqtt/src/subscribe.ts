@@ -29,7 +29,7 @@ export function subscribe<Identity, Peer>(
       qos: code === 0 ? 0 : 1,
       identifier: packet.identifier,
     };
-    session.subscriptions.set(asked.filter, subscription);
+    session.subscribe(subscription);
     renewed.push({ subscription, isNew });
     return code;
   });
@@ -55,7 +55,7 @@ export function unsubscribe<Identity>(
   filters: readonly string[],
 ): Buffer {
   const granted = filters.map((filter) =>
-    session.subscriptions.delete(filter) ? reason.success : reason.noSubscriptionExisted,
+    session.unsubscribe(filter) ? reason.success : reason.noSubscriptionExisted,
   );
   return encode({ cmd: 'unsuback', messageId: packetId, granted }, session.protocolVersion);
 }

@@ -34,16 +34,30 @@ export interface Sent {
  * states are small facts that others act on, so what cannot be read as one is refused.
  */
 export function publicationOf(
-  { topic: text, payload }: Sent,
+  { topic, payload }: Sent,
   building: BuildingId,
   receivedAtMs: number,
 ): Publication | number {
+  const read = publishableTopic(topic, building);
+  return typeof read === 'number' ? read : publicationTo(read, payload, receivedAtMs);
+}
+
+/** A topic to which the building may publish, or the reason code that refuses it. */
+export function publishableTopic(text: string, building: BuildingId): Topic | number {
   const topic = parseTopic(text);
   if (!topic) {
     return text.startsWith(`v1/${building}/`) ? refusal.topicNameInvalid : refusal.notAuthorized;
   }
-  if (topic.building !== building) return refusal.notAuthorized;
-  const { device } = topic;
+  const isOwn = topic.building === building && topic.kind !== 'command';
+  return isOwn ? topic : refusal.notAuthorized;
+}
+
+export function publicationTo(
+  topic: Topic,
+  payload: Buffer,
+  receivedAtMs: number,
+): Publication | number {
+  const { building, device } = topic;
   switch (topic.kind) {
     case 'telemetry':
     case 'backfill':

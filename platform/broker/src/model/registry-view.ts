@@ -9,7 +9,7 @@ export interface RegisteredBuilding {
   readonly active: boolean;
   readonly passwordHash: string | null;
   /** Where its record stands in its partition of the registry. */
-  readonly offset: bigint;
+  readonly offset: string;
 }
 
 const recordSchema = z.object({
@@ -54,7 +54,12 @@ export class RegistryView {
       read.data.country === this.#country;
     if (!read.success || !resident) return 'unreadable';
     const { state, passwordHash } = read.data;
-    this.#buildings.set(key, { id: key, active: state === 'active', passwordHash, offset });
+    this.#buildings.set(key, {
+      id: key,
+      active: state === 'active',
+      passwordHash,
+      offset: `${offset}`,
+    });
     return 'changed';
   }
 }
