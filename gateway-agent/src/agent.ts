@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { PlatformError } from '@domicile/core/errors.ts';
 import type { DeviceId } from '@domicile/core/identities.ts';
 import { countryOf } from '@domicile/core/identities.ts';
 import { createLog } from '@domicile/runtime/log.ts';
@@ -11,8 +12,10 @@ import type { AgentConfig } from './config.ts';
 import type { DeviceCommand, Driver, DriverHost, Taken } from './drivers/driver.ts';
 import { startDrivers } from './drivers/start-drivers.ts';
 import { type AgentEvents, createAgentEvents } from './events.ts';
+import { readingBytesMax } from './model/batches.ts';
 import { prepareReadings } from './model/reading.ts';
 import { replaceFile } from './store/files.ts';
+import { holdDirectory } from './store/hold-directory.ts';
 import { openStore } from './store/open-store.ts';
 import type { Entry, Store } from './store/store.ts';
 import { Uplink } from './uplink/uplink.ts';
@@ -28,6 +31,9 @@ export interface AgentPorts {
   readonly now?: () => number;
   readonly log?: Logger;
 }
+
+/** How long a start waits for an agent before it that is still stopping. */
+const holdTimeoutMs = 15_000;
 
 /** File in the data directory that says where a running agent is reached. */
 export const addressesFile = 'addresses.json';
@@ -50,6 +56,7 @@ export async function startAgent(
   });
   const events = createAgentEvents(registry, log);
   await using stack = new AsyncDisposableStack();
+  stack.use(await holdDirectory(dataDirectory, holdTimeoutMs));
 
   const drivers: Driver[] = [];
   const driverOf = ({ device }: DeviceCommand) => drivers.find((driver) => driver.drives(device));
@@ -132,6 +139,16 @@ function hostOf({ config, store, uplink, events, log, now, fail }: HostParts): D
     fail,
     numbersOf: (device: DeviceId) => store.numbersOf(device),
     status: (device, state) => uplink.tellStatus(device, state),
-    take: (taken) => store.append(taken.flatMap(entriesOf)),
+    take: async (taken) => {
+      const entries = taken.flatMap(entriesOf);
+      if (entries.some(isTooLong))
+        throw new PlatformError('PAYLOAD_TOO_LARGE', 'Cannot keep a reading: it is too long');
+      await store.append(entries);
+    },
   };
+}
+
+function isTooLong({ reading }: Entry): boolean {
+  const bytes = reading.kind === 'opaque' ? reading.bytes.length : Buffer.byteLength(reading.text);
+  return bytes > readingBytesMax;
 }

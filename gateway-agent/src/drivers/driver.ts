@@ -24,7 +24,8 @@ export interface DriverHost {
   numbersOf(device: DeviceId): DeviceNumbers;
   /**
    * Keeps readings, all or none, in the order of the calls. Resolves when they are on disk: only then may the
-   * device be answered. Throws `STORE_FULL`, `RATE_LIMITED` or `UPSTREAM_UNAVAILABLE`, all retriable.
+   * device be answered. Throws `STORE_FULL`, `RATE_LIMITED` or `UPSTREAM_UNAVAILABLE`, all retriable, and
+   * `PAYLOAD_TOO_LARGE`, which is not.
    */
   take(taken: readonly Taken[]): Promise<void>;
   /** A device came or went; told to the cell, and again after an outage. Not kept on disk. */

@@ -19,6 +19,11 @@ export class LinkLost extends Error {
   override readonly name = 'LinkLost';
 }
 
+/** MQTT 5, section 2.4. */
+const packetTooLarge = 0x95;
+/** Fixed header, lengths, packet id and properties of a PUBLISH. */
+const packetOverheadBytes = 16;
+
 /** What the gateway says of itself, retained. */
 export interface StatusTopic {
   readonly topic: string;
@@ -62,6 +67,10 @@ export class Link {
   publish(topic: string, payload: Buffer, { retain = false } = {}): Promise<void> {
     if (this.#lost.signal.aborted)
       return Promise.reject(new LinkLost('Cannot send: no connection'));
+    // The cell would close the connection, again and again.
+    const { maximumPacketSize = Infinity } = this.#client.serverProperties ?? {};
+    if (payload.length + topic.length + packetOverheadBytes > maximumPacketSize)
+      return Promise.reject(new MessageRefused(packetTooLarge));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#pending.add(reject);
     this.#client.publish(topic, payload, { qos: 1, retain }, (error) => {

@@ -9,12 +9,13 @@ import type { DeviceId } from '@domicile/core/identities.ts';
 import { must } from '@domicile/core/invariants.ts';
 import { parseTime } from '@domicile/core/telemetry.ts';
 import type { Topic } from '@domicile/core/topics.ts';
-import type {
-  Admission,
-  ConnectRequest,
-  InboundMessage,
-  MqttOwner,
-  Session,
+import {
+  type Admission,
+  type ConnectRequest,
+  type InboundMessage,
+  MqttDisconnect,
+  type MqttOwner,
+  type Session,
 } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
@@ -151,8 +152,12 @@ class LanOwner implements MqttOwner<LanClient, Socket> {
       events.readingTaken('mqtt', 1);
       return undefined;
     } catch (error) {
-      if (error instanceof PlatformError) return error.decision.mqttReasonCode;
-      throw error;
+      if (!(error instanceof PlatformError)) throw error;
+      const { mqttReasonCode } = error.decision;
+      // A PUBACK has no such word (MQTT 5, section 3.4.2.1); a DISCONNECT has.
+      if (mqttReasonCode === reason.packetTooLarge)
+        throw new MqttDisconnect(mqttReasonCode, error.message, { cause: error });
+      return mqttReasonCode;
     }
   }
 

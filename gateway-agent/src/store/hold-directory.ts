@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, realpath } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { dirname } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { PlatformError } from '@domicile/core/errors.ts';
+import { syncDirectory } from './files.ts';
+
+const retryMs = 100;
+
+/**
+ * Makes the directory and holds it: two agents on one store would write over each other. The hold ends with the process,
+ * however that ends (an abstract socket of Linux; elsewhere nothing is held). Waits for another holder to go.
+ * Throws `CONFLICT` if it stays.
+ */
+export async function holdDirectory(
+  directory: string,
+  timeoutMs: number,
+): Promise<AsyncDisposable> {
+  await mkdir(directory, { recursive: true });
+  // What is acked must not vanish with the name of its directory.
+  await syncDirectory(dirname(directory));
+  if (process.platform !== 'linux') return { [Symbol.asyncDispose]: async () => undefined };
+  const digest = createHash('sha256')
+    .update(await realpath(directory))
+    .digest('hex');
+  const until = performance.now() + timeoutMs;
+  for (;;) {
+    const holder = await bind(`\0domicile-gateway-${digest}`);
+    if (holder) return holder;
+    if (performance.now() > until)
+      throw new PlatformError('CONFLICT', 'Cannot start: another agent has the data directory');
+    await wait(retryMs);
+  }
+}
+
+async function bind(name: string): Promise<AsyncDisposable | undefined> {
+  const server = createServer((socket) => socket.destroy());
+  try {
+    server.listen(name);
+    await once(server, 'listening');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') return undefined;
+    throw error;
+  }
+  server.unref();
+  return {
+    async [Symbol.asyncDispose]() {
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
