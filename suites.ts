@@ -8,18 +8,33 @@ interface Suite {
   /** For the start of real servers; pure tests take milliseconds. */
   readonly testTimeout?: number;
   readonly hookTimeout?: number;
+  /** Real servers want the machine for themselves: their files run one after the other. */
+  readonly maxWorkers?: number;
+  /** Suites run one after the other, the quick ones first. */
+  readonly sequence: { readonly groupOrder: number };
 }
 
-const patient = { testTimeout: 60_000, hookTimeout: 120_000 };
+const patient = { testTimeout: 60_000, hookTimeout: 120_000, maxWorkers: 1 };
 const outsideRooms = ['**/node_modules/**', 'integrity/**'];
 
 export const suites: readonly Suite[] = [
-  { name: 'unit', include: ['**/*.test.ts'], exclude: [...outsideRooms, '**/*.*.test.ts'] },
-  ...real.map((name) => ({
+  {
+    name: 'unit',
+    include: ['**/*.test.ts'],
+    exclude: [...outsideRooms, '**/*.*.test.ts'],
+    sequence: { groupOrder: 0 },
+  },
+  ...real.map((name, index) => ({
     name,
     include: [`**/*.${name}.test.ts`],
     exclude: outsideRooms,
     ...patient,
+    sequence: { groupOrder: index + 1 },
   })),
-  { name: 'integrity', include: ['integrity/**/*.test.ts'], ...patient },
+  {
+    name: 'integrity',
+    include: ['integrity/**/*.test.ts'],
+    ...patient,
+    sequence: { groupOrder: real.length + 1 },
+  },
 ];

@@ -15,7 +15,8 @@ export interface CellPlan {
   readonly logDir: string;
   readonly kafkaBootstrap: string;
   readonly kafkaPasswordFile: (principal: Principal) => string;
-  readonly internalSecretFile: string;
+  /** By which each service knows the API gateway: one each, so that none can speak to another as the door. */
+  readonly doorSecretFiles: Readonly<Record<'serving' | 'raw' | 'commands', string>>;
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
   readonly issuer: string;
   readonly jwks: string;
@@ -139,7 +140,7 @@ function commands(plan: CellPlan): ProcessSpec {
       ...kafkaEnv(plan, 'commands'),
       COMMANDS_PORT: `${plan.ports.commands}`,
       COMMANDS_ADMIN_PORT: `${plan.ports.admin['commands']}`,
-      COMMANDS_INTERNAL_SECRET_FILE: plan.internalSecretFile,
+      COMMANDS_INTERNAL_SECRET_FILE: plan.doorSecretFiles.commands,
     },
   });
 }
@@ -149,7 +150,7 @@ function servingApi(plan: CellPlan): ProcessSpec {
   const readable = [
     ...['node_modules', 'platform', 'package.json'].map((name) => join(root, name)),
     join(plan.lakeDir, 'serving'),
-    plan.internalSecretFile,
+    plan.doorSecretFiles.serving,
     plan.kafkaPasswordFile('serving'),
   ];
   return specOf(plan, {
@@ -160,7 +161,7 @@ function servingApi(plan: CellPlan): ProcessSpec {
       ...kafkaEnv(plan, 'serving'),
       SERVING_PORT: `${plan.ports.serving}`,
       SERVING_ADMIN_PORT: `${plan.ports.admin['serving-api']}`,
-      SERVING_INTERNAL_SECRET_FILE: plan.internalSecretFile,
+      SERVING_INTERNAL_SECRET_FILE: plan.doorSecretFiles.serving,
       SERVING_LAKE_DIR: plan.lakeDir,
       SERVING_RESIDENCY_EVERY_MS: '30000',
       SERVING_PLACES: JSON.stringify({
@@ -186,7 +187,7 @@ function rawApi(plan: CellPlan): ProcessSpec {
       UV_THREADPOOL_SIZE: '16',
       RAW_PORT: `${plan.ports.raw}`,
       RAW_ADMIN_PORT: `${plan.ports.admin['raw-api']}`,
-      RAW_INTERNAL_SECRET_FILE: plan.internalSecretFile,
+      RAW_INTERNAL_SECRET_FILE: plan.doorSecretFiles.raw,
       RAW_LAKE_DIR: plan.lakeDir,
     },
   });
@@ -202,7 +203,9 @@ function apiGateway(plan: CellPlan): ProcessSpec {
       GATEWAY_ADMIN_PORT: `${plan.ports.admin['api-gateway']}`,
       GATEWAY_ISSUER: plan.issuer,
       GATEWAY_JWKS: plan.jwks,
-      GATEWAY_INTERNAL_SECRET_FILE: plan.internalSecretFile,
+      GATEWAY_INTERNAL_SECRET_FILE: plan.doorSecretFiles.serving,
+      GATEWAY_RAW_SECRET_FILE: plan.doorSecretFiles.raw,
+      GATEWAY_COMMANDS_SECRET_FILE: plan.doorSecretFiles.commands,
       GATEWAY_SERVING_URL: `http://127.0.0.1:${plan.ports.serving}`,
       GATEWAY_RAW_URL: `http://127.0.0.1:${plan.ports.raw}`,
       GATEWAY_COMMANDS_URL: `http://127.0.0.1:${plan.ports.commands}`,

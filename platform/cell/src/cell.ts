@@ -28,6 +28,8 @@ export interface CellOptions {
   readonly webOrigins: readonly string[];
   /** Addresses of the cells of all served countries. */
   readonly cells: ReadonlyMap<string, string>;
+  /** Where MQTT listens if the port is free; TLS two above it. 0: any. */
+  readonly mqttPort: number;
   readonly flushMs: { readonly landing: number; readonly serving: number };
   /** Added to the settings of single processes, by process name without the country. */
   readonly overrides?: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -148,7 +150,7 @@ async function planOf(
   const { country, dir } = options;
   const ports = await Ports.open(join(dir, 'ports.json'));
   const cc = lowerCountry(country);
-  const preferred = { de: 18_831, us: 18_841 }[cc] ?? 0;
+  const preferred = options.mqttPort;
   return {
     ...options,
     overrides: options.overrides ?? {},
@@ -157,7 +159,11 @@ async function planOf(
     logDir: join(dir, 'logs'),
     kafkaBootstrap: kafka.bootstrap,
     kafkaPasswordFile: (principal: Principal) => secrets.path(`kafka-${principal}`),
-    internalSecretFile: await secrets.secretFile('internal'),
+    doorSecretFiles: {
+      serving: await secrets.secretFile('door-serving'),
+      raw: await secrets.secretFile('door-raw'),
+      commands: await secrets.secretFile('door-commands'),
+    },
     tls: {
       certFile: secrets.path('broker.pem'),
       keyFile: secrets.path('broker.key'),

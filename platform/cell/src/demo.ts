@@ -27,18 +27,34 @@ const names: Readonly<Partial<Record<CountryCode, string>>> = {
   DE: 'Germany',
   US: 'United States',
 };
-const countries: readonly CountryCode[] = ['DE', 'US'];
+const demoCountries: readonly CountryCode[] = ['DE', 'US'];
+/** Where MQTT listens if nobody else does. */
+const mqttPorts: Readonly<Partial<Record<CountryCode, number>>> = { DE: 18_831, US: 18_841 };
 const partitions = 8;
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 const notice =
   'These are recordings of one real office room, arranged: every room plays another stretch of them, shifted to now. Door contacts are derived from occupancy.';
 
+/** What tests set beside the settings. */
+export interface DemoOptions {
+  readonly countries?: readonly CountryCode[];
+  /** Added to the settings of single processes: by country, then by process. */
+  readonly overrides?: Readonly<
+    Partial<Record<CountryCode, Readonly<Record<string, Readonly<Record<string, string>>>>>>
+  >;
+  /** Values files in place of the demo's own. */
+  readonly values?: Readonly<Partial<Record<CountryCode, string>>>;
+  readonly fail: (error: unknown) => void;
+}
+
 /** Two countries side by side on this machine, with gateways that replay recordings, an issuer and the web app. */
 export class Demo {
   readonly cells = new Map<CountryCode, Cell>();
   readonly supervisor: Supervisor;
   readonly #config: DemoConfig;
+  readonly #options: DemoOptions;
+  readonly #countries: readonly CountryCode[];
   readonly #events: DemoEvents;
   readonly #dir: string;
   readonly #shared: string[] = [];
@@ -47,14 +63,10 @@ export class Demo {
   #users: DemoUsers | undefined;
   #writing: Promise<unknown> = Promise.resolve();
 
-  static async start(
-    config: DemoConfig,
-    events: DemoEvents,
-    fail: (error: unknown) => void,
-  ): Promise<Demo> {
-    const demo = new Demo(config, events);
+  static async start(config: DemoConfig, events: DemoEvents, options: DemoOptions): Promise<Demo> {
+    const demo = new Demo(config, events, options);
     try {
-      await demo.#open(fail);
+      await demo.#open();
     } catch (error) {
       await demo[Symbol.asyncDispose]();
       throw error;
@@ -62,8 +74,10 @@ export class Demo {
     return demo;
   }
 
-  private constructor(config: DemoConfig, events: DemoEvents) {
+  private constructor(config: DemoConfig, events: DemoEvents, options: DemoOptions) {
     this.#config = config;
+    this.#options = options;
+    this.#countries = options.countries ?? demoCountries;
     this.#events = events;
     this.#dir = resolve(root, config.DEMO_DIR);
     this.supervisor = new Supervisor({
@@ -85,17 +99,21 @@ export class Demo {
     for (const name of this.#shared.toReversed()) await this.supervisor.stop(name, stopTimeoutMs);
   }
 
-  async #open(fail: (error: unknown) => void): Promise<void> {
+  async #open(): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     const ports = await Ports.open(join(this.#dir, 'ports.json'));
-    const addresses = await addressesOf(ports, this.#config);
+    const addresses = await addressesOf(ports, this.#config, this.#countries);
     this.#addresses = addresses;
-    this.#users = await DemoUsers.open(join(this.#dir, 'identity'), addresses.issuer, countries);
+    this.#users = await DemoUsers.open(
+      join(this.#dir, 'identity'),
+      addresses.issuer,
+      this.#countries,
+    );
     this.#events.step('starting the issuer and the web app');
     await this.#startShared(ports, addresses);
-    const starting = countries.map(async (country) => {
+    const starting = this.#countries.map(async (country) => {
       this.#events.step(`starting Kafka and the processes of ${names[country] ?? country}`);
-      this.cells.set(country, await this.#startCell(country, addresses, fail));
+      this.cells.set(country, await this.#startCell(country, addresses));
     });
     const failed = (await Promise.allSettled(starting)).find(({ status }) => status === 'rejected');
     if (failed?.status === 'rejected') throw failed.reason;
@@ -118,7 +136,7 @@ export class Demo {
         IDENTITY_ADMIN_PORT: `${identityAdmin}`,
         IDENTITY_STATE_DIR: identityDir,
         IDENTITY_USERS_FILE: join(identityDir, 'users.json'),
-        IDENTITY_COUNTRIES: countries.join(','),
+        IDENTITY_COUNTRIES: this.#countries.join(','),
         IDENTITY_REDIRECT_URIS: `${addresses.web}/callback`,
         IDENTITY_LOGOUT_URIS: `${addresses.web}/`,
       },
@@ -148,17 +166,15 @@ export class Demo {
     await this.supervisor.start(spec);
   }
 
-  async #startCell(
-    country: CountryCode,
-    addresses: Addresses,
-    fail: (error: unknown) => void,
-  ): Promise<Cell> {
+  async #startCell(country: CountryCode, addresses: Addresses): Promise<Cell> {
+    const { values, overrides, fail } = this.#options;
     const cc = lowerCountry(country);
     const dir = join(this.#dir, cc);
     const valuesFile = join(dir, 'values.yaml');
     await mkdir(dir, { recursive: true });
-    if (!existsSync(valuesFile))
-      await copyFile(join(root, `examples/demo/${cc}.values.yaml`), valuesFile);
+    const declared = values?.[country] ?? join(root, `examples/demo/${cc}.values.yaml`);
+    if (!existsSync(valuesFile)) await copyFile(declared, valuesFile);
+    const isPlain = this.#config.DEMO_WEB_PORT !== 0;
     return Cell.start(
       {
         country,
@@ -169,6 +185,8 @@ export class Demo {
         jwks: join(this.#dir, 'identity/jwks.json'),
         webOrigins: [addresses.web],
         cells: addresses.cells,
+        overrides: overrides?.[country] ?? {},
+        mqttPort: isPlain ? (mqttPorts[country] ?? 0) : 0,
         flushMs: {
           landing: this.#config.DEMO_LANDING_FLUSH_MS,
           serving: this.#config.DEMO_SERVING_FLUSH_MS,
@@ -199,11 +217,16 @@ export class Demo {
           mappingFile: join(root, 'examples/occupancy/replay.yaml'),
           ports,
         });
-        this.#gateways.push(spec.name);
-        await this.supervisor.start(spec);
+        await this.startGateway(spec);
       }
     }
-    for (const name of this.#gateways) await this.supervisor.ready(name, readyTimeoutMs);
+  }
+
+  /** Supervised with the others, and stopped before the cells. */
+  async startGateway(spec: ProcessSpec): Promise<void> {
+    this.#gateways.push(spec.name);
+    await this.supervisor.start(spec);
+    await this.supervisor.ready(spec.name, readyTimeoutMs);
   }
 
   /** One after the other, so that the newest is the last. */
@@ -222,14 +245,21 @@ interface Addresses {
   readonly cells: ReadonlyMap<CountryCode, string>;
 }
 
-async function addressesOf(ports: Ports, { DEMO_WEB_PORT }: DemoConfig): Promise<Addresses> {
-  const at = async (name: string, preferred: number) =>
-    `http://127.0.0.1:${await ports.of(name, preferred)}`;
-  const web = await at('web', DEMO_WEB_PORT);
-  const issuer = await at('issuer', DEMO_WEB_PORT + 10);
+/** Beside each other from the web app's port on; all free ones if that is 0. */
+async function addressesOf(
+  ports: Ports,
+  { DEMO_WEB_PORT }: DemoConfig,
+  countries: readonly CountryCode[],
+): Promise<Addresses> {
+  const at = async (name: string, distance: number) => {
+    const preferred = DEMO_WEB_PORT === 0 ? 0 : DEMO_WEB_PORT + distance;
+    return `http://127.0.0.1:${await ports.of(name, preferred)}`;
+  };
+  const web = await at('web', 0);
+  const issuer = await at('issuer', 10);
   const cells = new Map<CountryCode, string>();
   for (const [index, country] of countries.entries())
-    cells.set(country, await at(`api-${lowerCountry(country)}`, DEMO_WEB_PORT + 1 + index));
+    cells.set(country, await at(`api-${lowerCountry(country)}`, 1 + index));
   return { web, issuer, cells };
 }
 

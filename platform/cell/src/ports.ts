@@ -11,6 +11,8 @@ const kept = z.record(z.string(), z.number().int());
 export class Ports {
   readonly #file: string;
   readonly #ports: Record<string, number>;
+  /** Given out by this instance: whoever asked may be listening by now. */
+  readonly #given = new Map<string, number>();
 
   static async open(file: string): Promise<Ports> {
     const text = existsSync(file) ? await readFile(file, 'utf8') : '{}';
@@ -24,6 +26,8 @@ export class Ports {
 
   /** The port of a name: the one it had, else `preferred`, else a free one. */
   async of(name: string, preferred = 0): Promise<number> {
+    const given = this.#given.get(name);
+    if (given !== undefined) return given;
     const had = this.#ports[name];
     const taken = new Set(
       Object.entries(this.#ports).flatMap(([other, port]) => (other === name ? [] : [port])),
@@ -33,6 +37,7 @@ export class Ports {
       const port = await freePort(candidate);
       if (port === undefined || taken.has(port)) continue;
       this.#ports[name] = port;
+      this.#given.set(name, port);
       await writePrivate(this.#file, JSON.stringify(this.#ports));
       return port;
     }

@@ -18,7 +18,7 @@ export class Secrets {
 
   /** The path of a file with a random secret. */
   async secretFile(name: string): Promise<string> {
-    await this.#once(name, () => randomBytes(24).toString('base64url'));
+    await this.#once(name, () => randomBytes(32).toString('base64url'));
     return this.path(name);
   }
 

@@ -1,0 +1,152 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { must } from '@domicile/core/invariants.ts';
+import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { expect, test } from 'vitest';
+import { Fleet } from './support/fleet.ts';
+import { queryLanding } from './support/independent-lake.ts';
+import { TestDemo, type TestDemoOptions } from './support/test-demo.ts';
+import { startGateway } from './support/test-gateway.ts';
+
+// Promise 1: what a device was told is kept is in the landing zone, once, whatever is killed in between. The ledger of acks
+// is written by the devices and synced; the landing zone is read by a program that shares no code with the writer.
+
+const building = 'de-7f3k';
+const devices = Array.from(
+  { length: 25 },
+  (_, index) => `r1${`${index + 1}`.padStart(2, '0')}`,
+).flatMap((room) => ['air', 'light', 'door', 'presence'].map((kind) => `${room}-${kind}`));
+const perSecond = 1_300;
+
+interface Verdict {
+  readonly acked: number;
+  readonly missing: number;
+  readonly twice: number;
+}
+
+/** The ledger against what an independent reader finds. */
+async function judge(fleet: Fleet, lakeDir: string): Promise<Verdict> {
+  const rows = await queryLanding(
+    lakeDir,
+    `select device || ' ' || seq as reading, count(*)::int as times from {files} where boot = '${fleet.order.boot}' group by all`,
+  );
+  const found = new Map(rows.map(({ reading, times }) => [String(reading), Number(times)]));
+  const acked = new Set(fleet.acked());
+  return {
+    acked: acked.size,
+    missing: [...acked].filter((reading) => !found.has(reading)).length,
+    twice: [...found.values()].filter((times) => times !== 1).length,
+  };
+}
+
+interface Round {
+  readonly options: TestDemoOptions;
+  readonly ackedMin: number;
+  /** What is killed, one after the other, as long as devices are being acked. `kafka and broker`: Kafka, then the broker without it. */
+  readonly victims: readonly string[];
+  readonly everyMs: number;
+}
+
+async function run({ options, ackedMin, victims, everyMs }: Round): Promise<Verdict> {
+  await using world = await TestDemo.start({ countries: ['DE'], ...options });
+  const { demo } = world;
+  const cell = must(demo.cells.get('DE'), 'the demo serves DE');
+  const gateway = await startGateway(world, { country: 'DE', building });
+  const fleet = new Fleet({
+    url: gateway.mqtt,
+    building,
+    devices,
+    boot: `round-${Date.now()}`,
+    perSecond,
+    connections: 10,
+    ledgerFile: join(world.dir, 'acks.ledger'),
+  });
+  try {
+    await waitFor('devices to be acked', () => fleet.acked().length > perSecond);
+    const beganAt = performance.now();
+    const before = fleet.acked().length;
+    for (const victim of victims) {
+      await sleep(everyMs);
+      const [earlier, later] = [fleet.acked().length, (await sleep(300), fleet.acked().length)];
+      // A gateway that is just back, or one whose store is being recovered, acks in a moment; then work is in flight.
+      if (later === earlier) await waitFor('work in flight', () => fleet.acked().length > later);
+      if (victim !== 'kafka and broker')
+        demo.supervisor.kill(victim === 'gateway' ? gateway.name : `de-${victim}`);
+      else {
+        await cell.kafka.cluster.kill(1);
+        await sleep(everyMs); // the broker holds what Kafka has not acked, and dies with it
+        demo.supervisor.kill('de-broker');
+        cell.kafka.cluster.restart(1);
+        await cell.kafka.cluster.ready();
+      }
+    }
+    await waitFor('enough acks', () => fleet.acked().length >= ackedMin, 180_000);
+    const seconds = (performance.now() - beganAt) / 1000;
+    const rate = (fleet.acked().length - before) / seconds;
+    await fleet.stop();
+    await settle(fleet, cell.plan.lakeDir);
+    const verdict = await judge(fleet, cell.plan.lakeDir);
+    process.stdout.write(
+      `${verdict.acked} acked at ${rate.toFixed(0)}/s with ${victims.length} kills: ${verdict.missing} missing, ${verdict.twice} more than once\n`,
+    );
+    return verdict;
+  } finally {
+    await fleet.stop();
+    rmSync(fleet.order.ledgerFile, { force: true });
+  }
+}
+
+/** Until all is landed, or nothing more lands for a while. */
+async function settle(fleet: Fleet, lakeDir: string): Promise<void> {
+  let last = await judge(fleet, lakeDir);
+  let changedAt = Date.now();
+  const isSettled = async (): Promise<boolean> => {
+    const now = await judge(fleet, lakeDir);
+    if (now.missing !== last.missing) changedAt = Date.now();
+    last = now;
+    await sleep(500);
+    return now.missing === 0 || Date.now() - changedAt > 20_000;
+  };
+  await waitFor('everything to be landed', isSettled, 240_000);
+}
+
+const lander = { LANDER_PAUSE_BEFORE_PARQUET_MS: '150', LANDER_PAUSE_BEFORE_MANIFEST_MS: '400' };
+
+test(
+  'acked means kept: every process killed twice and Kafka once, at work',
+  { timeout: 480_000 },
+  async () => {
+    const killed = ['broker', 'tasks', 'lander', 'serving-builder', 'gateway'];
+    const verdict = await run({
+      options: { overrides: { DE: { lander } } },
+      ackedMin: 50_000,
+      victims: [...killed, 'kafka and broker', ...killed, 'lander'],
+      everyMs: 1_500,
+    });
+    expect(verdict.acked).toBeGreaterThanOrEqual(50_000);
+    expect(verdict).toMatchObject({ missing: 0, twice: 0 });
+  },
+);
+
+test('a broker that acks before Kafka has it is found out', { timeout: 240_000 }, async () => {
+  const broker = { BROKER_MUTANT: 'ack-before-kafka' };
+  const verdict = await run({
+    options: { overrides: { DE: { broker } } },
+    ackedMin: 8_000,
+    victims: ['kafka and broker'],
+    everyMs: 1_500,
+  });
+  expect(verdict.missing).toBeGreaterThan(0);
+});
+
+test('a task that commits positions early is found out', { timeout: 240_000 }, async () => {
+  const tasks = { TASK_MUTANT: 'commit-offsets-early' };
+  const verdict = await run({
+    options: { overrides: { DE: { tasks } } },
+    ackedMin: 8_000,
+    victims: ['tasks', 'tasks', 'tasks'],
+    everyMs: 1_500,
+  });
+  expect(verdict.missing).toBeGreaterThan(0);
+});
