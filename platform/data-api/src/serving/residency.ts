@@ -37,6 +37,8 @@ interface Proof {
 }
 
 const probeTimeoutMs = 3_000;
+/** Between proofs as long as something is not where it must be. */
+const doubtMs = 5_000;
 
 export interface ResidencyProof extends AsyncDisposable {
   /** `/v1/residency`. */
@@ -53,7 +55,9 @@ export function residencyProof(proof: Proof): ResidencyProof {
         .filter(({ ok }) => !ok)
         .map(({ what, where }) => `${what} ${where}`);
       proof.events.residencyProved(answer.verified, failed);
-      await sleep(proof.everyMs, undefined, { signal });
+      // What is only starting is looked at again soon.
+      const waitMs = answer.verified ? proof.everyMs : Math.min(proof.everyMs, doubtMs);
+      await sleep(waitMs, undefined, { signal });
     }
   }, proof.fail);
   return {
