@@ -22,7 +22,7 @@ export interface Message {
  * Puts readings of a backlog into messages of one device each, each device's in their order. What could not be read
  * as a reading goes alone: inside an array it would spoil the others.
  */
-export function messagesOf(records: readonly Sendable[]): Message[] {
+export function messagesOf(records: readonly Sendable[], bytesMax = messageBytesMax): Message[] {
   const messages: Message[] = [];
   const open = new Map<string, { records: Sendable[]; bytes: number }>();
   const close = (device: string) => {
@@ -34,7 +34,7 @@ export function messagesOf(records: readonly Sendable[]): Message[] {
     const batch = open.get(record.device) ?? { records: [], bytes: 2 };
     const isFull =
       batch.records.length >= readingsPerMessageMax ||
-      batch.bytes + record.body.length + 1 > messageBytesMax;
+      batch.bytes + record.body.length + 1 > bytesMax;
     if (record.kind === 'opaque' || isFull) close(record.device);
     if (record.kind === 'opaque') {
       messages.push(messageOf(record.device, [record]));

@@ -50,7 +50,12 @@ export async function runBacklog(
     const records = part.records.filter(
       (record) => holds(store.unsent, record.index) && !store.dropIfOrdered(record),
     );
-    const failed = await sendAll(messagesOf(records), { store, link, options, ended });
+    const failed = await sendAll(messagesOf(records, link.payloadBytesMax), {
+      store,
+      link,
+      options,
+      ended,
+    });
     if (failed === 0) store.sentUpTo(range.from, part.next);
     if (failed > 0)
       refusedMs = Math.min(refusedWaitMs.max, Math.max(refusedWaitMs.first, refusedMs * 2));

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import { topicLengthMax } from '@domicile/core/topics.ts';
 import { type IClientOptions, type IPublishPacket, type MqttClient, connect } from 'mqtt';
 import type { UplinkConfig } from '../config.ts';
+import { messageBytesMax } from '../model/batches.ts';
 
 /** The cell refused this one message. It may be tried again later. */
 export class MessageRefused extends Error {
@@ -63,13 +65,22 @@ export class Link {
     return this.#client.serverProperties?.receiveMaximum ?? 65_535;
   }
 
+  /** The longest payload to make of several readings. */
+  get payloadBytesMax(): number {
+    return Math.min(messageBytesMax, this.#payloadBytesTaken);
+  }
+
+  get #payloadBytesTaken(): number {
+    const { maximumPacketSize = Infinity } = this.#client.serverProperties ?? {};
+    return maximumPacketSize - packetOverheadBytes - topicLengthMax;
+  }
+
   /** QoS 1. Resolves on a PUBACK of success; throws `MessageRefused` or `LinkLost`. */
   publish(topic: string, payload: Buffer, { retain = false } = {}): Promise<void> {
     if (this.#lost.signal.aborted)
       return Promise.reject(new LinkLost('Cannot send: no connection'));
     // The cell would close the connection, again and again.
-    const { maximumPacketSize = Infinity } = this.#client.serverProperties ?? {};
-    if (payload.length + topic.length + packetOverheadBytes > maximumPacketSize)
+    if (payload.length > this.#payloadBytesTaken)
       return Promise.reject(new MessageRefused(packetTooLarge));
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#pending.add(reject);

@@ -113,6 +113,22 @@ test('live data does not wait for a backlog', async () => {
   await until(() => cell.readings().length === 301);
 });
 
+test('a cell that never acks does not keep the agent from stopping, nor from keeping', async () => {
+  await using cell = await TestCell.start();
+  cell.answer = () => new Promise(() => undefined);
+  await using directory = await testDirectory();
+  const text = configText(cell.url, { drivers, uplink: { drainTimeoutMs: 200 } });
+  const agent = await testAgent(directory.path, text);
+  for (let n = 0; n < 5; n += 1) await post(agent, 'r101-air', { n });
+  await until(() => cell.connects.length > 0);
+  const from = performance.now();
+  await agent[Symbol.asyncDispose]();
+  expect(performance.now() - from).toBeLessThan(5000);
+  cell.answer = async () => undefined;
+  await using _again = await testAgent(directory.path, text);
+  await until(() => cell.readings().length === 5);
+});
+
 test('the account tells how far each numbering went, what is dropped, and is told at each new run', async () => {
   await using cell = await TestCell.start();
   await using directory = await testDirectory();

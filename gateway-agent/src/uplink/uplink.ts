@@ -147,10 +147,8 @@ export class Uplink {
       AbortSignal.any([signal, stop.signal]),
     );
     try {
-      await this.#tell(link, 'online');
-      await this.#sendAccount();
-      await this.#sendStates();
-      for (const device of this.#statuses.keys()) await this.#sendStatus(device);
+      // Not waited for: a cell that does not ack must not keep the agent from stopping.
+      void this.#greet(link);
       await endOf(AbortSignal.any([signal, link.lost]));
     } finally {
       clearInterval(accountTimer);
@@ -160,6 +158,17 @@ export class Uplink {
       await backlog;
       this.#link = undefined;
       events.uplinkLost(reasonOf(link));
+    }
+  }
+
+  async #greet(link: Link): Promise<void> {
+    try {
+      await this.#tell(link, 'online');
+      await this.#sendAccount();
+      await this.#sendStates();
+      for (const device of this.#statuses.keys()) await this.#sendStatus(device);
+    } catch (error) {
+      if (!(error instanceof LinkLost)) throw error;
     }
   }
 
