@@ -37,6 +37,11 @@ test('what the address does not say is the first that has something to show', ()
   expect([choice?.target.id, choice?.metric]).toEqual(['r102', 'temperature']);
 });
 
+test('what the address says is taken', () => {
+  const choice = choiceOf(plan, { ...defaultView, of: 'r102', metric: 'co2' });
+  expect([choice?.target.id, choice?.metric]).toEqual(['r102', 'co2']);
+});
+
 test('a metric that the chosen room lacks gives way to one that it has', () => {
   const choice = choiceOf(plan, { ...defaultView, of: 'r201', metric: 'co2' });
   expect([choice?.target.id, choice?.metric]).toEqual(['r201', 'open']);

@@ -25,6 +25,18 @@ test('days begin and end at midnight of the building, also over a change of the 
   ]);
 });
 
+test.each([
+  ['2026-10-25T12:00:00Z', '2026-10-25T23:00:00.000Z'],
+  ['2026-03-29T12:00:00Z', '2026-03-29T22:00:00.000Z'],
+])('of %s, a day of 25 or 23 hours, the end is its own midnight', (time, end) => {
+  const { to } = spanOf(
+    { range: '90d', interval: 'P1D', until: Date.parse(time) },
+    now,
+    'Europe/Berlin',
+  );
+  expect(new Date(to).toISOString()).toBe(end);
+});
+
 test('an interval that would draw too much or too little gives way to the usual one', () => {
   expect(span('7d', 'UTC', { interval: 'PT1M' })[2]).toBe('PT1H');
   expect(span('7d', 'UTC', { interval: 'PT15M' })[2]).toBe('PT15M');
