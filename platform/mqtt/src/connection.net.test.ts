@@ -182,6 +182,7 @@ test('a will goes out when the client is lost, and not when it says good-bye', a
   const ends: ((client: Awaited<ReturnType<typeof house.raw>>) => void)[] = [
     (client) => client.send({ cmd: 'disconnect', reasonCode: 0 }),
     (client) => client.send({ cmd: 'disconnect', reasonCode: reason.disconnectWithWill }),
+    (client) => client.send({ cmd: 'disconnect', reasonCode: reason.unspecified }),
     (client) => client.socket.destroy(),
     (client) => client.socket.write(Buffer.from([0, 0])),
   ];
@@ -194,7 +195,7 @@ test('a will goes out when the client is lost, and not when it says good-bye', a
     await eventually(() => house.server.sessions === 0);
     published.push(house.wills.length);
   }
-  expect(published).toEqual([0, 1, 2, 3]);
+  expect(published).toEqual([0, 1, 2, 3, 4]);
 });
 
 test('a will with a delay waits for the client to come back', async () => {

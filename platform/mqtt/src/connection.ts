@@ -35,6 +35,8 @@ export interface ConnectionHost<Identity, Peer> {
   readonly clock: () => number;
   /** Of all connections, as each adds and takes off its own. */
   pendingBytes: number;
+  /** Connections that wait for others' bytes to be settled, the longest first. */
+  readonly starved: Set<{ goOn(): void }>;
   /** The session of an accepted CONNECT, or the reason why there is none. */
   attach(
     connection: SessionLink,
@@ -138,7 +140,7 @@ export class Connection<Identity, Peer> implements SessionLink {
       // We do not listen, so silence is not the client's.
       this.#heardMs = nowMs;
     } else if (this.#held) {
-      this.#process();
+      this.goOn();
     } else if (this.#keepAliveMs > 0 && nowMs - this.#heardMs > this.#keepAliveMs * 1.5) {
       this.close(reason.keepAliveTimeout);
     }
@@ -163,6 +165,11 @@ export class Connection<Identity, Peer> implements SessionLink {
       if (step.do === 'drop') step.entry.settle('expired');
       else this.#send(session, step);
     }
+  }
+
+  /** What held the reading back may be over. */
+  goOn(): void {
+    if (this.#held) this.#process();
   }
 
   /** Says why, where the version has words for it, and closes. */
@@ -192,12 +199,18 @@ export class Connection<Identity, Peer> implements SessionLink {
       this.#state === 'authenticating' ||
       this.#draining ||
       this.#pendingBytes >= inFlightBytesMax ||
-      this.#host.pendingBytes >= totalInFlightBytesMax ||
+      this.#isStarved(totalInFlightBytesMax) ||
       this.#holdUntilMs > nowMs ||
       this.#pending >= inFlightMax ||
       this.#acks.size >= inFlightMax ||
       this.#writer.stalled
     );
+  }
+
+  #isStarved(bytesMax: number): boolean {
+    if (this.#state !== 'open' || this.#host.pendingBytes < bytesMax) return false;
+    this.#host.starved.add(this);
+    return true;
   }
 
   /** Takes packet after packet until there is none or something holds us; then the socket waits. */
@@ -375,7 +388,12 @@ export class Connection<Identity, Peer> implements SessionLink {
       this.#pendingBytes -= bytes;
       this.#host.pendingBytes -= bytes;
     }
-    if (this.#held) this.#process();
+    const [starved] = this.#host.starved;
+    if (starved) {
+      this.#host.starved.delete(starved);
+      starved.goOn();
+    }
+    this.goOn();
   }
 
   #settle(session: LiveSession<Identity>, ticket: Ticket | undefined, reasonCode: number): void {
@@ -432,7 +450,8 @@ export class Connection<Identity, Peer> implements SessionLink {
         this.#host.limits.sessionExpirySecondsMax,
       );
     }
-    this.#ended(reasonCode, reasonCode !== reason.disconnectWithWill);
+    // Any other word than "normal" leaves the will standing (section 3.14.4).
+    this.#ended(reasonCode, reasonCode === reason.success);
     this.#finish();
   }
 

@@ -190,6 +190,33 @@ test.each([4, 5] as const)(
   },
 );
 
+test('what all connections have in flight together is bounded too, and all go on after', async () => {
+  const takes: (() => void)[] = [];
+  await using house = await TestServer.open(
+    { publish: () => new Promise((resolve) => takes.push(() => resolve(0))) },
+    { totalInFlightBytesMax: 100_000 },
+  );
+  const payload = Buffer.alloc(20_000);
+  const clients = await Promise.all(
+    Array.from({ length: 10 }, async (_, index) => {
+      const client = await house.raw();
+      await client.connect({ clientId: `${index}` });
+      for (let id = 1; id <= 20; id += 1) client.publish(id, { payload });
+      return client;
+    }),
+  );
+  await eventually(() => takes.length >= 5);
+  await wait(100);
+  expect(takes.length).toBeLessThan(8);
+  let taken = 0;
+  while (taken < 200) {
+    await eventually(() => takes.length > taken);
+    for (; taken < takes.length; taken += 1) takes[taken]?.();
+  }
+  await eventually(() => clients.every((client) => client.of('puback').length === 20));
+  for (const client of clients) client.socket.destroy();
+});
+
 test('an owner may hold a client back without losing anything, and others go on', async () => {
   let held = 0;
   await using house = await TestServer.open({

@@ -30,6 +30,7 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
   #draining = false;
   /** Bytes of all connections that the owner has not settled. */
   pendingBytes = 0;
+  readonly starved = new Set<{ goOn(): void }>();
 
   constructor(
     owner: MqttOwner<Identity, Peer>,
@@ -144,6 +145,7 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
 
   forget(connection: Connection<Identity, Peer>): void {
     this.#connections.delete(connection);
+    this.starved.delete(connection);
   }
 
   #tick(): void {

@@ -95,7 +95,9 @@ export class RawClient implements Disposable {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    this.closed = once(socket, 'close');
+    this.closed = new Promise((resolve) => {
+      socket.on('close', resolve);
+    });
     socket.on('error', () => undefined);
   }
 
