@@ -85,7 +85,7 @@ export async function startAgent(
       now,
       listener: {
         appended: (records) => uplink.appended(records),
-        runBegun: () => uplink.runBegun(),
+        accountChanged: () => uplink.accountChanged(),
       },
     }),
   );

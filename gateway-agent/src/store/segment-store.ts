@@ -161,7 +161,7 @@ export class SegmentStore implements Store {
     await this.#commit(batch);
     const seconds = (performance.now() - from) / 1000;
     events.batchSynced({ records: batch.records.length, bytes: batch.bytes.length, seconds });
-    if (batch.commit() > 0) listener.runBegun();
+    if (batch.commit() > 0) listener.accountChanged();
     this.#unsent = this.#bounded(
       addRange(this.#unsent, { from: this.#next, to: this.#next + batch.records.length }),
     );
@@ -245,6 +245,7 @@ export class SegmentStore implements Store {
     this.#isDirty = true;
     if (JSON.stringify(before) !== JSON.stringify(this.#dropped))
       this.#options.events.recordsUnreadable(damage.unreadable);
+    this.#options.listener.accountChanged();
   }
 
   sent(indices: readonly number[]): void {
@@ -282,6 +283,7 @@ export class SegmentStore implements Store {
   #drop(dropped: Dropped): void {
     this.#dropped = addDropped(this.#dropped, dropped).slice(-droppedMax);
     this.#options.events.recordsDropped(dropped.to - dropped.from + 1, dropped.reason);
+    this.#options.listener.accountChanged();
     this.#isDirty = true;
   }
 

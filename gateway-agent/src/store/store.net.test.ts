@@ -31,7 +31,7 @@ function opened(options: Partial<StoreOptions> = {}): Promise<Store> {
     whenFull: 'refuse',
     checkpointEveryMs: 60_000,
     events: createAgentEvents(new Registry(), log),
-    listener: { appended: () => undefined, runBegun: () => undefined },
+    listener: { appended: () => undefined, accountChanged: () => undefined },
     fail: (error) => {
       throw error;
     },
@@ -101,7 +101,7 @@ test('appends that come together are synced together, each answered, in the orde
   const batches: number[] = [];
   const listener = {
     appended: (records: readonly StoredRecord[]) => void batches.push(records.length),
-    runBegun: () => undefined,
+    accountChanged: () => undefined,
   };
   await using store = await opened({ listener });
   await Promise.all(Array.from({ length: 50 }, (_, n) => store.append([entry('d', n)])));

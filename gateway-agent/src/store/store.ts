@@ -64,6 +64,6 @@ export interface Store extends AsyncDisposable {
 export interface StoreListener {
   /** Records are on disk. Called in their order. */
   appended(records: readonly StoredRecord[]): void;
-  /** A device began a run. */
-  runBegun(): void;
+  /** A device began a run, or something was dropped: the cell should hear of it soon. */
+  accountChanged(): void;
 }

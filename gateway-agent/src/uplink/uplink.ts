@@ -39,8 +39,8 @@ export interface UplinkOptions {
 const reconnectFirstMs = 250;
 /** Devices of a building, at most. */
 const statusesMax = 5000;
-/** A new run is told soon, and several that begin together at once. */
-const newRunDelayMs = 500;
+/** A new run or a drop is told soon, and several together. */
+const accountDelayMs = 500;
 
 /** The way up: connects, stays connected, sends live data and backlog side by side. */
 export class Uplink {
@@ -50,7 +50,7 @@ export class Uplink {
   readonly #accountTopic: string;
   #link: Link | undefined;
   readonly #statuses = new Map<DeviceId, Buffer>();
-  #newRun: NodeJS.Timeout | undefined;
+  #accountTimer: NodeJS.Timeout | undefined;
   #sendingStates = false;
 
   constructor(options: UplinkOptions) {
@@ -71,11 +71,11 @@ export class Uplink {
     this.#live.offer(records);
   }
 
-  runBegun(): void {
-    this.#newRun ??= setTimeout(() => {
-      this.#newRun = undefined;
+  accountChanged(): void {
+    this.#accountTimer ??= setTimeout(() => {
+      this.#accountTimer = undefined;
       void this.#sendAccount();
-    }, newRunDelayMs);
+    }, accountDelayMs);
   }
 
   /** Devices' status goes up when it changes, and all of it at each connection. */
@@ -110,7 +110,7 @@ export class Uplink {
       await wait(jittered, undefined, { signal }).catch(() => undefined);
       delayMs = Math.min(config.reconnectMsMax, delayMs * 2);
     }
-    clearTimeout(this.#newRun);
+    clearTimeout(this.#accountTimer);
   }
 
   #open(signal: AbortSignal): Promise<Link> {
