@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 
-/** Reads Parquet by DuckDB, which shares no code with the writer. `{files}` in the query is the landed files of a stream. */
+/**
+ * Reads Parquet by DuckDB, which shares no code with the writer. `{files}` in the query is the landed files of a stream,
+ * `{files with names}` the same with a column `filename`. */
 export async function queryLanding(
   lakeDir: string,
   query: string,
@@ -14,8 +16,12 @@ export async function queryLanding(
   const connection = await instance.connect();
   try {
     await connection.run("set TimeZone = 'UTC'");
-    const files = `read_parquet('${folder}/dt=*/**/*.parquet', hive_partitioning = false)`;
-    const reader = await connection.runAndReadAll(query.replaceAll('{files}', files));
+    const read = (options: string) => `read_parquet('${folder}/dt=*/**/*.parquet'${options})`;
+    const reader = await connection.runAndReadAll(
+      query
+        .replaceAll('{files}', read(', hive_partitioning = false'))
+        .replaceAll('{files with names}', read(', hive_partitioning = false, filename = true')),
+    );
     return reader
       .getRowObjectsJson()
       .map((row) =>

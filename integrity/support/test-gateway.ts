@@ -28,6 +28,7 @@ export async function startGateway(
     mqtts: `mqtts://127.0.0.1:${cell.plan.ports.mqtts}`,
     credentials: cell.credentials.filesOf(building),
     ports,
+    accountEveryMs: 1_000,
   });
   const allowed = { ...spec, env: { ...spec.env, GATEWAY_ALLOW_DROP: '1' } };
   await demo.startGateway(allowed);

@@ -15,11 +15,13 @@ export interface GatewayOptions {
   /** Recordings to replay; absent: only what devices send. */
   readonly mappingFile?: string;
   readonly ports: Ports;
+  /** How often the gateway tells how far its numberings went; absent: its own default. */
+  readonly accountEveryMs?: number;
 }
 
 /** A gateway agent in a process of its own, as it would run in the building: with a certificate and a store. */
 export async function gatewaySpec(options: GatewayOptions): Promise<ProcessSpec> {
-  const { building, dir, credentials, ports, mappingFile } = options;
+  const { building, dir, credentials, ports, mappingFile, accountEveryMs } = options;
   const name = `gateway-${building}`;
   const adminPort = await ports.of(`admin-${name}`);
   const config = {
@@ -31,6 +33,7 @@ export async function gatewaySpec(options: GatewayOptions): Promise<ProcessSpec>
       caFile: credentials.caFile,
       certFile: credentials.certFile,
       keyFile: credentials.keyFile,
+      ...(accountEveryMs !== undefined && { accountEveryMs }),
     },
     drivers: {
       mqtt: { port: await ports.of(`mqtt-${name}`) },
