@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { routes } from '@domicile/api-gateway/model/routes.ts';
 import { builtInDeviceTypes } from '@domicile/core/device-types.ts';
 import { errorDecisions } from '@domicile/core/errors.ts';
 import { quarantineReasons } from '@domicile/core/quarantine.ts';
@@ -32,6 +33,17 @@ test.each(Object.entries(errorDecisions))('the error %s is explained', (code, de
   expect(rowsOf('docs/api/http.md').get(code.toLowerCase().replaceAll('_', '-'))).toEqual(
     [httpStatus, mqtt, retriable ? 'yes' : 'no', action].map(String),
   );
+});
+
+test('the routes are listed with their scopes, and what is only announced is named', () => {
+  const told = [...rowsOf('docs/api/http.md', 'Routes')].filter(([name]) => / \/v1/.test(name));
+  const nameOf = ({ method, path }: (typeof routes)[number]): string => `${method} ${path}`;
+  const built = routes.filter(({ isBuilt }) => isBuilt !== false);
+  expect(told.map(([route, [scope]]) => [route, scope])).toEqual(
+    built.map((route) => [nameOf(route), `\`${route.scope}\``]),
+  );
+  const announced = routes.filter(({ isBuilt }) => isBuilt === false).map(nameOf);
+  expect(announced.filter((name) => !read('docs/api/http.md').includes(`\`${name}\``))).toEqual([]);
 });
 
 test.each(Object.entries(streams))('the stream %s is described', (name, stream) => {
