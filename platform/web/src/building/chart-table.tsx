@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import { csvOf } from '../model/csv.ts';
 import { countText, figureText, isState, shareWords, summaryFigure } from '../model/figures.ts';
 import { newestRevisions } from '../model/series.ts';
 import type { Shown } from '../model/shown.ts';
@@ -10,19 +11,34 @@ interface Properties {
   readonly shown: Shown;
 }
 
-/** The same figures as the chart, as a table, newest first. */
+/** The same figures as the chart: as a table, newest first, and as a file. */
 export function ChartTable({ title, shown }: Properties) {
   const [open, setOpen] = useState(false);
   return (
-    <details className="chart-table" onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>The chart as a table</summary>
-      {open && (
-        <ScrollArea label={`${title}, as a table`}>
-          <Table title={title} shown={shown} />
-        </ScrollArea>
-      )}
-    </details>
+    <div className="chart-figures">
+      <details className="chart-table" onToggle={(event) => setOpen(event.currentTarget.open)}>
+        <summary>The chart as a table</summary>
+        {open && (
+          <ScrollArea label={`${title}, as a table`}>
+            <Table title={title} shown={shown} />
+          </ScrollArea>
+        )}
+      </details>
+      <button type="button" className="quiet" onClick={() => download(shown)}>
+        Download as CSV
+      </button>
+    </div>
   );
+}
+
+/** Made from what the page has already: nothing is asked for, nobody else learns of it. */
+function download({ rows, choice, span }: Shown): void {
+  const url = URL.createObjectURL(new Blob([csvOf(rows)], { type: 'text/csv' }));
+  const link = document.createElement('a');
+  link.href = url;
+  link.download = `${choice.target.id}-${choice.metric}-${span.interval}.csv`;
+  link.click();
+  URL.revokeObjectURL(url);
 }
 
 function Table({ title, shown }: Properties) {

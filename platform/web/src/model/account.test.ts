@@ -37,7 +37,7 @@ test('what else happened is said once each, and what did not happen is not said'
     '2 readings carried no number, so nobody can tell whether one is missing between them.',
     '1 message could not be read at all and is set aside.',
     '1,200 readings are in the archive; the newest follow in minutes.',
-    'For 1 device the gateway’s next report closes the account; their last readings may be on the way.',
+    'The newest readings are still being counted: gateways report once a minute.',
   ]);
   expect(accountWords({ totals: totals({ expected: 5 }), rows: [row] }).notes).toEqual([]);
 });

@@ -18,7 +18,7 @@ export interface MissingNumbers {
 }
 
 export function accountWords({ totals, rows }: Account): AccountWords {
-  const open = new Set(rows.flatMap(({ device, complete }) => (complete ? [] : device))).size;
+  const open = rows.some(({ complete }) => !complete);
   return { verdict: verdictOf(totals), headline: headlineOf(totals), notes: notesOf(totals, open) };
 }
 
@@ -37,7 +37,7 @@ function headlineOf({ expected, missing }: AccountTotals): string {
   return `Of ${counted(expected, 'reading')} expected, all but ${countText(missing)} arrived.`;
 }
 
-function notesOf(totals: AccountTotals, open: number): string[] {
+function notesOf(totals: AccountTotals, open: boolean): string[] {
   const { duplicates, quarantined, unnumbered, unreadable, landed } = totals;
   const notes: string[] = [];
   if (quarantined > 0)
@@ -55,10 +55,8 @@ function notesOf(totals: AccountTotals, open: number): string[] {
       `${counted(unreadable, 'message')} could not be read at all and ${isAre(unreadable)} set aside.`,
     );
   if (landed !== null && landed !== undefined) notes.push(landedWords(landed));
-  if (open > 0)
-    notes.push(
-      `For ${counted(open, 'device')} the gateway’s next report closes the account; their last readings may be on the way.`,
-    );
+  if (open)
+    notes.push('The newest readings are still being counted: gateways report once a minute.');
   return notes;
 }
 
