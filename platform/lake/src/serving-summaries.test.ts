@@ -67,7 +67,7 @@ function recordsFrom(roll: Roll): SummaryRecord[] {
   const windows: Window[] = [];
   const endMs = startMs + hours * 3_600_000;
   for (const building of zones.keys())
-    for (let at = startMs; at < endMs; at += windowMs * (1 + whole(roll, 40)))
+    for (let at = startMs; at < endMs; at += windowMs * (1 + whole(roll, 100)))
       for (const [level, thing] of things)
         windows.push({ building, windowStartMs: at, level, id: thing === '' ? building : thing });
   return windows.filter(() => roll() < 0.7).flatMap((of) => recordsOf(roll, of));
@@ -136,8 +136,9 @@ async function build(store: MemoryObjectStore, stream: readonly SummaryRecord[],
   let writer = await SummaryWriter.open(store);
   let tail = new UnflushedSummaries(writer.offsets);
   let at = 0;
+  const done = { merged: 0, compactedRows: 0 };
   while (at < stream.length) {
-    for (const record of stream.slice(at, at + whole(roll, 400))) {
+    for (const record of stream.slice(at, at + whole(roll, 90))) {
       tail.take(record);
       at += 1;
     }
@@ -147,10 +148,14 @@ async function build(store: MemoryObjectStore, stream: readonly SummaryRecord[],
       at = Number(writer.offsets.get(0) ?? 0n);
     } else if (roll() < 0.8) {
       const { rows, offsets, closed } = tail;
-      await writer.flush({ rows, offsets, closed, zones: roll() < 0.5 ? zones : new Map() });
+      const known = roll() < 0.5 ? zones : new Map<string, string>();
+      const report = await writer.flush({ rows, offsets, closed, zones: known });
+      done.merged += report.merged;
+      done.compactedRows += report.compactedRows;
     } else continue;
     tail = new UnflushedSummaries(writer.offsets);
   }
+  return done;
 }
 
 test.each([1, 2, 3, 4])(
@@ -161,7 +166,8 @@ test.each([1, 2, 3, 4])(
     const once = recordsFrom(roll);
     const stream = seed % 2 === 0 ? once : shuffled([...once, ...once.slice(0, 300)], roll);
     const store = new MemoryObjectStore();
-    await build(store, stream, roll);
+    const done = await build(store, stream, roll);
+    expect(Math.min(done.merged, done.compactedRows)).toBeGreaterThan(0);
     const snapshots = await SummarySnapshots.open(store);
     const { current } = snapshots;
     expect(current.number).toBeGreaterThan(0);

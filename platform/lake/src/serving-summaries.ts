@@ -12,7 +12,7 @@ import {
 import { figuresOfStored, mergedOf, type StoredRow } from './model/summary-row.ts';
 import { type SummaryInterval, windowAt, windowsIn } from './model/summary-windows.ts';
 import type { ObjectStore } from './object-store.ts';
-import { ParquetCache } from './parquet-cache.ts';
+import { SummaryParts } from './summary-parts.ts';
 import { SummaryReader } from './summary-reader.ts';
 
 /** One metric of one thing in one window, as far as snapshot and tail know. */
@@ -84,20 +84,19 @@ export interface SummarySnapshot {
  */
 export class SummarySnapshots {
   readonly #store: ObjectStore;
-  readonly #files: ParquetCache;
+  readonly #parts: SummaryParts;
   #current: SummarySnapshot;
 
   static async open(store: ObjectStore): Promise<SummarySnapshots> {
-    const files = new ParquetCache(store);
-    const snapshots = new SummarySnapshots(store, files);
+    const snapshots = new SummarySnapshots(store, new SummaryParts(store));
     await snapshots.refresh();
     return snapshots;
   }
 
-  private constructor(store: ObjectStore, files: ParquetCache) {
+  private constructor(store: ObjectStore, parts: SummaryParts) {
     this.#store = store;
-    this.#files = files;
-    this.#current = new StoredSnapshot(emptyManifest, files);
+    this.#parts = parts;
+    this.#current = new StoredSnapshot(emptyManifest, parts);
   }
 
   get current(): SummarySnapshot {
@@ -112,7 +111,7 @@ export class SummarySnapshots {
     if (number <= this.#current.number) return false;
     const content = await this.#store.get(summarySnapshotKey('PT1M', number));
     if (!content) return false;
-    this.#current = new StoredSnapshot(parseSummaryManifest(content), this.#files);
+    this.#current = new StoredSnapshot(parseSummaryManifest(content), this.#parts);
     return true;
   }
 }
@@ -122,10 +121,10 @@ class StoredSnapshot implements SummarySnapshot {
   readonly offsets: ReadonlyMap<number, bigint>;
   readonly #reader: SummaryReader;
 
-  constructor(manifest: SummaryManifest, files: ParquetCache) {
+  constructor(manifest: SummaryManifest, parts: SummaryParts) {
     this.number = manifest.number;
     this.offsets = offsetsOf(manifest);
-    this.#reader = new SummaryReader(manifest, files);
+    this.#reader = new SummaryReader(manifest, parts);
   }
 
   async read(query: SummaryQuery): Promise<SummaryAnswer> {

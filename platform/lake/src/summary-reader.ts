@@ -18,8 +18,7 @@ import {
   windowsIn,
 } from './model/summary-windows.ts';
 import { closesBuilding } from './model/unflushed-summaries.ts';
-import type { ParquetCache } from './parquet-cache.ts';
-import { readPart, type RowFilter } from './summary-files.ts';
+import type { RowFilter, SummaryParts } from './summary-parts.ts';
 
 export interface WindowQuery extends TimeWindow {
   readonly interval: SummaryInterval;
@@ -42,11 +41,11 @@ const noTail: Tail = { rows: [], minutes: [], closedMs: -Infinity };
 /** Reads one snapshot with a tail of records merged in. */
 export class SummaryReader {
   readonly #manifest: SummaryManifest;
-  readonly #files: ParquetCache;
+  readonly #parts: SummaryParts;
 
-  constructor(manifest: SummaryManifest, files: ParquetCache) {
+  constructor(manifest: SummaryManifest, parts: SummaryParts) {
     this.#manifest = manifest;
-    this.#files = files;
+    this.#parts = parts;
   }
 
   /** The rows of the windows that begin in [startMs, endMs), in their order. */
@@ -60,17 +59,15 @@ export class SummaryReader {
       .toSorted(compareRows);
   }
 
-  /** The rows of one coarser window, merged from the finer ones whatever is stored. */
+  /** The rows of coarser windows (by time), merged from the finer ones whatever is stored. */
   async merge(of: {
     readonly interval: CoarseInterval;
     readonly building: string;
-    readonly window: TimeWindow;
+    readonly windows: readonly TimeWindow[];
     readonly zone: string;
   }): Promise<StoredRow[]> {
-    const { interval, building, window, zone } = of;
-    const finer = { interval: finerOf(interval, window), building, zone, filter: {}, tail: [] };
-    const rows = await this.#windows({ ...finer, ...window }, noTail);
-    return coarsen(rows, window, this.#manifest.number);
+    const { interval, building, windows, zone } = of;
+    return this.#merged({ interval, building, zone, filter: {}, tail: [] }, windows, noTail);
   }
 
   /** How many rows one window of the building may be expected to have, over all levels. */
@@ -107,14 +104,30 @@ export class SummaryReader {
     const stored = await this.#stored(query, newerOf);
     const stale = new Set(pending.map(({ startMs }) => startMs));
     const rows = [...stored.values()].filter((row) => !stale.has(row.windowStartMs));
-    for (const { finer, startMs, endMs, windows } of runsOf(interval, pending)) {
+    for (const row of await this.#merged({ ...query, interval }, pending, tail)) rows.push(row);
+    return rows;
+  }
+
+  async #merged(
+    query: Omit<WindowQuery, 'startMs' | 'endMs'> & { readonly interval: CoarseInterval },
+    wanted: readonly TimeWindow[],
+    tail: Tail,
+  ): Promise<StoredRow[]> {
+    const { interval, zone } = query;
+    const rows: StoredRow[] = [];
+    for (const { finer, startMs, endMs, windows } of runsOf(interval, wanted)) {
       const fine = await this.#windows({ ...query, interval: finer, startMs, endMs }, tail);
       const byWindow = Map.groupBy(
         fine,
-        ({ windowStartMs }) => windowAt(interval, windowStartMs, query.zone).startMs,
+        ({ windowStartMs }) => windowAt(interval, windowStartMs, zone).startMs,
       );
       for (const window of windows)
-        rows.push(...coarsen(byWindow.get(window.startMs) ?? [], window, this.#manifest.number));
+        for (const row of coarsen(
+          byWindow.get(window.startMs) ?? [],
+          window,
+          this.#manifest.number,
+        ))
+          rows.push(row);
     }
     return rows;
   }
@@ -143,11 +156,10 @@ export class SummaryReader {
       const parts = file.parts.filter(
         (part) => part.building === building && part.fromMs < endMs && part.toMs >= startMs,
       );
-      if (parts.length === 0) continue;
-      const open = await this.#files.open(file);
-      for (const part of parts)
-        for (const row of await readPart(open, part, { ...filter, fromMs: startMs, toMs: endMs }))
-          takeRow(rows, row, merge);
+      for (const part of parts) {
+        const wanted = { ...filter, fromMs: startMs, toMs: endMs };
+        for (const row of await this.#parts.rows(file, part, wanted)) takeRow(rows, row, merge);
+      }
     }
     return rows;
   }

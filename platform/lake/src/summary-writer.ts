@@ -1,5 +1,5 @@
 import { PlatformError } from '@domicile/core/errors.ts';
-import { type CompactionJob, compactionJobs, withoutParts } from './model/summary-compaction.ts';
+import { compactionJobs, withoutParts } from './model/summary-compaction.ts';
 import {
   coarseManifest,
   emptyBuilding,
@@ -14,7 +14,7 @@ import {
   summarySnapshotKey,
 } from './model/summary-manifest.ts';
 import { dueWindows, takeZone, touch, written } from './model/summary-pending.ts';
-import { mergeMinutes, newerOf, type StoredRow, takeRow } from './model/summary-row.ts';
+import type { StoredRow } from './model/summary-row.ts';
 import {
   type CoarseInterval,
   coarseIntervals,
@@ -22,9 +22,10 @@ import {
   summaryIntervals,
 } from './model/summary-windows.ts';
 import type { ObjectStore } from './object-store.ts';
-import { ParquetCache } from './parquet-cache.ts';
+import { compact } from './summary-compact.ts';
 import { LatestCsv } from './summary-csv.ts';
-import { readPart, writeSummaryFile } from './summary-files.ts';
+import { writeSummaryFile } from './summary-files.ts';
+import { SummaryParts } from './summary-parts.ts';
 import { SummaryReader } from './summary-reader.ts';
 
 /** What a flush adds to the newest snapshot. */
@@ -50,13 +51,13 @@ export interface FlushReport {
 
 /** Coarser windows that one flush writes at most; the rest waits for the next one. */
 const windowsPerFlushMax = 64;
-/** Rows that one flush compacts at most for each interval. */
-const compactionRowsMax = 150_000;
+/** Rows that one flush compacts for each interval; a larger job waits until it is the only one. */
+const compactionRowsMax = 200_000;
 
 /** Writes the serving layer of summaries. One at a time: a second one is fenced by the number of the snapshot. */
 export class SummaryWriter {
   readonly #store: ObjectStore;
-  readonly #files: ParquetCache;
+  readonly #parts: SummaryParts;
   readonly #latest = new LatestCsv();
   #manifest: SummaryManifest = emptyManifest;
 
@@ -68,7 +69,7 @@ export class SummaryWriter {
 
   private constructor(store: ObjectStore) {
     this.#store = store;
-    this.#files = new ParquetCache(store);
+    this.#parts = new SummaryParts(store);
   }
 
   get offsets(): Map<number, bigint> {
@@ -104,8 +105,7 @@ export class SummaryWriter {
     interval: SummaryInterval,
     rows: readonly StoredRow[],
   ): Promise<SummaryFile> {
-    const name = `${summaryFolder(interval)}data/${`${draft.number}`.padStart(20, '0')}`;
-    return writeSummaryFile(this.#store, name, rows);
+    return writeSummaryFile(this.#store, nameOf(draft, interval), rows);
   }
 
   async #mergeDue(
@@ -113,16 +113,15 @@ export class SummaryWriter {
     interval: CoarseInterval,
     windowsMax: number,
   ): Promise<number> {
-    const reader = new SummaryReader(draft, this.#files);
+    const reader = new SummaryReader(draft, this.#parts);
     const rows: StoredRow[] = [];
     const done: { building: SummaryBuilding; startMs: number }[] = [];
     for (const [id, building] of Object.entries(draft.buildings)) {
-      for (const window of dueWindows(building, interval)) {
-        if (done.length >= windowsMax) break;
-        const zone = building.zone ?? 'UTC';
-        rows.push(...(await reader.merge({ interval, building: id, window, zone })));
-        done.push({ building, startMs: window.startMs });
-      }
+      const windows = dueWindows(building, interval).slice(0, windowsMax - done.length);
+      const zone = building.zone ?? 'UTC';
+      for (const row of await reader.merge({ interval, building: id, windows, zone }))
+        rows.push(row);
+      for (const { startMs } of windows) done.push({ building, startMs });
     }
     if (rows.length > 0) draft.files[interval].push(await this.#write(draft, interval, rows));
     for (const { building, startMs } of done) written(building, interval, startMs);
@@ -131,29 +130,19 @@ export class SummaryWriter {
 
   async #compact(draft: SummaryManifest, interval: SummaryInterval): Promise<number> {
     const jobs = compactionJobs(draft, interval, compactionRowsMax);
-    const together: StoredRow[] = [];
     const files: SummaryFile[] = [];
-    for (const job of jobs) {
-      const rows = await this.#mergedRows(job, interval);
-      if (job.isDay) files.push(await this.#write(draft, interval, rows));
-      else together.push(...rows);
+    const [store, parts] = [this.#store, this.#parts];
+    const days = jobs.filter(({ isDay }) => isDay);
+    const others = jobs.filter(({ isDay }) => !isDay);
+    for (const some of [...days.map((job) => [job]), others]) {
+      if (some.length === 0) continue;
+      const name = nameOf(draft, interval);
+      files.push(await compact({ store, parts, interval, name }, some));
     }
-    if (together.length > 0) files.push(await this.#write(draft, interval, together));
     const merged = new Set(jobs.flatMap((job) => job.parts.map(({ part }) => part)));
     if (merged.size > 0)
       draft.files[interval] = [...withoutParts(draft.files[interval], merged), ...files];
     return jobs.reduce((sum, { rows }) => sum + rows, 0);
-  }
-
-  async #mergedRows(job: CompactionJob, interval: SummaryInterval): Promise<StoredRow[]> {
-    const rows = new Map<string, StoredRow>();
-    const merge = interval === 'PT1M' ? mergeMinutes : newerOf;
-    for (const { file, part } of job.parts) {
-      const open = await this.#files.open(file);
-      const all = { fromMs: part.fromMs, toMs: part.toMs + 1 };
-      for (const row of await readPart(open, part, all)) takeRow(rows, row, merge);
-    }
-    return [...rows.values()];
   }
 
   async #commit(draft: SummaryManifest): Promise<void> {
@@ -174,7 +163,7 @@ export class SummaryWriter {
       const content = Buffer.from(JSON.stringify(coarseManifest(manifest, interval)));
       await this.#store.createOnly(summarySnapshotKey(interval, number), content);
     }
-    const reader = new SummaryReader(manifest, this.#files);
+    const reader = new SummaryReader(manifest, this.#parts);
     for (const interval of summaryIntervals) {
       const folder = summaryFolder(interval);
       const csv = await this.#latest.render(interval, manifest, reader);
@@ -199,6 +188,11 @@ export class SummaryWriter {
     this.#manifest = parseSummaryManifest(content);
     await this.#publish(this.#manifest);
   }
+}
+
+/** Without its digest. */
+function nameOf({ number }: SummaryManifest, interval: SummaryInterval): string {
+  return `${summaryFolder(interval)}data/${`${number}`.padStart(20, '0')}`;
 }
 
 /** In place. */

@@ -20,12 +20,23 @@ function dateIn(zone: string, timeMs: number): string {
   return format.format(timeMs);
 }
 
+const daysKept = 10_000;
+/** By zone and UTC day, which two or three local days share. */
+const known = new Map<string, TimeWindow[]>();
+
 /** The day of a zone (IANA name) that holds `timeMs`: 24 hours, or 23 or 25 where clocks change. */
 export function localDay(zone: string, timeMs: number): TimeWindow {
-  if (zone === 'UTC') {
-    const startMs = Math.floor(timeMs / dayMs) * dayMs;
-    return { startMs, endMs: startMs + dayMs };
-  }
+  const key = `${zone} ${Math.floor(timeMs / dayMs)}`;
+  const sharing = known.get(key) ?? [];
+  const found = sharing.find(({ startMs, endMs }) => startMs <= timeMs && timeMs < endMs);
+  if (found) return found;
+  const day = findDay(zone, timeMs);
+  if (known.size > daysKept) known.clear();
+  known.set(key, [...sharing, day]);
+  return day;
+}
+
+function findDay(zone: string, timeMs: number): TimeWindow {
   const startMs = dayStart(zone, timeMs);
   // Longer than any day, shorter than two: inside the next one.
   return { startMs, endMs: dayStart(zone, startMs + 30 * 3_600_000) };

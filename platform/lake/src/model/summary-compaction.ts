@@ -20,7 +20,7 @@ export function rowsOf({ rows }: SummaryPart): number {
   return rows[4] - rows[0];
 }
 
-/** What to merge next, the smallest first, at most one job for each building and day, within `rowsMax` rows. */
+/** What to merge next, the smallest first, at most one job for each building and day, and either one job or `rowsMax` rows. */
 export function compactionJobs(
   manifest: SummaryManifest,
   interval: SummaryInterval,
@@ -39,7 +39,7 @@ export function compactionJobs(
   const taken: CompactionJob[] = [];
   let left = rowsMax;
   for (const job of jobs.toSorted((a, b) => a.rows - b.rows)) {
-    if (job.rows > left) break;
+    if (job.rows > left && taken.length > 0) break;
     taken.push(job);
     left -= job.rows;
   }

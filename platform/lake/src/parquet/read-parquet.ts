@@ -15,6 +15,8 @@ export type ReadValue = string | number | bigint | null;
 /** A file of ours that is read in slices. */
 export interface ParquetFile {
   readonly rows: number;
+  /** The rows of each row group. */
+  readonly groups: readonly { readonly start: number; readonly end: number }[];
   readonly metadata: ReadonlyMap<string, string>;
   /** Columns of the rows of a range, all of one length. */
   read(names: readonly string[], range?: RowRange): Promise<Map<string, ReadValue[]>>;
@@ -55,11 +57,21 @@ async function openParquet(file: AsyncBuffer): Promise<ParquetFile> {
   const rows = Number(metadata.num_rows);
   return {
     rows,
+    groups: groupsOf(metadata),
     metadata: new Map(
       (metadata.key_value_metadata ?? []).map(({ key, value = '' }) => [key, value]),
     ),
     read: (names, range = { start: 0, end: rows }) => readSlice({ file, metadata, names, range }),
   };
+}
+
+function groupsOf({ row_groups: groups }: FileMetaData) {
+  let start = 0;
+  return groups.map(({ num_rows: count }) => {
+    const group = { start, end: start + Number(count) };
+    start = group.end;
+    return group;
+  });
 }
 
 interface Slice {
