@@ -72,17 +72,23 @@ export class BuildingWindows {
   told(watermarkMs: number, recordMs: number): SummaryRecord[] {
     const records: SummaryRecord[] = [];
     for (const [startMs, content] of this.#late)
-      for (const part of partsOf(content, this.#building))
+      for (const part of content.allParts(this.#building))
         records.push(this.#record(startMs, part, { offset: part.firstOffset }));
     if (this.#late.size > 0) this.#late = new Map();
 
     for (const window of this.#kept.values()) {
       const endMs = window.startMs + windowMs;
-      if (endMs <= watermarkMs) window.isClosed = true;
-      if (window.isClosed) this.#tell(window, partsOf(window.content, this.#building), records);
-      else if (window.content.isChanged && recordMs - window.toldAtMs >= openWindowEveryMs) {
+      const isClosing = !window.isClosed && endMs <= watermarkMs;
+      if (isClosing) {
+        window.isClosed = true;
+        window.content.markChanged(); // what was told while it was open is told again as final
+      }
+      if (window.isClosed && window.content.isChanged)
+        this.#tell(window, window.content.allParts(this.#building), records);
+      if (isClosing) window.content.close();
+      else if (isOpenDue(window, recordMs)) {
         window.toldAtMs = recordMs;
-        this.#tell(window, window.content.changedRooms(this.#building), records);
+        this.#tell(window, window.content.roomParts(this.#building), records);
       }
       if (endMs + windowKeepMs <= watermarkMs) this.#kept.delete(window.startMs);
     }
@@ -140,6 +146,6 @@ export class BuildingWindows {
   }
 }
 
-function partsOf(content: WindowContent, building: string): Part[] {
-  return [...content.changedDevices(), ...content.changedRooms(building)];
+function isOpenDue({ isClosed, content, toldAtMs }: KeptWindow, recordMs: number): boolean {
+  return !isClosed && content.isChanged && recordMs - toldAtMs >= openWindowEveryMs;
 }

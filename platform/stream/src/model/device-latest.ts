@@ -1,13 +1,15 @@
 import { isNewer, type LatestPoint, type LatestRecord } from '@domicile/core/latest.ts';
 import type { Reading } from '@domicile/core/reading.ts';
 
+type Mutable<One> = { -readonly [Name in keyof One]: One[Name] };
+
 /** The newest value of each point of a device, by event time, and where the device stood at its newest reading. */
 export class DeviceLatest {
   #floor = '';
   #room = '';
   #newestMs = -Infinity;
   #newestOffset = -1;
-  readonly #points = new Map<string, LatestPoint>();
+  readonly #points = new Map<string, Mutable<LatestPoint>>();
 
   /** @returns whether anything became newer. */
   take(reading: Reading, offset: number): boolean {
@@ -15,9 +17,17 @@ export class DeviceLatest {
     let isChanged = false;
     for (const metric in values) {
       const value = values[metric] ?? '';
-      const point = { value, unit: units[metric] ?? '1', measuredAtMs, receivedAtMs, offset };
-      if (!isNewer(point, this.#points.get(metric))) continue;
-      this.#points.set(metric, point);
+      const unit = units[metric] ?? '1';
+      const present = this.#points.get(metric);
+      if (present === undefined)
+        this.#points.set(metric, { value, unit, measuredAtMs, receivedAtMs, offset });
+      else if (isNewer({ ...present, measuredAtMs, offset }, present)) {
+        present.value = value;
+        present.unit = unit;
+        present.measuredAtMs = measuredAtMs;
+        present.receivedAtMs = receivedAtMs;
+        present.offset = offset;
+      } else continue;
       isChanged = true;
     }
     const isNewest =
@@ -32,7 +42,8 @@ export class DeviceLatest {
   }
 
   record(building: string, device: string): LatestRecord {
-    const points = Object.fromEntries(this.#points);
+    const points: Record<string, LatestPoint> = {};
+    for (const [metric, point] of this.#points) points[metric] = { ...point };
     return { building, device, floor: this.#floor, room: this.#room, points };
   }
 

@@ -154,8 +154,8 @@ export function passed<Value>(value: Value): Value {
   return read;
 }
 
-/** Window, level, id and metric → aggregate, as a reader merges all summaries. */
-export function mergedSummaries(told: readonly Told[]): Map<string, Aggregate> {
+/** Window, level and id → what a reader makes of all summaries. */
+export function mergedWindows(told: readonly Told[]): Map<string, MergedWindow> {
   const windows = new Map<string, MergedWindow>();
   const records: SummaryRecord[] = told.flatMap(({ summaries }) => [...summaries]);
   for (const record of records) {
@@ -164,6 +164,12 @@ export function mergedSummaries(told: readonly Told[]): Map<string, Aggregate> {
     windows.set(key, merged);
     takeRecord(merged, record);
   }
+  return windows;
+}
+
+/** With the metric: its aggregate. */
+export function mergedSummaries(told: readonly Told[]): Map<string, Aggregate> {
+  const windows = mergedWindows(told);
   const all = new Map<string, Aggregate>();
   for (const [key, merged] of windows)
     for (const [metric, { aggregate }] of metricsOf(merged)) all.set(`${key} ${metric}`, aggregate);

@@ -1,40 +1,23 @@
 /**
- * What was measured in one window of one building. Devices keep their values; rooms keep aggregates as they go, and floors
- * and the building are merged from rooms when they are told. All of it adds up in any order to the same.
+ * What was measured in one window of one building. While it is open, rooms keep aggregates as they go; floors and the
+ * building are merged from rooms when they are told. Once closed only the devices are kept. All of it adds up in any
+ * order to the same.
  */
 import {
-  addValue,
   type Aggregate,
   emptyAggregate,
   encodeAggregate,
   mergeInto,
 } from '@domicile/core/aggregate.ts';
-import { numericValue, type Reading } from '@domicile/core/reading.ts';
+import type { Reading } from '@domicile/core/reading.ts';
 import type { Level, MetricSummary } from '@domicile/core/summary.ts';
-import {
-  addToSample,
-  aggregateOf,
-  decodeSample,
-  emptySample,
-  type EncodedSample,
-  encodeSample,
-  type Sample,
-} from './sample.ts';
+import { type Columns, columnsOf, DeviceContent, type EncodedDevice } from './device-content.ts';
 
 interface Told {
   readonly unit: string;
   readonly aggregate: Aggregate;
 }
 type Metrics = ReadonlyMap<string, Told>;
-
-interface DeviceContent {
-  readonly device: string;
-  readonly floor: string;
-  readonly room: string;
-  firstOffset: number;
-  isChanged: boolean;
-  readonly samples: Map<string, Sample>;
-}
 
 interface RoomContent {
   readonly floor: string;
@@ -52,151 +35,198 @@ export interface Part {
   readonly metrics: Readonly<Record<string, MetricSummary>>;
 }
 
+/** `changedRooms` is null when the window is closed. */
 export type EncodedContent = readonly [
   devices: readonly EncodedDevice[],
-  changedRooms: readonly string[],
-];
-type EncodedDevice = readonly [
-  device: string,
-  floor: string,
-  room: string,
-  firstOffset: number,
-  isChanged: 0 | 1,
-  samples: readonly (readonly [metric: string, sample: EncodedSample])[],
+  changedRooms: readonly string[] | null,
 ];
 
 export class WindowContent {
-  /** A device that was moved within the window has an entry for each place. */
   readonly #devices = new Map<string, DeviceContent>();
-  readonly #rooms = new Map<string, RoomContent>();
-  #hasChangedRooms = false;
+  /** Of an open window. */
+  #rooms: Map<string, RoomContent> | undefined = new Map();
+  /** Where the values of a device's content go besides. */
+  #roomsOfDevices = new Map<DeviceContent, { room: RoomContent; aggregates: Aggregate[] }>();
+  #isChanged = false;
 
-  /** Whether anything came since rooms, floors and building were last told. */
+  /** Whether anything came since it was last told. */
   get isChanged(): boolean {
-    return this.#hasChangedRooms;
+    return this.#isChanged;
   }
 
   /** Readings with text alone leave no trace. */
   take(reading: Reading, offset: number): void {
-    const { values, units } = reading;
-    let device: DeviceContent | undefined;
-    let room: RoomContent | undefined;
-    for (const metric in values) {
-      const value = numericValue(values[metric] ?? '');
-      if (value === null) continue;
-      const unit = units[metric] ?? '1';
-      device ??= this.#deviceOf(reading, offset);
-      room ??= this.#roomOf(reading, offset);
-      let sample = device.samples.get(metric);
-      if (sample === undefined) device.samples.set(metric, (sample = emptySample(unit)));
-      addToSample(sample, value);
-      let told = room.metrics.get(metric);
-      if (told === undefined)
-        room.metrics.set(metric, (told = { unit, aggregate: emptyAggregate() }));
-      addValue(told.aggregate, value);
+    const content = this.#contentOf(reading, offset);
+    if (content === undefined) return;
+    this.#isChanged = true;
+    if (this.#rooms === undefined) {
+      content.take(reading, nothing);
+      return;
     }
+    const { room, aggregates } = this.#roomOf(this.#rooms, content);
+    if (offset < room.firstOffset) room.firstOffset = offset;
+    room.isChanged = true;
+    content.take(reading, aggregates);
   }
 
   /** Rooms, floors and the building, where they changed since they were last told. */
-  changedRooms(building: string): Part[] {
-    if (!this.#hasChangedRooms) return [];
-    const rooms = [...this.#rooms.values()];
+  roomParts(building: string): Part[] {
+    if (!this.#isChanged) return [];
+    const rooms = [...(this.#rooms ?? roomsFrom(this.#contents())).values()];
     const parts = [
       ...partsOf('room', rooms, (one) => one.room),
       ...partsOf('floor', rooms, (one) => one.floor),
       ...partsOf('building', rooms, () => building),
     ];
     for (const room of rooms) room.isChanged = false;
-    this.#hasChangedRooms = false;
+    this.#isChanged = false;
     return parts;
   }
 
-  /** Devices that changed since they were last told. */
-  changedDevices(): Part[] {
-    const devices = [...this.#devices.values()];
-    const parts = partsOf(
-      'device',
-      devices.map((one) => ({ ...one, metrics: toldOf(one) })),
-      (one) => one.device,
-    );
-    for (const device of devices) device.isChanged = false;
+  /** Everything that changed since it was last told, devices too. */
+  allParts(building: string): Part[] {
+    const parts = this.roomParts(building);
+    for (const [device, content] of this.#devices) {
+      const contents = chainOf(content);
+      if (!contents.some(({ isChanged }) => isChanged)) continue;
+      parts.push(devicePart(device, contents));
+      for (const one of contents) one.isChanged = false;
+    }
     return parts;
+  }
+
+  /** All rooms are to be told again. */
+  markChanged(): void {
+    for (const room of this.#rooms?.values() ?? []) room.isChanged = true;
+    this.#isChanged = this.#devices.size > 0;
+  }
+
+  /** Rooms are given up; what comes after all is told from the devices. */
+  close(): void {
+    this.#rooms = undefined;
+    this.#roomsOfDevices = new Map();
   }
 
   encode(): EncodedContent {
-    const devices = [...this.#devices.values()].map((one): EncodedDevice => [
-      ...([one.device, one.floor, one.room, one.firstOffset] as const),
-      one.isChanged ? 1 : 0,
-      [...one.samples].map(([metric, sample]) => [metric, encodeSample(sample)] as const),
-    ]);
+    const devices = [...this.#contents()].map((content) => content.encode());
+    if (this.#rooms === undefined) return [devices, null];
     const changed = [...this.#rooms].filter(([, { isChanged }]) => isChanged);
     return [devices, changed.map(([key]) => key).toSorted()];
   }
 
   static decode([devices, changedRooms]: EncodedContent): WindowContent {
     const content = new WindowContent();
-    for (const [device, floor, room, firstOffset, isChanged, samples] of devices)
-      content.#restore(
-        { device, floor, room, firstOffset, isChanged: isChanged === 1, samples: new Map() },
-        samples,
-      );
-    for (const room of content.#rooms.values()) room.isChanged = false;
-    for (const key of changedRooms) {
-      const room = content.#rooms.get(key);
-      if (room) room.isChanged = true;
+    for (const encoded of devices) content.#add(DeviceContent.decode(encoded));
+    if (changedRooms === null) {
+      content.close();
+      content.#isChanged = devices.some(({ changed }) => changed);
+      return content;
     }
-    content.#hasChangedRooms = changedRooms.length > 0;
+    const rooms = roomsFrom(content.#contents());
+    const changed = new Set(changedRooms);
+    for (const [key, room] of rooms) room.isChanged = changed.has(key);
+    content.#rooms = rooms;
+    content.#isChanged = changedRooms.length > 0;
     return content;
   }
 
-  #restore(device: DeviceContent, samples: EncodedDevice[5]): void {
-    this.#devices.set(deviceKey(device), device);
-    const room = this.#roomOf(device, device.firstOffset);
-    for (const [metric, encoded] of samples) {
-      const sample = decodeSample(encoded);
-      device.samples.set(metric, sample);
-      let told = room.metrics.get(metric);
-      if (told === undefined)
-        room.metrics.set(metric, (told = { unit: sample.unit, aggregate: emptyAggregate() }));
-      mergeInto(told.aggregate, aggregateOf(sample));
-    }
+  *#contents(): Generator<DeviceContent> {
+    for (const content of this.#devices.values()) yield* chainOf(content);
   }
 
-  #deviceOf(reading: Reading, offset: number): DeviceContent {
-    const key = deviceKey(reading);
-    let found = this.#devices.get(key);
-    if (found === undefined) {
-      const { device, floor, room } = reading;
-      found = { device, floor, room, firstOffset: offset, isChanged: true, samples: new Map() };
-      this.#devices.set(key, found);
-    }
-    found.isChanged = true;
-    return found;
+  #contentOf(reading: Reading, offset: number): DeviceContent | undefined {
+    let found = this.#devices.get(reading.device);
+    while (found !== undefined && !found.fits(reading)) found = found.next;
+    if (found !== undefined) return found;
+    const columns = columnsOf(reading);
+    if (columns.metrics.length === 0) return undefined;
+    const content = new DeviceContent(reading, columns, offset);
+    this.#add(content);
+    return content;
   }
 
-  #roomOf({ floor, room }: { floor: string; room: string }, offset: number): RoomContent {
-    const key = `${floor}/${room}`;
-    let found = this.#rooms.get(key);
+  #add(content: DeviceContent): void {
+    const first = this.#devices.get(content.device);
+    if (first === undefined) this.#devices.set(content.device, content);
+    else (chainOf(first).at(-1) ?? first).next = content;
+  }
+
+  #roomOf(rooms: Map<string, RoomContent>, content: DeviceContent) {
+    let found = this.#roomsOfDevices.get(content);
     if (found === undefined) {
-      found = { floor, room, firstOffset: offset, isChanged: true, metrics: new Map() };
-      this.#rooms.set(key, found);
+      const room = roomOf(rooms, content);
+      found = { room, aggregates: aggregatesOf(room, content.columns) };
+      this.#roomsOfDevices.set(content, found);
     }
-    found.firstOffset = Math.min(found.firstOffset, offset);
-    found.isChanged = true;
-    this.#hasChangedRooms = true;
     return found;
   }
 }
 
-function deviceKey({ device, floor, room }: { device: string; floor: string; room: string }) {
-  return `${device}/${floor}/${room}`;
+const nothing: readonly Aggregate[] = [];
+
+function chainOf(first: DeviceContent): DeviceContent[] {
+  const chain = [first];
+  for (let next = first.next; next !== undefined; next = next.next) chain.push(next);
+  return chain;
 }
 
-function toldOf({ samples }: DeviceContent): Metrics {
+function roomOf(
+  rooms: Map<string, RoomContent>,
+  { floor, room, firstOffset }: DeviceContent,
+): RoomContent {
+  const key = `${floor}/${room}`;
+  let found = rooms.get(key);
+  if (found === undefined)
+    rooms.set(key, (found = { floor, room, firstOffset, isChanged: false, metrics: new Map() }));
+  return found;
+}
+
+function aggregatesOf({ metrics }: RoomContent, columns: Columns): Aggregate[] {
+  return columns.metrics.map((metric, column) => {
+    let told = metrics.get(metric);
+    if (told === undefined) {
+      told = { unit: columns.units[column] ?? '1', aggregate: emptyAggregate() };
+      metrics.set(metric, told);
+    }
+    return told.aggregate;
+  });
+}
+
+/** Rooms as their devices make them; changed where a device is. */
+function roomsFrom(contents: Iterable<DeviceContent>): Map<string, RoomContent> {
+  const rooms = new Map<string, RoomContent>();
+  for (const content of contents) {
+    const room = roomOf(rooms, content);
+    room.isChanged ||= content.isChanged;
+    if (content.firstOffset < room.firstOffset) room.firstOffset = content.firstOffset;
+    for (const [column, aggregate] of aggregatesOf(room, content.columns).entries())
+      mergeInto(aggregate, content.aggregate(column));
+  }
+  return rooms;
+}
+
+function devicePart(id: string, contents: readonly DeviceContent[]): Part {
+  const [only, ...others] = contents;
+  if (only === undefined || others.length > 0) {
+    const firstOffset = contents.reduce((first, one) => Math.min(first, one.firstOffset), Infinity);
+    const portions = contents.map((one) => ({ ...portion, firstOffset, metrics: toldOf(one) }));
+    return { level: 'device', id, firstOffset, metrics: encodedMetrics(merged(portions)) };
+  }
+  const { metrics: names, units } = only.columns;
+  const metrics: Record<string, MetricSummary> = {};
+  for (const [column, metric] of names.entries())
+    metrics[metric] = { unit: units[column] ?? '1', aggregate: only.encodedAggregate(column) };
+  return { level: 'device', id, firstOffset: only.firstOffset, metrics };
+}
+
+const portion = { isChanged: true };
+
+function toldOf(content: DeviceContent): Metrics {
+  const { metrics, units } = content.columns;
   return new Map(
-    [...samples].map(([metric, sample]) => [
+    metrics.map((metric, column) => [
       metric,
-      { unit: sample.unit, aggregate: aggregateOf(sample) },
+      { unit: units[column] ?? '1', aggregate: content.aggregate(column) },
     ]),
   );
 }
