@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { AgentConfig } from './config.ts';
 import type { Driver } from './drivers/driver.ts';
-import { dropOrderSchema } from './model/dropped.ts';
+import { dropRequestSchema } from './model/dropped.ts';
 import { countOf } from './model/ranges.ts';
 import type { Store } from './store/store.ts';
 import type { Uplink } from './uplink/uplink.ts';
@@ -49,7 +49,7 @@ export async function startAgentAdmin(parts: AdminParts): Promise<HttpServer> {
 
 function dropHandler(store: Store): RequestHandler {
   return async (request, response) => {
-    const order = dropOrderSchema.safeParse(request.body);
+    const order = dropRequestSchema.safeParse(request.body);
     if (!order.success || !isDeviceId(order.data.device))
       throw new PlatformError('VALUE_INVALID', 'Cannot drop: send {"device","from","to"}');
     await store.order(order.data);

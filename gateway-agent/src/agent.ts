@@ -14,7 +14,7 @@ import { startDrivers } from './drivers/start-drivers.ts';
 import { type AgentEvents, createAgentEvents } from './events.ts';
 import { readingBytesMax } from './model/batches.ts';
 import { prepareReadings } from './model/reading.ts';
-import { replaceFile } from './store/files.ts';
+import { isNoSpace, replaceFile } from './store/files.ts';
 import { holdDirectory } from './store/hold-directory.ts';
 import { openStore } from './store/open-store.ts';
 import type { Entry, Store } from './store/store.ts';
@@ -104,7 +104,11 @@ export async function startAgent(
     drivers.flatMap(({ name, port }) => (port === undefined ? [] : [[name, port]])),
   );
   const addresses = { admin: admin.url, ...driverPorts };
-  await replaceFile(dataDirectory, addressesFile, Buffer.from(JSON.stringify(addresses)));
+  await replaceFile(dataDirectory, addressesFile, Buffer.from(JSON.stringify(addresses))).catch(
+    (error: unknown) => {
+      if (!isNoSpace(error)) throw error;
+    },
+  );
   log.info(addresses, 'Agent started');
   const parts = stack.move();
   return {

@@ -13,6 +13,7 @@ export interface AgentEvents {
   appendRefused(code: string): void;
   recordsUnreadable(count: number): void;
   recordsDropped(count: number, reason: string): void;
+  diskFull(): void;
   storeMeasured(of: { bytes: number; unsent: number }): void;
   uplinkConnected(): void;
   uplinkLost(reason: string): void;
@@ -23,6 +24,7 @@ export interface AgentEvents {
   messageRefused(of: { lane: string; device: string; reasonCode: number }): void;
   readingTaken(driver: string, count: number): void;
   readingRefused(driver: string, code: string): void;
+  commandRefused(): void;
   commandMoved(of: { command: string; device: string; state: string }): void;
 }
 
@@ -50,6 +52,11 @@ function storeEvents(registry: Registry, log: Logger) {
     'Records that cannot be read.',
   );
   const dropped = counter(registry, 'gateway_store_dropped_total', 'Records dropped.', 'reason');
+  const fullDisk = counter(
+    registry,
+    'gateway_store_disk_full_total',
+    'Times that there was no room to write down what was sent.',
+  );
   const bytes = new Gauge({ name: 'gateway_store_bytes', help: 'Bytes on disk.', registers });
   const unsent = new Gauge({
     name: 'gateway_store_unsent_records',
@@ -74,6 +81,10 @@ function storeEvents(registry: Registry, log: Logger) {
     recordsDropped(count, reason) {
       dropped.inc({ reason }, count);
       if (reason === 'store-full') log.warn({ count, reason }, 'Records dropped');
+    },
+    diskFull() {
+      fullDisk.inc();
+      log.warn('Disk is full, marks are not kept');
     },
     storeMeasured(of) {
       bytes.set(of.bytes);
@@ -146,6 +157,7 @@ function driverEvents(registry: Registry, log: Logger) {
   return {
     readingTaken: (driver, count) => taken.inc({ driver }, count),
     readingRefused: (driver, code) => refused.inc({ driver, code }),
+    commandRefused: () => log.warn('Command not kept, it will expire'),
     commandMoved(of) {
       commands.inc({ state: of.state });
       log.info(of, 'Command moved');

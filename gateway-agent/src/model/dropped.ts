@@ -40,21 +40,34 @@ export function addDropped(known: readonly Dropped[], added: Dropped): readonly 
 /** An operator's instruction: these numbers are dropped when their turn to be sent comes. */
 export interface DropOrder {
   readonly device: string;
+  /** Empty if the device had none yet: then of any. */
+  readonly boot: string;
   readonly from: number;
   readonly to: number;
 }
 
-export const dropOrderSchema = z
-  .strictObject({
-    device: z.string(),
-    from: z.number().int().min(0),
-    to: z.number().int().min(0),
-  })
+const numbers = {
+  device: z.string(),
+  from: z.number().int().min(0),
+  to: z.number().int().min(0),
+};
+
+export const dropOrderSchema = z.object({ ...numbers, boot: z.string() });
+
+/** What an operator sends; it is of the run that the device is in. */
+export const dropRequestSchema = z
+  .strictObject(numbers)
   .refine(({ from, to }) => from <= to, 'from must not be above to');
 
 export function isOrdered(
   orders: readonly DropOrder[],
-  { device, seq }: { device: string; seq: number },
+  { device, boot, seq }: { device: string; boot: string; seq: number },
 ): boolean {
-  return orders.some((one) => one.device === device && one.from <= seq && seq <= one.to);
+  return orders.some(
+    (one) =>
+      one.device === device &&
+      (one.boot === boot || one.boot === '') &&
+      one.from <= seq &&
+      seq <= one.to,
+  );
 }

@@ -1,4 +1,4 @@
-import { open, readFile, readdir, rename } from 'node:fs/promises';
+import { type FileHandle, open, readFile, readdir, rename, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Checkpoint, checkpointSchema } from '../model/recovery.ts';
 
@@ -54,6 +54,26 @@ export async function replaceFile(directory: string, name: string, content: Buff
   }
   await rename(temporary, join(directory, name));
   await syncDirectory(directory);
+}
+
+/** No room on the disk, in the quota, or in one file. */
+export function isNoSpace(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG';
+}
+
+/** All of it or an error: one call may write less than it was given, as on a disk that is nearly full. */
+export async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** Files that were being written when an agent ended; nothing refers to them. */
+export async function removeUnfinished(directory: string): Promise<void> {
+  for (const name of await readdir(directory))
+    if (name.endsWith('.new')) await unlink(join(directory, name));
 }
 
 export async function syncDirectory(directory: string): Promise<void> {

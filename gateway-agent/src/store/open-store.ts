@@ -5,7 +5,15 @@ import { countOf } from '../model/ranges.ts';
 import { type Recovered, recover } from '../model/recovery.ts';
 import { runId } from '../model/run-id.ts';
 import { type SegmentScan, scanSegment } from '../model/segment.ts';
-import { type SegmentFile, listSegments, readCheckpoint, writeCheckpoint } from './files.ts';
+import {
+  type SegmentFile,
+  isNoSpace,
+  listSegments,
+  readCheckpoint,
+  removeUnfinished,
+  writeCheckpoint,
+} from './files.ts';
+import { Reserve } from './reserve.ts';
 import { type Segment, readBytes } from './segment-reader.ts';
 import { SegmentStore } from './segment-store.ts';
 import type { Store, StoreListener } from './store.ts';
@@ -29,6 +37,7 @@ export interface StoreOptions {
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { directory, events, now } = options;
   await mkdir(directory, { recursive: true });
+  await removeUnfinished(directory);
   const checkpoint = await readCheckpoint(directory);
   const files = await listSegments(directory);
   const scans = await scanNewest(files);
@@ -39,7 +48,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...(oldest && { first: oldest.first }),
     freshBoot: runId(now(), randomBytes(16)),
   });
-  await writeCheckpoint(directory, withoutReason(recovered));
+  const reserve = new Reserve(directory);
+  await reserve.spendFor(() => writeCheckpoint(directory, withoutReason(recovered)));
   const newest = scans.at(-1);
   if (newest && newest.scan.ending !== 'whole') await cut(newest.file, newest.scan.bytes);
   const segments = await Promise.all(files.map(segmentOf));
@@ -49,7 +59,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     unsent: countOf(recovered.unsent),
     renewedFor: recovered.renewedFor,
   });
-  return SegmentStore.begin(options, { state: withoutReason(recovered), segments });
+  return SegmentStore.begin(options, { state: withoutReason(recovered), segments, reserve });
 }
 
 function withoutReason({ renewedFor: _reason, ...checkpoint }: Recovered) {
@@ -71,7 +81,10 @@ async function scanNewest(files: readonly SegmentFile[]) {
 /** Cuts a segment's end off; what is cut is set aside, for whoever wants to know. */
 async function cut({ path }: SegmentFile, at: number): Promise<void> {
   const { size } = await stat(path);
-  await writeFile(`${path}.cut`, await readBytes(path, at, size));
+  const end = await readBytes(path, at, size);
+  await writeFile(`${path}.cut`, end).catch((error: unknown) => {
+    if (!isNoSpace(error)) throw error;
+  });
   await truncate(path, at);
 }
 

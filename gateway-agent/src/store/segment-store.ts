@@ -18,8 +18,9 @@ import { type Checkpoint, unsentRangesMax } from '../model/recovery.ts';
 import { encodeSegmentHead } from '../model/segment.ts';
 import { type Batch, encodeBatch } from './batch.ts';
 import { damageOf } from './damage.ts';
-import { segmentPath, syncDirectory, writeCheckpoint } from './files.ts';
+import { isNoSpace, segmentPath, syncDirectory, writeAll, writeCheckpoint } from './files.ts';
 import type { StoreOptions } from './open-store.ts';
+import type { Reserve } from './reserve.ts';
 import { type Segment, SegmentReader } from './segment-reader.ts';
 import type { Entry, ReadLimits, ReadPart, Store } from './store.ts';
 
@@ -38,11 +39,18 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+export interface StoreParts {
+  readonly state: Checkpoint;
+  readonly segments: Segment[];
+  readonly reserve: Reserve;
+}
+
 export class SegmentStore implements Store {
   readonly boot: string;
   readonly #options: StoreOptions;
   readonly #numbering: Numbering;
   readonly #segments: Segment[];
+  readonly #reserve: Reserve;
   readonly #reader = new SegmentReader();
   #next: number;
   #unsent: Ranges;
@@ -52,12 +60,12 @@ export class SegmentStore implements Store {
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #writing: Promise<void> | undefined;
-  #checkpointing: Promise<void> = Promise.resolve();
+  #checkpointing: Promise<unknown> = Promise.resolve();
   #isDirty = false;
   #failure: unknown;
   #timer: NodeJS.Timeout | undefined;
 
-  private constructor(options: StoreOptions, state: Checkpoint, segments: Segment[]) {
+  private constructor(options: StoreOptions, { state, segments, reserve }: StoreParts) {
     this.#options = options;
     this.boot = state.boot;
     this.#next = state.next;
@@ -66,15 +74,17 @@ export class SegmentStore implements Store {
     this.#orders = state.orders;
     this.#numbering = new Numbering(state.numbers);
     this.#segments = segments;
+    this.#reserve = reserve;
   }
 
   static async begin(
     options: StoreOptions,
-    { state, segments }: { state: Checkpoint; segments: Segment[] },
+    { state, segments, reserve }: StoreParts,
   ): Promise<SegmentStore> {
-    const store = new SegmentStore(options, state, segments);
-    await store.#roll();
+    const store = new SegmentStore(options, { state, segments, reserve });
+    await reserve.spendFor(() => store.#roll());
     await store.checkpoint();
+    await reserve.fill();
     store.#timer = setInterval(() => store.#tick(), options.checkpointEveryMs);
     return store;
   }
@@ -148,7 +158,7 @@ export class SegmentStore implements Store {
     if (this.#failure !== undefined)
       throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot keep readings: the disk fails');
     const from = performance.now();
-    if (this.#active().bytes >= segmentBytesMax) await this.#roll();
+    if (this.#active().bytes >= segmentBytesMax) await this.#rollOver();
     const batch = encodeBatch(
       taken.flatMap(({ entries }) => entries),
       {
@@ -174,13 +184,11 @@ export class SegmentStore implements Store {
     const active = this.#active();
     const file = must(this.#file, 'A store that writes has a file');
     try {
-      await file.writev([bytes], active.bytes);
+      await writeAll(file, bytes, active.bytes);
     } catch (error) {
       if (!isNoSpace(error)) throw this.#failed(error);
       await file.truncate(active.bytes).catch((broken: unknown) => this.#failed(broken));
-      throw new PlatformError('STORE_FULL', 'Cannot keep readings: the disk is full', {
-        cause: error,
-      });
+      throw noSpace(error);
     }
     // After a failed sync nobody knows what is on the disk: only a new start can tell.
     await file.datasync().catch((error: unknown) => {
@@ -197,6 +205,15 @@ export class SegmentStore implements Store {
     });
   }
 
+  async #rollOver(): Promise<void> {
+    try {
+      await this.#roll();
+    } catch (error) {
+      if (isNoSpace(error)) throw noSpace(error);
+      throw this.#failed(error);
+    }
+  }
+
   /** Begins a segment: it is there, with its head, or not at all. */
   async #roll(): Promise<void> {
     const { directory } = this.#options;
@@ -211,7 +228,7 @@ export class SegmentStore implements Store {
       body: encodeSegmentHead({ boot: this.boot, numbers: this.#numbering.numbers() }),
     });
     const file = await open(`${path}.new`, 'w');
-    await file.write(head);
+    await writeAll(file, head, 0);
     await file.datasync();
     await rename(`${path}.new`, path);
     await syncDirectory(directory);
@@ -243,8 +260,8 @@ export class SegmentStore implements Store {
     const before = this.#dropped;
     this.#dropped = damage.dropped.reduce(addDropped, this.#dropped).slice(-droppedMax);
     this.#isDirty = true;
-    if (JSON.stringify(before) !== JSON.stringify(this.#dropped))
-      this.#options.events.recordsUnreadable(damage.unreadable);
+    if (JSON.stringify(before) === JSON.stringify(this.#dropped)) return;
+    this.#options.events.recordsUnreadable(damage.unreadable);
     this.#options.listener.accountChanged();
   }
 
@@ -273,8 +290,7 @@ export class SegmentStore implements Store {
   }
 
   dropIfOrdered({ device, boot, seq, index }: StoredRecord): boolean {
-    if (this.#orders.length === 0 || seq < 0 || !isOrdered(this.#orders, { device, seq }))
-      return false;
+    if (this.#orders.length === 0 || !isOrdered(this.#orders, { device, boot, seq })) return false;
     this.#drop({ device, boot, from: seq, to: seq, reason: 'operator' });
     this.sent([index]);
     return true;
@@ -287,10 +303,12 @@ export class SegmentStore implements Store {
     this.#isDirty = true;
   }
 
-  async order(order: DropOrder): Promise<void> {
-    this.#orders = [...this.#orders, order].slice(-ordersMax);
+  async order({ device, from, to }: Omit<DropOrder, 'boot'>): Promise<void> {
+    const { own, passed } = this.#numbering.of(device);
+    const boot = passed?.boot ?? (own === undefined ? '' : this.boot);
+    this.#orders = [...this.#orders, { device, boot, from, to }].slice(-ordersMax);
     this.#isDirty = true;
-    await this.checkpoint();
+    if (!(await this.checkpoint())) throw noSpace();
   }
 
   numbersOf(device: string): DeviceNumbers {
@@ -308,26 +326,45 @@ export class SegmentStore implements Store {
     this.#isDirty = true;
   }
 
-  /** Marks first, then deletes what the marks say is not needed. */
-  checkpoint(): Promise<void> {
-    this.#checkpointing = this.#checkpointAfter(this.#checkpointing);
-    return this.#checkpointing;
+  /**
+   * Marks first, then deletes what the marks say is not needed. False on a full disk, where what is sent is deleted all
+   * the same: the marks would only spare that it is looked for in vain.
+   */
+  checkpoint(): Promise<boolean> {
+    const checkpointed = this.#checkpointAfter(this.#checkpointing);
+    this.#checkpointing = checkpointed;
+    return checkpointed;
   }
 
-  async #checkpointAfter(before: Promise<void>): Promise<void> {
+  async #checkpointAfter(before: Promise<unknown>): Promise<boolean> {
     await before;
     this.#isDirty = false;
     const unsent = this.#unsent;
-    await writeCheckpoint(this.#options.directory, {
-      version: 1,
+    const checkpoint = {
+      version: 1 as const,
       boot: this.boot,
       next: this.#next,
       unsent: [...unsent],
       numbers: this.#numbering.numbers(),
       dropped: [...this.#dropped],
       orders: [...this.#orders],
-    });
+    };
+    const isWritten = await this.#writeMarks(checkpoint);
     await this.#removeSent(unsent);
+    return isWritten;
+  }
+
+  async #writeMarks(checkpoint: Checkpoint): Promise<boolean> {
+    const { directory, events } = this.#options;
+    try {
+      await this.#reserve.spendFor(() => writeCheckpoint(directory, checkpoint));
+      return true;
+    } catch (error) {
+      if (!isNoSpace(error)) throw error;
+      this.#isDirty = true;
+      events.diskFull();
+      return false;
+    }
   }
 
   async #removeSent(unsent: Ranges): Promise<void> {
@@ -364,7 +401,7 @@ export class SegmentStore implements Store {
           this.#drop({ device, boot, from: seq, to: seq, reason: 'store-full' });
       }
       this.#unsent = removeRange(this.#unsent, { from: oldest.first, to: end });
-      await this.checkpoint();
+      if (!(await this.checkpoint())) throw noSpace();
       if (this.#segments[0] === oldest) await this.#remove(oldest);
     }
   }
@@ -372,7 +409,11 @@ export class SegmentStore implements Store {
   #tick(): void {
     const { events, fail } = this.#options;
     events.storeMeasured({ bytes: this.bytes, unsent: countOf(this.#unsent) });
-    if (this.#isDirty) void this.checkpoint().catch(fail);
+    if (this.#isDirty) void this.#tidy().catch(fail);
+  }
+
+  async #tidy(): Promise<void> {
+    if (await this.checkpoint()) await this.#reserve.fill();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -383,15 +424,11 @@ export class SegmentStore implements Store {
   }
 }
 
+function noSpace(cause?: unknown): PlatformError {
+  return new PlatformError('STORE_FULL', 'Cannot keep readings: the disk is full', { cause });
+}
+
 function sizeOf({ reading }: Entry): number {
   const text = reading.kind === 'opaque' ? reading.bytes.length : reading.text.length;
   return text + recordOverheadBytes;
-}
-
-function isNoSpace(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'code' in error &&
-    (error.code === 'ENOSPC' || error.code === 'EDQUOT')
-  );
 }

@@ -49,15 +49,15 @@ export interface Store extends AsyncDisposable {
   sentUpTo(from: number, to: number): void;
   /** Whether an order drops this record; if so it counts as sent, and stands in the account. */
   dropIfOrdered(record: StoredRecord): boolean;
-  /** Orders that numbers be dropped when their turn to be sent comes; resolves when the order is on disk. */
-  order(order: DropOrder): Promise<void>;
+  /** Orders that numbers be dropped when their turn to be sent comes; resolves when the order is on disk. Of the run that the device is in. */
+  order(order: Omit<DropOrder, 'boot'>): Promise<void>;
   /** How far a device's readings were numbered, on disk. */
   numbersOf(device: string): DeviceNumbers;
   /** What the account is made of; `told` when the cell has it. */
   account(atMs: number): AccountSource;
   told(account: AccountSource): void;
-  /** Keeps what the cell acked so far. */
-  checkpoint(): Promise<void>;
+  /** Writes down what the cell acked so far; false if the disk has no room for it. */
+  checkpoint(): Promise<boolean>;
 }
 
 /** What the store tells while it works. */

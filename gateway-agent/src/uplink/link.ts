@@ -33,7 +33,7 @@ export interface StatusTopic {
 }
 
 export interface LinkHandlers {
-  /** A command came; it is acked to the cell when this resolves. */
+  /** A command came; it is acked to the cell when this is done. */
   readonly command: (topic: string, payload: Buffer) => Promise<void>;
   readonly commandFilter: string;
   readonly status: StatusTopic;
@@ -135,7 +135,7 @@ export async function openLink(
   const client = connect(config.url, await optionsOf(config, handlers.status));
   client.handleMessage = (packet: IPublishPacket, done) => {
     const payload = Buffer.from(packet.payload);
-    void takeCommand(handlers.command(packet.topic, payload), client, done);
+    void takeCommand(handlers.command(packet.topic, payload), done);
   };
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   client.once('connect', () => resolve());
@@ -157,18 +157,10 @@ export async function openLink(
   }
 }
 
-async function takeCommand(
-  taking: Promise<void>,
-  client: MqttClient,
-  done: () => void,
-): Promise<void> {
-  try {
-    await taking;
-    done();
-  } catch {
-    // Unacked, the cell sends it again on the next connection.
-    client.stream.destroy();
-  }
+/** Acked in any case: the states of a command say what became of it, and one that was not kept has none. */
+async function takeCommand(taking: Promise<void>, done: () => void): Promise<void> {
+  await taking.catch(() => undefined);
+  done();
 }
 
 /** Files are read at each connection, so that a renewed certificate is taken up. */

@@ -114,12 +114,13 @@ export class Uplink {
   }
 
   #open(signal: AbortSignal): Promise<Link> {
-    const { config, commands, building } = this.#options;
+    const { config, commands, building, events } = this.#options;
     return openLink(
       config,
       {
         commandFilter: `v1/${building}/+/commands/+`,
-        command: (topic, payload) => commands.receive(topic, payload),
+        command: async (topic, payload) =>
+          commands.receive(topic, payload).catch(() => events.commandRefused()),
         status: { topic: this.#statusTopic, offline: this.#status('offline') },
       },
       signal,
