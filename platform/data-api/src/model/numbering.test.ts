@@ -104,3 +104,74 @@ test('duplicates count in their minute', () => {
   expect(made.within(whole).duplicates).toBe(3);
   expect(made.within({ fromMs: from, toMs: from + minute }).duplicates).toBe(0);
 });
+
+test('a device that speaks evenly is a few runs, however long it speaks', () => {
+  const made = new Numbering();
+  for (let number = 0; number < 6 * 60 * 24 * 7; number += 1)
+    made.take(received(Math.floor(number / 6), [number, number]));
+  expect(made.runs).toBeLessThan(130);
+  const secondDay = { fromMs: from + 1440 * minute, toMs: from + 2880 * minute };
+  expect(made.within(secondDay)).toMatchObject({
+    received: 8640,
+    missing: [],
+    first: 8640,
+    last: 17_279,
+  });
+});
+
+test('condensed or not, any period of any numbering is the same', () => {
+  for (let seed = 1; seed <= 30; seed += 1) {
+    const random = randomOf(seed);
+    const minutesOf = arrivalsOf(random);
+    const made = new Numbering();
+    const all = [...minutesOf];
+    const late = all.filter(() => random() < 0.1);
+    for (const [number, at] of [...all.filter((one) => !late.includes(one)), ...late])
+      made.take(received(at, [number, number]));
+    for (let look = 0; look < 20; look += 1) {
+      const first = Math.floor(random() * 300);
+      const last = first + Math.floor(random() * (300 - first));
+      const period = { fromMs: from + first * minute, toMs: from + (last + 1) * minute };
+      expect(made.within(period), `seed ${seed}`).toMatchObject(
+        expectedOf(minutesOf, (at) => at >= first && at <= last),
+      );
+    }
+  }
+});
+
+/** Number → minute: mostly six a minute, some minutes otherwise, some numbers missing. */
+function arrivalsOf(random: () => number): Map<number, number> {
+  const minutesOf = new Map<number, number>();
+  let next = 0;
+  for (let at = 0; at < 300; at += 1) {
+    const end = next + (random() < 0.8 ? 6 : Math.floor(random() * 9));
+    for (; next < end; next += 1) if (random() < 0.98) minutesOf.set(next, at);
+  }
+  return minutesOf;
+}
+
+/** The same answer by looking at every number. */
+function expectedOf(minutesOf: ReadonlyMap<number, number>, isWithin: (minute: number) => boolean) {
+  let count = 0;
+  const missing: [number, number][] = [];
+  let due = 0;
+  for (const [number, at] of [...minutesOf].toSorted(([a], [b]) => a - b)) {
+    if (isWithin(at)) {
+      count += 1;
+      if (number > due) missing.push([due, number - 1]);
+    }
+    due = number + 1;
+  }
+  return { received: count, missing };
+}
+
+/** Mulberry32. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}

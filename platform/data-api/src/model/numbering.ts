@@ -16,27 +16,37 @@ export interface NumberingInPeriod {
 
 type Fate = 'received' | 'quarantined';
 
-/** Numbers of one fate whose readings were measured in one minute. */
+/** Numbers without a gap, of one fate: so many a minute, minute after minute, in the order of both. */
 interface Run {
   readonly first: number;
   readonly last: number;
+  /** Since 1970, in which its first numbers were measured. */
   readonly minute: number;
+  readonly minutes: number;
+  readonly perMinute: number;
   readonly fate: Fate;
 }
 
 /**
- * One numbering of one device, from 0 up, as the account records add up. Runs are kept in the order of their numbers in
- * columns, three numbers each, for a device that speaks every 10 s makes 1,440 of them a day.
+ * One numbering of one device, from 0 up, as the account records add up. Runs are kept in columns in the order of their
+ * numbers. A device that speaks evenly is a few of them, however long it speaks: `#condense` joins minutes of equal count.
  */
 export class Numbering {
   readonly #firsts: number[] = [];
   readonly #lasts: number[] = [];
   /** The minute since 1970, times two, plus one if quarantined. */
   readonly #marks: number[] = [];
+  readonly #minutes: number[] = [];
   readonly #duplicates = new Map<number, number>();
+  #condenseAt = runsBeforeCondensing;
   #next = 0;
   #closed = false;
   #reportedMinute = 0;
+
+  /** How many runs it is kept in. */
+  get runs(): number {
+    return this.#firsts.length;
+  }
 
   take(entry: AccountEntry): void {
     const minute = Math.floor(entry.windowStartMs / accountWindowMs);
@@ -44,6 +54,7 @@ export class Numbering {
     for (const range of entry.quarantined) this.#add(range, minute, 'quarantined');
     if (entry.duplicates > 0)
       this.#duplicates.set(minute, (this.#duplicates.get(minute) ?? 0) + entry.duplicates);
+    if (this.#firsts.length >= this.#condenseAt) this.#condense();
     if (!entry.reported) return;
     this.#next = Math.max(this.#next, entry.reported.next);
     this.#closed ||= entry.reported.closed;
@@ -57,20 +68,25 @@ export class Numbering {
   within({ fromMs, toMs }: Period): NumberingInPeriod {
     const fromMinute = Math.floor(fromMs / accountWindowMs);
     const toMinute = Math.ceil(toMs / accountWindowMs);
-    const isWithin = (minute: number) => minute >= fromMinute && minute < toMinute;
+    const isWithin = (at: number) => at >= fromMinute && at < toMinute;
     const counts = { received: 0, quarantined: 0 };
     const missing: NumberRange[] = [];
     const bounds: number[] = [];
     let due = 0;
     let minute = this.#reportedMinute;
     for (const run of this.#runs()) {
-      minute = run.minute;
-      if (isWithin(minute)) {
-        if (run.first > due) missing.push([due, run.first - 1]);
-        bounds.push(due, run.last);
-        counts[run.fate] += run.last - run.first + 1;
+      if (isWithin(run.minute) && run.first > due) {
+        missing.push([due, run.first - 1]);
+        bounds.push(due);
+      }
+      const from = Math.max(0, fromMinute - run.minute);
+      const to = Math.min(run.minutes, toMinute - run.minute);
+      if (from < to) {
+        counts[run.fate] += (to - from) * run.perMinute;
+        bounds.push(run.first + from * run.perMinute, run.first + to * run.perMinute - 1);
       }
       due = run.last + 1;
+      minute = run.minute + run.minutes - 1;
     }
     if (this.#next > due && isWithin(minute)) {
       missing.push([due, this.#next - 1]);
@@ -84,11 +100,38 @@ export class Numbering {
   }
 
   *#runs(): Generator<Run> {
-    for (const [index, first] of this.#firsts.entries()) {
-      const mark = this.#marks[index] ?? 0;
-      const fate = mark % 2 === 1 ? 'quarantined' : 'received';
-      yield { first, last: this.#lasts[index] ?? first, minute: Math.floor(mark / 2), fate };
+    for (const index of this.#firsts.keys()) yield this.#run(index);
+  }
+
+  #run(index: number): Run {
+    const first = this.#firsts[index] ?? 0;
+    const last = this.#lasts[index] ?? 0;
+    const mark = this.#marks[index] ?? 0;
+    const minutes = this.#minutes[index] ?? 1;
+    const fate = mark % 2 === 1 ? 'quarantined' : 'received';
+    const perMinute = (last - first + 1) / minutes;
+    return { first, last, minute: Math.floor(mark / 2), minutes, perMinute, fate };
+  }
+
+  /** Joins runs of equal count in minutes that follow each other. */
+  #condense(): void {
+    let kept = 0;
+    for (let index = 1; index < this.#firsts.length; index += 1) {
+      const [before, run] = [this.#run(kept), this.#run(index)];
+      if (follows(before, run)) {
+        this.#lasts[kept] = run.last;
+        this.#minutes[kept] = before.minutes + run.minutes;
+      } else {
+        kept += 1;
+        this.#firsts[kept] = run.first;
+        this.#lasts[kept] = run.last;
+        this.#marks[kept] = this.#marks[index] ?? 0;
+        this.#minutes[kept] = run.minutes;
+      }
     }
+    for (const column of [this.#firsts, this.#lasts, this.#marks, this.#minutes])
+      column.length = Math.min(column.length, kept + 1);
+    this.#condenseAt = Math.max(runsBeforeCondensing, 2 * this.#firsts.length);
   }
 
   /** The numbers of a range that are not there yet; what was taken in first stays. */
@@ -111,13 +154,15 @@ export class Numbering {
 
   /** Answers with how many runs were added: none if the numbers joined the run before. */
   #insert(at: number, run: { first: number; last: number; mark: number }): number {
-    if (this.#marks[at - 1] === run.mark && this.#lasts[at - 1] === run.first - 1) {
+    const isOneMinute = this.#minutes[at - 1] === 1;
+    if (isOneMinute && this.#marks[at - 1] === run.mark && this.#lasts[at - 1] === run.first - 1) {
       this.#lasts[at - 1] = run.last;
       return 0;
     }
     this.#firsts.splice(at, 0, run.first);
     this.#lasts.splice(at, 0, run.last);
     this.#marks.splice(at, 0, run.mark);
+    this.#minutes.splice(at, 0, 1);
     return 1;
   }
 
@@ -132,6 +177,17 @@ export class Numbering {
     }
     return low;
   }
+}
+
+const runsBeforeCondensing = 64;
+
+function follows(before: Run, run: Run): boolean {
+  return (
+    before.fate === run.fate &&
+    before.last + 1 === run.first &&
+    before.perMinute === run.perMinute &&
+    before.minute + before.minutes === run.minute
+  );
 }
 
 export function accountRowOf(
