@@ -1,4 +1,13 @@
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -31,4 +40,13 @@ test('a link in the place of an object is not followed, and nothing half written
   expect(await readFile(join(root, 'secret'), 'utf8')).toBe('secret');
   expect(await store.list('kept/', { limit: 10 })).toEqual(['kept/object']);
   expect(await readdir(join(root, 'links', '.incoming'))).toEqual([]);
+});
+
+test('what a killed writer left is removed after an hour, and not before', async () => {
+  const folder = join(root, 'left', '.incoming');
+  await mkdir(folder, { recursive: true });
+  for (const name of ['old', 'new']) await writeFile(join(folder, name), name);
+  await utimes(join(folder, 'old'), 0, Date.now() / 1000 - 3_700);
+  await new FsObjectStore(join(root, 'left')).createOnly('a', Buffer.from('a'));
+  expect(await readdir(folder)).toEqual(['new']);
 });

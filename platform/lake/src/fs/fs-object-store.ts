@@ -8,6 +8,7 @@ import {
   readdir,
   rename,
   rm,
+  stat,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
@@ -18,13 +19,17 @@ import { isFault, storeFault } from './fs-faults.ts';
 /** Not a key, so no reader comes upon what is half written. */
 const incoming = '.incoming';
 
+/** What is older was left behind by a process that was killed. */
+const abandonedMs = 3_600_000;
+
 /**
  * Objects as files below a folder of a local or network file system that has hard links. A crash may leave files in
- * `.incoming`; they are no objects, and may be removed when no writer runs.
+ * `.incoming`; they are no objects, and a writer removes them after an hour.
  */
 export class FsObjectStore implements ObjectStore {
   readonly #root: string;
   readonly #foldersMade = new Set<string>();
+  #cleaned: Promise<void> | undefined;
 
   constructor(root: string) {
     this.#root = root;
@@ -108,6 +113,8 @@ export class FsObjectStore implements ObjectStore {
 
   async #writeTemporary(content: Uint8Array): Promise<string> {
     await this.#makeFolder(join(this.#root, incoming));
+    this.#cleaned ??= removeAbandoned(join(this.#root, incoming));
+    await this.#cleaned;
     const path = join(this.#root, incoming, randomUUID());
     try {
       await using file = await open(path, 'wx');
@@ -188,6 +195,15 @@ async function linked(from: string, to: string): Promise<boolean> {
 async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, constants.O_RDONLY);
   await folder.sync();
+}
+
+async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name);
+    // Another writer may be about to name it, or remove it.
+    const found = await stat(path).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > abandonedMs) await rm(path, { force: true });
+  }
 }
 
 async function guarded<Value>(work: () => Promise<Value>): Promise<Value> {

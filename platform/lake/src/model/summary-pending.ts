@@ -1,12 +1,6 @@
 import type { TimeWindow } from './local-days.ts';
 import type { SummaryBuilding, SummaryManifest } from './summary-manifest.ts';
-import {
-  type CoarseInterval,
-  coarseIntervals,
-  finerOf,
-  type SummaryInterval,
-  windowAt,
-} from './summary-windows.ts';
+import { type CoarseInterval, coarseIntervals, windowAt } from './summary-windows.ts';
 
 /** How long after its end a coarser window is left to its latecomers before it is written. */
 const settleMs = 60_000;
@@ -48,27 +42,14 @@ export function takeZone(manifest: SummaryManifest, id: string, zone: string): v
   addStarts(building, 'P1D', [...days]);
 }
 
-/** Windows that have settled and whose finer windows are all written, by time. */
+/** Windows that have settled, by time. */
 export function dueWindows(building: SummaryBuilding, interval: CoarseInterval): TimeWindow[] {
   const { closedMs, pending } = building;
   if (closedMs === null) return [];
   const zone = building.zone ?? 'UTC';
   return pending[interval]
     .map((startMs) => windowAt(interval, startMs, zone))
-    .filter((window) => {
-      if (window.endMs + settleMs > closedMs) return false;
-      return !finerPending(building, interval, window);
-    });
-}
-
-function finerPending(
-  { pending }: SummaryBuilding,
-  interval: CoarseInterval,
-  window: TimeWindow,
-): boolean {
-  const finer: SummaryInterval = finerOf(interval, window);
-  if (finer === 'PT1M') return false;
-  return pending[finer].some((startMs) => startMs >= window.startMs && startMs < window.endMs);
+    .filter((window) => window.endMs + settleMs <= closedMs);
 }
 
 /** In place. */
