@@ -100,15 +100,9 @@ export async function startAgent(
   const admin = stack.use(
     await startAgentAdmin({ config, log, registry, store, uplink, drivers, now }),
   );
-  const driverPorts = Object.fromEntries(
-    drivers.flatMap(({ name, port }) => (port === undefined ? [] : [[name, port]])),
-  );
+  const driverPorts = portsOf(drivers);
   const addresses = { admin: admin.url, ...driverPorts };
-  await replaceFile(dataDirectory, addressesFile, Buffer.from(JSON.stringify(addresses))).catch(
-    (error: unknown) => {
-      if (!isNoSpace(error)) throw error;
-    },
-  );
+  await writeAddresses(dataDirectory, addresses);
   log.info(addresses, 'Agent started');
   const parts = stack.move();
   return {
@@ -117,6 +111,21 @@ export async function startAgent(
     adminUrl: admin.url,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   };
+}
+
+function portsOf(drivers: readonly Driver[]): Record<string, number> {
+  return Object.fromEntries(
+    drivers.flatMap(({ name, port }) => (port === undefined ? [] : [[name, port]])),
+  );
+}
+
+/** On a full disk an agent without this file is better than none: it makes room. */
+async function writeAddresses(directory: string, addresses: object): Promise<void> {
+  try {
+    await replaceFile(directory, addressesFile, Buffer.from(JSON.stringify(addresses)));
+  } catch (error) {
+    if (!isNoSpace(error)) throw error;
+  }
 }
 
 interface HostParts {
