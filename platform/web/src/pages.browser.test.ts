@@ -310,6 +310,17 @@ test('a building of somebody else looks as if there were none', async () => {
   expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
 });
 
+test('an answer of the issuer that nobody waits for signs nobody in and nobody out', async () => {
+  const page = await openPage();
+  const answer = `${demo.web}/callback?code=stolen&state=unknown`;
+  await page.goto(answer);
+  await page.getByText('begun elsewhere').waitFor();
+  await signIn(page, demo);
+  await page.goto(answer);
+  await waitForBuildings(page, demo);
+  expect(page.url()).toBe(`${demo.web}/`);
+});
+
 test('after signing out nothing is kept in the tab', async () => {
   const page = await openPage({ isKnown: false });
   await signIn(page, demo);

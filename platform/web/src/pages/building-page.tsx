@@ -19,6 +19,13 @@ interface Properties {
   readonly view: View;
 }
 
+/** By the ids of their headings. */
+const pageParts = [
+  { id: 'now-title', label: 'Now' },
+  { id: 'history-title', label: 'Over time' },
+  { id: 'devices-title', label: 'Devices' },
+  { id: 'account-title', label: 'Account' },
+];
 const planRefreshMs = 5 * 60_000;
 const devicesRefreshMs = 20_000;
 
@@ -69,6 +76,13 @@ function BuildingOfCell({ client, id, view }: Properties & { readonly client: Ce
   return (
     <>
       <BuildingHeader building={building} cell={client.cell} live={live} />
+      <nav aria-label="On this page" className="page-parts">
+        {pageParts.map(({ id: part, label }) => (
+          <a key={part} href={`#${part}`}>
+            {label}
+          </a>
+        ))}
+      </nav>
       {plan.problem && <Failure problem={plan.problem} retry={plan.retry} />}
       {choice ? (
         <>

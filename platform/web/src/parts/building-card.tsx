@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'react';
 import type { CellClient } from '../cell-client.ts';
 import type { Building, DeviceRow, LatestRow, SummaryRow } from '../model/answers.ts';
-import { countText, figureText, summaryFigure } from '../model/figures.ts';
+import { countText, figureText, metricTitle, summaryFigure } from '../model/figures.ts';
 import { glanceFigures } from '../model/glance.ts';
 import { pathOfBuilding } from '../model/route.ts';
 import { extentOf, seriesOf } from '../model/series.ts';
@@ -116,7 +116,9 @@ function Day({ rows, zone }: { readonly rows: readonly SummaryRow[]; readonly zo
     <div>
       <Sparkline series={seriesOf(rows)} />
       <p className="glance-words">
-        <span>since {clockTime(Date.parse(first.windowStart), zone)}</span>
+        <span>
+          {metricTitle(metric)} since {clockTime(Date.parse(first.windowStart), zone)}
+        </span>
         <span>
           {text(extent.min)} to {text(extent.max)}
         </span>

@@ -86,6 +86,8 @@ export class Session {
     const pending = read(pendingKey, pendingSchema);
     sessionStorage.removeItem(pendingKey);
     const callback = readCallback(search, pending, this.#configuration.issuer);
+    // Going back in the browser's history brings an old answer: whoever is signed in stays so.
+    if (this.#kept && !pending) return '/';
     if (callback.kind === 'refused' || !pending) {
       this.#become({
         signedIn: false,
