@@ -136,6 +136,7 @@ test('what was not acknowledged is not accepted', async () => {
   expect((await house.ask(path, warm, { key: 'k' })).status).toBe(503);
   house.state.isDown = false;
   expect((await house.ask(path, warm, { key: 'k' })).status).toBe(202);
+  expect(house.written).toHaveLength(2);
 });
 
 test('what nobody took expires, 30 s after its time, once', async () => {
