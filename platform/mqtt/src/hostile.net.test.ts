@@ -96,6 +96,21 @@ test.each(malformed)('%s', async (_name, bytes, code) => {
   await other.endAsync();
 });
 
+test('a second CONNECT of another version does not change how others are read', async () => {
+  await using house = await TestServer.open();
+  using hostile = await house.raw();
+  await hostile.connect({ clientId: 'hostile' });
+  hostile.socket.write(
+    generate({ cmd: 'connect', clientId: 'hostile', protocolVersion: 4, clean: true }),
+  );
+  await hostile.closed;
+  const client = await house.client({ clientId: 'other', protocolVersion: 5 });
+  const properties = { contentType: 'application/json' };
+  await client.publishAsync('a', 'fine', { qos: 1, properties });
+  expect(house.messages[0]).toMatchObject({ payload: Buffer.from('fine'), properties });
+  await client.endAsync();
+});
+
 test('noise of any kind ends its own connection at most, while others lose nothing', async () => {
   await using house = await TestServer.open();
   const other = await house.client({ clientId: 'other', protocolVersion: 5 });

@@ -141,6 +141,23 @@ test('QoS 2: a repeat on a new connection gets the ack of the message that is st
   expect(tries).toBe(1);
 });
 
+test('QoS 2: when keeping it fails, who waits for its ack on a new connection is told to come again', async () => {
+  const take = Promise.withResolvers<number>();
+  await using house = await TestServer.open({ publish: () => take.promise });
+  const options = { clean: false, properties: { sessionExpiryInterval: 60 } };
+  using first = await house.raw();
+  await first.connect(options);
+  first.publish(9, { qos: 2 });
+  await eventually(() => house.server.inFlight === 1);
+  using second = await house.raw();
+  await second.connect(options);
+  second.publish(9, { qos: 2, dup: true });
+  second.send({ cmd: 'pingreq' });
+  await second.hears(() => second.of('pingresp')[0]);
+  take.reject(new MqttDisconnect(reason.serverBusy, 'Kafka is away'));
+  expect(await second.disconnected()).toBe(reason.serverBusy);
+});
+
 test('who has more in flight than the receive maximum is disconnected', async () => {
   await using house = await TestServer.open(
     { publish: () => new Promise(() => undefined) },
@@ -189,6 +206,22 @@ test.each([4, 5] as const)(
     await client.hears(() => client.of('puback').length === 500);
   },
 );
+
+test('who is not read from is not taken for silent', async () => {
+  const take = Promise.withResolvers<number>();
+  await using house = await TestServer.open({ publish: () => take.promise }, { inFlightMax: 1 });
+  using client = await house.raw();
+  await client.connect({ keepalive: 1, protocolVersion: 4 });
+  client.publish(1);
+  client.send({ cmd: 'pingreq' });
+  await wait(2500);
+  expect(client.of('pingresp')).toEqual([]);
+  take.resolve(0);
+  await client.hears(() => client.of('pingresp')[0]);
+  await wait(400);
+  expect(client.socket.destroyed).toBe(false);
+  expect(client.of('puback')).toHaveLength(1);
+});
 
 test('what all connections have in flight together is bounded too, and all go on after', async () => {
   const takes: (() => void)[] = [];

@@ -34,6 +34,22 @@ test.each([4, 5] as const)(
   },
 );
 
+test('a subscription holds from when it is made until it is taken back', async () => {
+  await using house = await TestServer.open();
+  const client = await house.client({ clientId: 'c', protocolVersion: 5 });
+  const session = house.session('c');
+  const wanted = [session.wants('down/x')];
+  await client.subscribeAsync('else', { qos: 1 });
+  wanted.push(session.wants('down/x'));
+  await client.subscribeAsync('down/x', { qos: 1 });
+  wanted.push(session.wants('down/x'));
+  await client.unsubscribeAsync('down/x');
+  wanted.push(session.wants('down/x'));
+  expect(wanted).toEqual([false, false, true, false]);
+  expect(await session.deliver(message('x'))).toBe('not-subscribed');
+  await client.endAsync();
+});
+
 test("a client's receive maximum is kept", async () => {
   await using house = await TestServer.open();
   using client = await house.raw();
