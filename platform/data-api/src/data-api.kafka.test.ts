@@ -3,14 +3,23 @@ import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
+import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { Reading } from '@domicile/core/reading.ts';
 import { headers, type StreamName, streams, topicOf } from '@domicile/core/streams.ts';
+import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
+import { readTopic } from '@domicile/devkit/kafka-reading.ts';
 import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
+import { endOffsets } from '@domicile/kafka/topic-follower.ts';
+import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { LandingContent } from '@domicile/lake/landing-content.ts';
+import { LandingZone } from '@domicile/lake/landing-zone.ts';
+import { UnflushedSummaries } from '@domicile/lake/model/unflushed-summaries.ts';
+import { SummaryWriter } from '@domicile/lake/summary-writer.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { deviceList, latestList, residencyAnswer } from './model/api.ts';
+import { deviceList, latestList, residencyAnswer, summaryList } from './model/api.ts';
 import { rawList } from './model/raw-api.ts';
 import { readConfig as readRawConfig } from './raw/config.ts';
 import { type RawService, startRaw } from './raw/start.ts';
@@ -20,6 +29,7 @@ import { headersOf, secret, testBuildings } from './test-support.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const parts = new AsyncDisposableStack();
+let kafka: CellKafka;
 let producer: IdempotentProducer;
 let serving: Serving;
 let raw: RawService;
@@ -31,7 +41,7 @@ interface Serving {
 }
 
 beforeAll(async () => {
-  const kafka = parts.use(await CellKafka.start({ country: 'DE', partitions: 2 }));
+  kafka = parts.use(await CellKafka.start({ country: 'DE', partitions: 2 }));
   producer = await IdempotentProducer.open({
     client: kafka.admin(),
     clientId: 'test',
@@ -185,6 +195,86 @@ test('a reading is at the raw endpoint within 5 s, once', async () => {
     return rawList.parse(body).rows.map(({ seq }) => seq);
   };
   await expect.poll(seqs, { timeout: 5_000 }).toEqual([0, 1, 2, 3, 4]);
+});
+
+test('readings that land are there as before, once', async () => {
+  const claims = { client: '*', scopes: new Set(['raw:read'] as const) };
+  const range = 'from=2026-01-01T00:00:00Z&to=2026-12-31T00:00:00Z';
+  const rows = async () => {
+    const body = await json(raw.url, `/v1/raw/readings?building=de-one,de-two&${range}`, claims);
+    return rawList.parse(body).rows;
+  };
+  for (let seq = 0; seq < 20; seq += 1)
+    await write('readings', 'de-one', reading('de-one', seq, Date.UTC(2026, 5, 1) + seq));
+  await expect.poll(async () => (await rows()).length, { timeout: 5_000 }).toBeGreaterThan(19);
+  const before = await rows();
+  const tailBytes = async () =>
+    /^raw_tail_bytes\{.*\} (\d+)$/m.exec(
+      await (await fetch(`${raw.adminUrl}/metrics`)).text(),
+    )?.[1];
+  await expect.poll(tailBytes, { timeout: 5_000 }).not.toBe('0');
+  await landAll();
+  await expect.poll(tailBytes, { timeout: 10_000 }).toBe('0');
+  expect(await rows()).toEqual(before);
+});
+
+/** As the lander does. */
+async function landAll(): Promise<void> {
+  const records = await readTopic(kafka.admin(), topicOf('DE', 'readings'));
+  const store = new FsObjectStore(lakeDir);
+  const zone = new LandingZone({ store, country: 'DE', stream: 'readings' });
+  for (const [partition, of] of Map.groupBy(records, (record) => record.partition)) {
+    const origin = { country: 'DE', stream: 'readings', partition, first: 0n } as const;
+    const content = new LandingContent(origin);
+    for (const { offset, value } of of) content.add({ offset, value });
+    await zone.complete(await zone.take(content), content);
+  }
+}
+
+test('summaries are the same before and after a snapshot, and say how far they go', async () => {
+  const start = Date.UTC(2026, 10, 23, 7);
+  const record = (minute: number): SummaryRecord => {
+    const aggregate = emptyAggregate();
+    addValue(aggregate, 400 + minute);
+    return {
+      building: 'de-one',
+      windowStartMs: start + minute * 60_000,
+      level: 'building',
+      id: 'de-one',
+      kind: 'window',
+      revision: 1,
+      final: true,
+      offset: -1,
+      metrics: { co2: { unit: '[ppm]', aggregate: encodeAggregate(aggregate) } },
+    };
+  };
+  const records = Array.from({ length: 90 }, (_, minute) => record(minute));
+  for (const one of records) await write('summaries', 'de-one', one);
+  const period = 'from=2026-11-22T23:00:00Z&to=2026-11-23T23:00:00Z';
+  const answers = async () => {
+    const all = [];
+    for (const interval of ['PT1M', 'PT15M', 'PT1H', 'P1D']) {
+      const path = `/v1/buildings/de-one/summaries?${period}&interval=${interval}`;
+      const { rows, through } = summaryList.parse(await json(serving.url, path, {}));
+      all.push({ through, rows: rows.map(({ revision: _revision, ...row }) => row) });
+    }
+    return all;
+  };
+  await expect.poll(async () => (await answers())[0]?.rows.length, { timeout: 5_000 }).toBe(90);
+  const before = await answers();
+  expect(before.map(({ rows }) => rows.length)).toEqual([90, 6, 2, 1]);
+  expect(before[0]?.through).toBe('2026-11-23T08:30:00.000Z');
+
+  const unflushed = new UnflushedSummaries(new Map());
+  for (const one of records) unflushed.take(one);
+  const ends = await endOffsets({ client: kafka.admin(), topic: topicOf('DE', 'summaries') });
+  for (const [partition, end] of ends.entries()) unflushed.reach(partition, end);
+  const writer = await SummaryWriter.open(new FsObjectStore(lakeDir));
+  const { rows, offsets, closed } = unflushed;
+  await writer.flush({ rows, offsets, closed, zones: new Map([['de-one', 'Europe/Berlin']]) });
+  const metrics = async () => (await fetch(`${serving.adminUrl}/metrics`)).text();
+  await expect.poll(metrics, { timeout: 10_000 }).toMatch(/^serving_tail_windows\{.*\} 0$/m);
+  expect(await answers()).toEqual(before);
 });
 
 test('it is proved where the cell is', async () => {
