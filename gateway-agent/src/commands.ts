@@ -1,4 +1,4 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type BuildingId, parseCommandId, parseDeviceId } from '@domicile/core/identities.ts';
@@ -20,7 +20,7 @@ import {
   reopen,
   reported,
 } from './model/command-book.ts';
-import { replaceFile } from './store/files.ts';
+import { isNoSpace, replaceFile } from './store/files.ts';
 import type { CommandPort } from './uplink/uplink.ts';
 
 const fileName = 'commands.json';
@@ -52,7 +52,7 @@ export class Commands implements CommandPort, AsyncDisposable {
 
   static async open(options: CommandsOptions): Promise<Commands> {
     await mkdir(options.directory, { recursive: true });
-    const book = await readBook(join(options.directory, fileName));
+    const book = await readBook(join(options.directory, fileName), options.events);
     const commands = new Commands(options, book);
     await commands.#change((before) => reopen(before, options.now()));
     return commands;
@@ -105,7 +105,13 @@ export class Commands implements CommandPort, AsyncDisposable {
 
   async #carryOutAfter(before: Promise<void>, command: HeldCommand): Promise<void> {
     await before;
-    await this.#carryOut(command);
+    try {
+      await this.#carryOut(command);
+    } catch (error) {
+      // On a full disk no step may be taken. After the next start it goes on, or its fate is unknown.
+      if (!isNoSpace(error)) throw error;
+      this.#options.events.commandRefused();
+    }
   }
 
   async #carryOut({ id, device, set, expiresAt }: HeldCommand): Promise<void> {
@@ -176,10 +182,18 @@ function jsonOf(payload: Buffer): unknown {
   }
 }
 
-async function readBook(path: string): Promise<CommandBook> {
+/** A book that cannot be read is set aside: the cell expires what was in it, and the building goes on. */
+async function readBook(path: string, events: AgentEvents): Promise<CommandBook> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   });
-  return text === undefined ? emptyBook : commandBookSchema.parse(JSON.parse(text));
+  if (text === undefined) return emptyBook;
+  try {
+    return commandBookSchema.parse(JSON.parse(text));
+  } catch {
+    await rename(path, `${path}.unreadable`);
+    events.commandsUnreadable();
+    return emptyBook;
+  }
 }

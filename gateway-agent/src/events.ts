@@ -25,6 +25,7 @@ export interface AgentEvents {
   readingTaken(driver: string, count: number): void;
   readingRefused(driver: string, code: string): void;
   commandRefused(): void;
+  commandsUnreadable(): void;
   commandMoved(of: { command: string; device: string; state: string }): void;
 }
 
@@ -157,7 +158,8 @@ function driverEvents(registry: Registry, log: Logger) {
   return {
     readingTaken: (driver, count) => taken.inc({ driver }, count),
     readingRefused: (driver, code) => refused.inc({ driver, code }),
-    commandRefused: () => log.warn('Command not kept, it will expire'),
+    commandRefused: () => log.warn('Command not kept or not carried out: the disk is full'),
+    commandsUnreadable: () => log.error('Commands cannot be read, they are set aside'),
     commandMoved(of) {
       commands.inc({ state: of.state });
       log.info(of, 'Command moved');

@@ -35,8 +35,7 @@ export class Thermostats {
     host: DriverHost,
   ): Promise<Thermostats> {
     await mkdir(directory, { recursive: true });
-    const text = await readFile(join(directory, fileName), 'utf8').catch(() => '{}');
-    const kept = z.record(z.string(), stateSchema).parse(JSON.parse(text));
+    const kept = await readStates(join(directory, fileName));
     const states = rooms.map((room): [DeviceId, State] => {
       const device = thermostatOf(room);
       return [device, kept[device] ?? { target: 21, mode: 'auto' }];
@@ -91,4 +90,13 @@ export class Thermostats {
 
 function thermostatOf(room: string): DeviceId {
   return parseDeviceId(`${room}-thermostat`);
+}
+
+/** What cannot be read is forgotten: a simulated thermostat begins as a new one. */
+async function readStates(path: string): Promise<Record<string, State>> {
+  try {
+    return z.record(z.string(), stateSchema).parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    return {};
+  }
 }
