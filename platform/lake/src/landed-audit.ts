@@ -42,6 +42,19 @@ interface Cursor {
   first: bigint;
 }
 
+interface Announced extends Pick<ManifestFile, 'path' | 'bytes' | 'crc32c'> {
+  /** As last found with the announced content: a restored copy is read once. */
+  generation: string;
+}
+
+/** What is compared again. */
+interface OldManifest extends Cursor {
+  readonly last: bigint;
+  readonly files: readonly Announced[];
+}
+
+/** Manifests that are kept, so that comparing them again reads none. */
+const oldKept = 50_000;
 /** Days that are kept between rounds. */
 const daysKept = 2_000;
 
@@ -57,6 +70,7 @@ export class LandedAudit {
   readonly #cursor: Cursor = { partition: 0, first: 0n };
   #snapshot: LandedAccountSnapshot = emptyAccount;
   #days = new Map<string, Minutes>();
+  readonly #old = new Map<string, OldManifest>();
 
   constructor({ store, partitions, manifestsPerRound = 300 }: LandedAuditOptions) {
     this.#store = store;
@@ -71,7 +85,7 @@ export class LandedAudit {
     draft.number += 1;
     const changes = new Changes();
     const found = { intact: 0, missing: 0, altered: 0 };
-    const check = async (file: ManifestFile): Promise<boolean> => {
+    const check = async (file: Announced): Promise<boolean> => {
       const finding = await this.#compare(file);
       found[finding] += 1;
       return finding === 'intact';
@@ -118,48 +132,66 @@ export class LandedAudit {
   async #takeOld(draft: LandedAccountSnapshot, changes: Changes, check: Check): Promise<void> {
     const missing = new Set(draft.missing);
     for (let left = this.#perRound; left > 0; left -= 1) {
-      const manifest = await this.#nextOld();
-      if (!manifest) break;
-      for (const file of manifest.files) {
+      const old = await this.#nextOld();
+      if (!old) break;
+      for (const file of old.files) {
         const isIntact = await check(file);
-        if (isIntact && missing.delete(file.path)) changes.add(file, 1);
-        else if (!isIntact && !missing.has(file.path)) {
-          missing.add(file.path);
-          changes.add(file, -1);
-        }
+        if (isIntact !== missing.has(file.path)) continue;
+        const whole = await this.#manifestAt(old);
+        const counted = whole?.files.find(({ path }) => path === file.path);
+        if (!counted) continue;
+        changes.add(counted, isIntact ? 1 : -1);
+        if (isIntact) missing.delete(file.path);
+        else missing.add(file.path);
       }
     }
     draft.missing = [...missing];
   }
 
   /** In turn over all partitions; undefined at the end of a turn. */
-  async #nextOld(): Promise<LandingManifest | undefined> {
+  async #nextOld(): Promise<OldManifest | undefined> {
     const cursor = this.#cursor;
     for (; cursor.partition < this.#partitions; cursor.partition += 1, cursor.first = 0n) {
       // Only what was counted before this round.
       const end = BigInt(this.#snapshot.positions[`${cursor.partition}`] ?? 0);
       if (cursor.first >= end) continue;
-      const manifest = await this.#manifestAt(cursor);
-      if (!manifest) continue;
-      cursor.first = manifest.last + 1n;
-      return manifest;
+      const old = await this.#oldAt(cursor);
+      if (!old) continue;
+      cursor.first = old.last + 1n;
+      return old;
     }
     cursor.partition = 0;
     return undefined;
+  }
+
+  async #oldAt({ partition, first }: Cursor): Promise<OldManifest | undefined> {
+    const key = `${partition} ${first}`;
+    const kept = this.#old.get(key);
+    if (kept) return kept;
+    const manifest = await this.#manifestAt({ partition, first });
+    if (!manifest) return undefined;
+    const files = manifest.files.map(({ path, bytes, generation, crc32c }) => {
+      return { path, bytes, generation, crc32c };
+    });
+    const old = { partition, first, last: manifest.last, files };
+    if (this.#old.size < oldKept) this.#old.set(key, old);
+    return old;
   }
 
   async #manifestAt({ partition, first }: Cursor): Promise<LandingManifest | undefined> {
     return readManifest(this.#store, { stream: 'readings', partition, first });
   }
 
-  async #compare({ path, bytes, generation, crc32c }: ManifestFile): Promise<Finding> {
-    const head = await this.#store.head(path);
+  async #compare(file: Announced): Promise<Finding> {
+    const head = await this.#store.head(file.path);
     if (!head) return 'missing';
-    if (head.bytes !== bytes) return 'altered';
-    if (head.generation === generation) return 'intact';
-    const content = await this.#store.get(path);
+    if (head.bytes !== file.bytes) return 'altered';
+    if (head.generation === file.generation) return 'intact';
+    const content = await this.#store.get(file.path);
     if (!content) return 'missing';
-    return crc32cOf(content) === crc32c ? 'intact' : 'altered';
+    if (crc32cOf(content) !== file.crc32c) return 'altered';
+    file.generation = head.generation;
+    return 'intact';
   }
 
   async #publish(draft: LandedAccountSnapshot, changes: Changes): Promise<void> {
@@ -238,7 +270,7 @@ async function countNew(
   return lost;
 }
 
-type Check = (file: ManifestFile) => Promise<boolean>;
+type Check = (file: Announced) => Promise<boolean>;
 
 /** Readings to be added or taken off, by building and day. */
 class Changes {

@@ -37,6 +37,7 @@ export class LandingContent {
   readonly refused: { offset: string; reason: Refusal }[] = [];
   readonly #files = new Map<number, LandedFileContent>();
   readonly #hash = createHash('sha256');
+  readonly #head = Buffer.alloc(12);
   #digest: string | undefined;
   #records = 0;
   #rows = 0;
@@ -79,10 +80,9 @@ export class LandingContent {
     const { offset, value } = record;
     if (offset <= this.#last)
       throw new PlatformError('OBJECT_MISMATCH', 'Cannot land: records do not follow each other');
-    const head = Buffer.alloc(12);
-    head.writeBigUInt64BE(offset);
-    head.writeInt32BE(value?.length ?? -1, 8);
-    this.#hash.update(head);
+    this.#head.writeBigUInt64BE(offset);
+    this.#head.writeInt32BE(value?.length ?? -1, 8);
+    this.#hash.update(this.#head);
     if (value) this.#hash.update(value);
     this.#records += 1;
     this.#last = offset;

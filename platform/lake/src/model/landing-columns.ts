@@ -54,27 +54,26 @@ type Cell = string | number | bigint | null;
 /** Rows as columns, filled one after the other. */
 export class LandingRows {
   readonly columns: readonly ColumnSpec[];
-  readonly #values: Cell[][];
-  #count = 0;
+  /** In the order of the columns, all of one length. */
+  readonly cells: Cell[][];
 
   constructor(columns: readonly ColumnSpec[]) {
     this.columns = columns;
-    this.#values = columns.map(() => []);
+    this.cells = columns.map(() => []);
   }
 
   get count(): number {
-    return this.#count;
+    return this.cells[0]?.length ?? 0;
   }
 
   get values(): ReadonlyMap<string, ColumnValues> {
-    return new Map(this.columns.map(({ name }, index) => [name, this.#values[index] ?? []]));
+    return new Map(this.columns.map(({ name }, index) => [name, this.cells[index] ?? []]));
   }
 
   /** In the order of the columns. */
   add(cells: readonly Cell[]): void {
     for (let index = 0; index < cells.length; index += 1)
-      this.#values[index]?.push(cells[index] ?? null);
-    this.#count += 1;
+      this.cells[index]?.push(cells[index] ?? null);
   }
 }
 
@@ -82,26 +81,38 @@ export class LandingRows {
 export function addReading(rows: LandingRows, reading: Reading, place: RecordPlace): void {
   const measuredAt = reading.measuredAtMs * 1000;
   const receivedAt = reading.receivedAtMs * 1000;
-  for (const [metric, value] of Object.entries(reading.values)) {
-    rows.add([
-      reading.building,
-      reading.floor,
-      reading.room,
-      reading.device,
-      metric,
-      reading.units[metric] ?? '',
-      measuredAt,
-      receivedAt,
-      numericValue(value),
-      typeof value === 'string' ? value : null,
-      reading.boot,
-      reading.seq,
-      reading.timeSource,
-      place.partition,
-      place.offset,
-    ]);
+  const { building, floor, room, device, boot, seq, timeSource, values, units } = reading;
+  const { partition, offset } = place;
+  const cells: Cell[] = [
+    building,
+    floor,
+    room,
+    device,
+    null,
+    null,
+    measuredAt,
+    receivedAt,
+    null,
+    null,
+    boot,
+    seq,
+    timeSource,
+    partition,
+    offset,
+  ];
+  // The same cells for each value of the reading: this is the inner loop of landing.
+  for (const [metric, value] of Object.entries(values)) {
+    cells[metricAt] = metric;
+    cells[unitAt] = units[metric] ?? '';
+    cells[valueAt] = numericValue(value);
+    cells[textAt] = typeof value === 'string' ? value : null;
+    rows.add(cells);
   }
 }
+
+const columnAt = (name: string) => landedValueColumns.findIndex((column) => column.name === name);
+const [metricAt, unitAt] = [columnAt('metric'), columnAt('unit')];
+const [valueAt, textAt] = [columnAt('value'), columnAt('text')];
 
 export function addQuarantined(
   rows: LandingRows,

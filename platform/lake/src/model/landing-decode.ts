@@ -9,10 +9,10 @@ export type Refusal = 'unreadable' | 'foreign';
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function fieldsOf(bytes: Uint8Array | null): Fields | undefined {
+function fieldsOf(bytes: Buffer | null): Fields | undefined {
   if (bytes === null) return undefined;
   try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
+    const value: unknown = JSON.parse(bytes.toString());
     return isFields(value) ? value : undefined;
   } catch {
     return undefined;
@@ -23,7 +23,7 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-export function decodeReading(country: CountryCode, bytes: Uint8Array | null): Reading | Refusal {
+export function decodeReading(country: CountryCode, bytes: Buffer | null): Reading | Refusal {
   const fields = fieldsOf(bytes);
   if (fields === undefined || !isReading(fields)) return 'unreadable';
   return isHome(country, fields.building) ? fields : 'foreign';
@@ -31,7 +31,7 @@ export function decodeReading(country: CountryCode, bytes: Uint8Array | null): R
 
 export function decodeQuarantined(
   country: CountryCode,
-  bytes: Uint8Array | null,
+  bytes: Buffer | null,
 ): QuarantineEntry | Refusal {
   const fields = fieldsOf(bytes);
   if (fields === undefined || !isQuarantineEntry(fields)) return 'unreadable';

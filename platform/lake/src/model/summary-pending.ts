@@ -2,8 +2,8 @@ import type { TimeWindow } from './local-days.ts';
 import type { SummaryBuilding, SummaryManifest } from './summary-manifest.ts';
 import { type CoarseInterval, coarseIntervals, windowAt } from './summary-windows.ts';
 
-/** How long after its end a coarser window is left to its latecomers before it is written. */
-const settleMs = 60_000;
+/** How long after its end a coarser window is left to its latecomers before it is written: a little longer than windows are revised. */
+const settleMs = 150_000;
 
 /** Notes that minutes of a building have changed: what holds them has to be merged anew. In place. */
 export function touch(building: SummaryBuilding, minutes: Iterable<number>): void {

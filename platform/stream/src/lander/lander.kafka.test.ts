@@ -7,6 +7,8 @@ import { topicOf } from '@domicile/core/streams.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
+import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { LandedCountsReader } from '@domicile/lake/landed-counts.ts';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort, ServiceProcesses } from './service-process.ts';
@@ -41,7 +43,12 @@ afterAll(async () => {
 });
 
 async function startLander(lake: string, env: Record<string, string> = {}): Promise<ChildProcess> {
-  const settings = { LANDER_LAKE_DIR: lake, LANDER_FLUSH_MS: '200', ...env };
+  const settings = {
+    LANDER_LAKE_DIR: lake,
+    LANDER_FLUSH_MS: '200',
+    LANDER_AUDIT_MS: '200',
+    ...env,
+  };
   return processes.start('lander-main.ts', 'lander', settings);
 }
 
@@ -132,6 +139,14 @@ test('killed between any two steps, and beside a second writer, each reading is 
   await processes.end(both[0], 'SIGKILL');
   await send(500);
   await waitFor('the other to go on', async () => (await landedReadings(lake)) === sent);
+  const counts = new LandedCountsReader(new FsObjectStore(lake));
+  const [fromMs, toMs] = [Date.UTC(2026, 10, 23), Date.UTC(2026, 10, 24)];
+  await waitFor('the counts to say so', async () => {
+    const of = ['de-even', 'de-odd'].map(async (building) =>
+      counts.read({ building, fromMs, toMs }),
+    );
+    return (await Promise.all(of)).reduce((sum, { landed }) => sum + landed, 0) === sent;
+  });
   await processes.end(both[1], 'SIGTERM');
 
   expect(await openPlans(lake)).toEqual([]);
