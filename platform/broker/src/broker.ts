@@ -56,20 +56,21 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   async publish(session: BrokerSession, message: InboundMessage): Promise<number> {
     const { events, acksEarly } = this.#options;
     const fromMs = performance.now();
+    const receivedAtMs = Date.now();
     const { building } = session.identity;
-    const publication = this.#publicationOf(session, message);
+    const publication = this.#publicationOf(session, message, receivedAtMs);
     if (typeof publication === 'number') {
       events.messageRefused(building, publication);
       return publication;
     }
     if (acksEarly) {
-      this.#write(session, publication).catch((error: unknown) =>
+      this.#write(session, publication, receivedAtMs).catch((error: unknown) =>
         events.messageNotKept(building, error),
       );
       return reason.success;
     }
     try {
-      await this.#write(session, publication);
+      await this.#write(session, publication, receivedAtMs);
     } catch (error) {
       events.messageNotKept(building, error);
       throw new MqttDisconnect(reason.serverBusy, 'Kafka did not take it', { cause: error });
@@ -159,33 +160,43 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
 
   async #publishWill(session: BrokerSession, message: InboundMessage): Promise<void> {
     const { events } = this.#options;
+    const receivedAtMs = Date.now();
     const { building } = session.identity;
-    const publication = this.#publicationOf(session, message);
+    const publication = this.#publicationOf(session, message, receivedAtMs);
     if (typeof publication === 'number') {
       events.messageRefused(building, publication);
       return;
     }
     try {
-      await this.#write(session, publication);
+      await this.#write(session, publication, receivedAtMs);
       if (publication.status) this.statusKept(publication.status);
     } catch (error) {
       events.messageNotKept(building, error);
     }
   }
 
-  #publicationOf({ identity }: BrokerSession, message: InboundMessage): Publication | number {
+  #publicationOf(
+    { identity }: BrokerSession,
+    message: InboundMessage,
+    receivedAtMs: number,
+  ): Publication | number {
     const desk = this.#desk(identity.building);
     const topic = desk.topicOf(message.topic);
     if (typeof topic === 'number') return topic;
     if (topic.kind === 'status' && !desk.statuses.takes(topic.device)) return reason.quotaExceeded;
-    return publicationTo(topic, message.payload, Date.now());
+    return publicationTo(topic, message.payload, receivedAtMs);
   }
 
-  #write({ identity, clientId }: BrokerSession, publication: Publication): Promise<unknown> {
+  #write(
+    { identity, clientId }: BrokerSession,
+    publication: Publication,
+    receivedAtMs: number,
+  ): Promise<unknown> {
     const { authentication, writer } = this.#options;
     const registered = authentication.registry.active(identity.building);
     if (!registered) return Promise.reject(new MqttDisconnect(reason.notAuthorized, 'Offboarded'));
-    const origin = { key: identity.key, client: clientId, registryOffset: registered.offset };
+    const { offset: registryOffset } = registered;
+    const origin = { key: identity.key, client: clientId, registryOffset, receivedAtMs };
     return writer.write(publication, origin);
   }
 

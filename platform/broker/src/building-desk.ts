@@ -2,6 +2,7 @@ import type { BuildingId } from '@domicile/core/identities.ts';
 import type { Topic } from '@domicile/core/topics.ts';
 import { devicesPerBuildingMax } from '@domicile/core/values.ts';
 import type { OutboundMessage, Session } from '@domicile/mqtt/owner.ts';
+import { reason } from '@domicile/mqtt/reason-codes.ts';
 import type { BrokerEvents } from './events.ts';
 import type { PendingCommand } from './model/command-book.ts';
 import { publishableTopic } from './model/publication.ts';
@@ -106,7 +107,10 @@ export class BuildingDesk {
     message: OutboundMessage,
     kind: 'command' | 'status' | 'message',
   ): Promise<void> {
-    this.#events.delivered(kind, await session.deliver(message));
+    const delivery = await session.deliver(message);
+    this.#events.delivered(kind, delivery);
+    // Its gaps would be silent: it is told, and commands and statuses come again when it is back.
+    if (delivery === 'queue-full') session.disconnect(reason.quotaExceeded);
   }
 }
 

@@ -25,8 +25,6 @@ export interface RunningBroker extends AsyncDisposable {
 /** Ids of ended commands that are remembered, for states that are read before their commands. */
 const closedCommandsMax = 50_000;
 const expireEveryMs = 1000;
-/** Payload bytes of one connection that wait for Kafka. */
-const connectionBytesMax = 1_048_576;
 
 /**
  * Starts the broker of one country. Disposing drains it: it takes no new connections and reads nothing more,
@@ -107,9 +105,7 @@ function serverOf(broker: Broker, config: BrokerConfig): MqttServer<ClientIdenti
       connectionsMax: config.connectionsMax,
       receiveMaximum: config.receiveMaximum,
       inFlightMax: config.inFlightMax,
-      inFlightBytesMax: connectionBytesMax,
       outboundQueuedMax: config.queueMax,
-      topicLevelsMax: 8,
     },
   });
 }

@@ -17,6 +17,8 @@ export interface Origin {
   readonly client: string;
   /** Of the building's registry record. */
   readonly registryOffset: string;
+  /** Unix milliseconds; the record's timestamp, however long Kafka takes. */
+  readonly receivedAtMs: number;
 }
 
 const writtenStreams = ['telemetry', 'backfill', 'device-status', 'command-states'] as const;
@@ -62,6 +64,7 @@ export class StreamWriter implements AsyncDisposable {
       topic: this.#topics.get(publication.stream) ?? '',
       key: origin.key,
       value: publication.value,
+      timestamp: BigInt(origin.receivedAtMs),
       headers: {
         [headers.schema]: publication.schema,
         [headers.device]: publication.device,

@@ -1,0 +1,88 @@
+import type { CommandRecord } from '@domicile/core/command.ts';
+import { parseBuildingId } from '@domicile/core/identities.ts';
+import type { Delivery, OutboundMessage } from '@domicile/mqtt/owner.ts';
+import { reason } from '@domicile/mqtt/reason-codes.ts';
+import { createLog } from '@domicile/runtime/log.ts';
+import { Registry } from 'prom-client';
+import { expect, test } from 'vitest';
+import { BuildingDesk, type BrokerSession } from './building-desk.ts';
+import { createBrokerEvents } from './events.ts';
+
+const building = parseBuildingId('de-7f3k');
+
+/** A session that wants everything and answers deliveries as it is told. */
+class StubSession {
+  readonly key = 'k';
+  readonly clientId = 'c';
+  readonly identity = { building, gateway: undefined, key: Buffer.from(building) };
+  readonly protocolVersion = 5;
+  readonly connected = true;
+  readonly subscriptions = new Map();
+  readonly delivered: OutboundMessage[] = [];
+  readonly disconnects: number[] = [];
+  outcome: Promise<Delivery> = Promise.resolve('acked');
+  wants = () => true;
+  deliver = (message: OutboundMessage) => {
+    this.delivered.push(message);
+    return this.outcome;
+  };
+  disconnect = (code: number) => void this.disconnects.push(code);
+}
+
+function openDesk() {
+  const registry = new Registry();
+  const events = createBrokerEvents(registry, createLog('broker', { write: () => undefined }));
+  const desk = new BuildingDesk(building, events, { messagesPerSecond: 10 });
+  const session = new StubSession();
+  desk.sessions.add(session satisfies BrokerSession);
+  return { desk, session, registry };
+}
+
+const record: CommandRecord = {
+  id: 'c1',
+  building,
+  device: 'd1',
+  set: { on: true },
+  expiresAt: '2026-01-01T00:00:00Z',
+  acceptedAtMs: 0,
+  by: 'someone',
+  idempotencyKey: null,
+};
+const command = { record, expiresAtMs: Date.parse(record.expiresAt) };
+
+test('a command is not sent twice at once, and again once its sending has ended', async () => {
+  const { desk, session } = openDesk();
+  const outcome = Promise.withResolvers<Delivery>();
+  session.outcome = outcome.promise;
+  desk.sendCommand(session, command);
+  desk.sendCommand(session, command);
+  expect(session.delivered).toHaveLength(1);
+  outcome.resolve('acked');
+  await new Promise(setImmediate);
+  desk.sendCommand(session, command);
+  expect(session.delivered.map(({ topic, expiresAtMs }) => [topic, expiresAtMs])).toEqual([
+    ['v1/de-7f3k/d1/commands/c1', command.expiresAtMs],
+    ['v1/de-7f3k/d1/commands/c1', command.expiresAtMs],
+  ]);
+});
+
+test('who does not keep up is told so and disconnected: no gap is silent', async () => {
+  const { desk, session, registry } = openDesk();
+  session.outcome = Promise.resolve('queue-full');
+  desk.spread({ topic: 'v1/de-7f3k/d1/status', payload: Buffer.from('x'), qos: 1 }, 'status');
+  await new Promise(setImmediate);
+  expect(session.disconnects).toEqual([reason.quotaExceeded]);
+  expect(await registry.metrics()).toContain(
+    'broker_deliveries_total{kind="status",outcome="queue-full"} 1',
+  );
+});
+
+test('a topic that was right once is right again, and a wrong one stays wrong', () => {
+  const { desk } = openDesk();
+  const first = desk.topicOf('v1/de-7f3k/d1/telemetry');
+  expect(first).toMatchObject({ kind: 'telemetry', device: 'd1' });
+  expect(desk.topicOf('v1/de-7f3k/d1/telemetry')).toBe(first);
+  expect(desk.topicOf('v1/de-other/d1/telemetry')).toBe(reason.notAuthorized);
+  expect(desk.topicOf('v1/de-other/d1/telemetry')).toBe(reason.notAuthorized);
+  expect(desk.topicOf('__proto__')).toBe(reason.notAuthorized);
+});
