@@ -85,7 +85,7 @@ class LanOwner implements MqttOwner<LanClient, Socket> {
       return { admitted: false, reasonCode: reason.badUserNameOrPassword };
     const { clientId: key } = request;
     const known = request.cleanStart ? undefined : this.#clients.get(key);
-    const identity = known ?? { repeats: new Repeats() };
+    const identity = known ?? { repeats: new Repeats(this.#host.now) };
     this.#clients.set(key, identity);
     return { admitted: true, key, identity };
   }

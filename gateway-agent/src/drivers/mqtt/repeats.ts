@@ -2,10 +2,13 @@ import { createHash } from 'node:crypto';
 
 /** Packet ids that are remembered of a session; MQTT lets a client have so many unacked at most. */
 const packetsMax = 1000;
+/** What was answered is forgotten after this, once newer messages come: thousands of devices share the memory. */
+const answeredKeptMs = 300_000;
 
 interface Remembered {
   readonly digest: string;
   readonly kept: Promise<void>;
+  readonly atMs: number;
   /** Which of the session's connections it came on. */
   readonly connection: number;
   /** An ack went out on the connection that it came on; whether it arrived is the client's to know. */
@@ -19,11 +22,21 @@ interface Remembered {
  */
 export class Repeats {
   readonly #packets = new Map<number, Remembered>();
+  readonly #now: () => number;
   #connection = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
 
   /** The session's connection ended. */
   disconnected(): void {
     this.#connection += 1;
+  }
+
+  /** Messages that are remembered. */
+  get size(): number {
+    return this.#packets.size;
   }
 
   /** Keeps a message, or waits for the keeping of the one that it repeats. */
@@ -39,7 +52,8 @@ export class Repeats {
       return 'repeated';
     }
     const connection = this.#connection;
-    const packet: Remembered = { digest, connection, answered: false, kept: keep() };
+    const atMs = this.#now();
+    const packet: Remembered = { digest, atMs, connection, answered: false, kept: keep() };
     this.#remember(packetId, packet);
     try {
       await packet.kept;
@@ -58,8 +72,9 @@ export class Repeats {
   #remember(packetId: number, packet: Remembered): void {
     this.#packets.delete(packetId);
     this.#packets.set(packetId, packet);
-    for (const oldest of this.#packets.keys()) {
-      if (this.#packets.size <= packetsMax) break;
+    for (const [oldest, { answered, atMs }] of this.#packets) {
+      const isOld = answered && atMs < packet.atMs - answeredKeptMs;
+      if (!isOld && this.#packets.size <= packetsMax) break;
       this.#packets.delete(oldest);
     }
   }
