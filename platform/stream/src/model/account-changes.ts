@@ -1,9 +1,4 @@
-import {
-  type AccountEntry,
-  type AccountRecord,
-  accountWindowMs,
-  type NumberRange,
-} from '@domicile/core/account.ts';
+import { type AccountEntry, type AccountRecord, accountWindowMs } from '@domicile/core/account.ts';
 import { addNumber, addRanges, type NumberRanges } from './number-ranges.ts';
 
 /** Entries of one record; a record must fit a message. */
@@ -18,7 +13,7 @@ interface Changes {
   duplicates: number;
   unnumbered: number;
   unreadable: number;
-  reported: Reported | undefined;
+  reported?: Reported;
 }
 
 interface Reported {
@@ -36,37 +31,40 @@ export interface AccountPlace {
 
 /** What changed in a building's account since it was last told. Adding up is all it does, so order does not matter. */
 export class AccountChanges {
-  readonly #entries = new Map<string, Changes>();
-  /** Readings of a device mostly follow each other in number and window. */
-  #last: Changes | undefined;
+  /** By device; hardly any has more than one. */
+  #changes = new Map<string, Changes[]>();
+  #count = 0;
 
   get isEmpty(): boolean {
-    return this.#entries.size === 0;
+    return this.#count === 0;
   }
 
   get entryCount(): number {
-    return this.#entries.size;
+    return this.#count;
   }
 
-  received(place: AccountPlace, seq: number | null): void {
-    const changes = this.#at(place);
+  received(device: string, boot: string | null, { seq, atMs }: ReceivedNumber): void {
+    const changes = this.#at(device, boot, atMs);
     if (seq === null) changes.unnumbered += 1;
     else addNumber(changes.received, seq);
   }
 
   /** A whole reading or payload that was not taken in. */
-  quarantined(place: AccountPlace, seq: number | null): void {
-    const changes = this.#at(place);
+  quarantined({ device, boot, atMs }: AccountPlace, seq: number | null): void {
+    const changes = this.#at(device, boot, atMs);
     if (seq === null) changes.unreadable += 1;
     else addNumber(changes.quarantined, seq);
   }
 
-  duplicate(place: AccountPlace): void {
-    this.#at(place).duplicates += 1;
+  duplicate({ device, boot, atMs }: AccountPlace): void {
+    this.#at(device, boot, atMs).duplicates += 1;
   }
 
-  reported(place: AccountPlace, report: NonNullable<AccountEntry['reported']>): void {
-    const changes = this.#at(place);
+  reported(
+    { device, boot, atMs }: AccountPlace,
+    report: NonNullable<AccountEntry['reported']>,
+  ): void {
+    const changes = this.#at(device, boot, atMs);
     changes.reported ??= { next: 0, dropped: [], closed: false };
     changes.reported.next = Math.max(changes.reported.next, report.next);
     changes.reported.closed ||= report.closed;
@@ -75,58 +73,56 @@ export class AccountChanges {
 
   add(entry: AccountEntry): void {
     const { device, boot, windowStartMs } = entry;
-    const place = { device, boot, atMs: windowStartMs };
-    const changes = this.#at(place);
+    const changes = this.#at(device, boot, windowStartMs);
     addRanges(changes.received, entry.received);
     addRanges(changes.quarantined, entry.quarantined);
     changes.duplicates += entry.duplicates;
     changes.unnumbered += entry.unnumbered;
     changes.unreadable += entry.unreadable;
-    if (entry.reported) this.reported(place, entry.reported);
+    if (entry.reported) this.reported({ device, boot, atMs: windowStartMs }, entry.reported);
   }
 
+  /** As they are now: to be written down before anything else is added. */
   entries(): AccountEntry[] {
-    return [...this.#entries.values()].map(entryOf);
+    const entries: AccountEntry[] = [];
+    for (const changes of this.#changes.values()) for (const one of changes) entries.push(one);
+    return entries;
   }
 
   /** Everything as records of the `account` stream; afterwards it is empty. */
   drain(building: string): AccountRecord[] {
     const entries = this.entries();
-    this.#entries.clear();
-    this.#last = undefined;
+    this.#changes = new Map();
+    this.#count = 0;
     const records: AccountRecord[] = [];
     for (let from = 0; from < entries.length; from += entriesPerRecordMax)
       records.push({ building, entries: entries.slice(from, from + entriesPerRecordMax) });
     return records;
   }
 
-  #at({ device, boot, atMs }: AccountPlace): Changes {
+  #at(device: string, boot: string | null, atMs: number): Changes {
     const windowStartMs = Math.floor(atMs / accountWindowMs) * accountWindowMs;
-    const last = this.#last;
-    if (last?.device === device && last.boot === boot && last.windowStartMs === windowStartMs)
-      return last;
-    // A boot holds no blank, so the parts cannot be mistaken.
-    const key = `${device} ${windowStartMs} ${boot ?? ''}`;
-    let changes = this.#entries.get(key);
-    if (changes === undefined) {
-      const counts = { duplicates: 0, unnumbered: 0, unreadable: 0, reported: undefined };
-      changes = { device, boot, windowStartMs, received: [], quarantined: [], ...counts };
-      this.#entries.set(key, changes);
-    }
-    this.#last = changes;
+    let ofDevice = this.#changes.get(device);
+    if (ofDevice === undefined) this.#changes.set(device, (ofDevice = []));
+    for (const one of ofDevice)
+      if (one.boot === boot && one.windowStartMs === windowStartMs) return one;
+    const changes: Changes = {
+      device,
+      boot,
+      windowStartMs,
+      received: [],
+      quarantined: [],
+      duplicates: 0,
+      unnumbered: 0,
+      unreadable: 0,
+    };
+    ofDevice.push(changes);
+    this.#count += 1;
     return changes;
   }
 }
 
-function entryOf({ reported, received, quarantined, ...rest }: Changes): AccountEntry {
-  return {
-    ...rest,
-    received: copied(received),
-    quarantined: copied(quarantined),
-    ...(reported && { reported: { ...reported, dropped: copied(reported.dropped) } }),
-  };
-}
-
-function copied(ranges: NumberRanges): NumberRange[] {
-  return ranges.map(([first, last]) => [first, last]);
+interface ReceivedNumber {
+  readonly seq: number | null;
+  readonly atMs: number;
 }

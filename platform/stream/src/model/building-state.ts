@@ -64,7 +64,7 @@ export class BuildingState {
     let latest = this.#latest.get(device);
     if (latest === undefined) this.#latest.set(device, (latest = new DeviceLatest()));
     if (latest.take(reading, offset)) this.#latestChanged.add(device);
-    this.account.received({ device, boot, atMs: measuredAtMs }, seq);
+    this.account.received(device, boot, { seq, atMs: measuredAtMs });
   }
 
   hasStranger(device: string): boolean {

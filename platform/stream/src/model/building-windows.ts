@@ -8,8 +8,11 @@ import { windowStartMs } from './window.ts';
 export const watermarkDelayMs = 30_000;
 /** How long after its end, by the watermark, a window can still be revised. Later readings go out as partials. */
 export const windowKeepMs = 120_000;
-/** Rooms, floors and the building of an open window are told at most so often, in record time. */
-export const openWindowEveryMs = 5_000;
+/**
+ * Rooms, floors and the building of an open window are told at most so often, in record time: as often as devices speak,
+ * so that hardly anything is told of which nothing is new.
+ */
+export const openWindowEveryMs = 10_000;
 
 interface KeptWindow {
   readonly startMs: number;

@@ -41,9 +41,10 @@ export class DeviceLatest {
     return true;
   }
 
+  /** To be written down before the next reading is taken. */
   record(building: string, device: string): LatestRecord {
     const points: Record<string, LatestPoint> = {};
-    for (const [metric, point] of this.#points) points[metric] = { ...point };
+    for (const [metric, point] of this.#points) points[metric] = point;
     return { building, device, floor: this.#floor, room: this.#room, points };
   }
 

@@ -152,7 +152,7 @@ describe.each(Object.keys(arrangements))('readings that come %s', (name) => {
       journals.map((journal) => {
         const readings = passed(task.readingsOf(journal));
         state.takeNumbers(readings);
-        return state.fold(passed(journal), readings);
+        return passed(state.fold(passed(journal), readings));
       });
     replay(former, task.journals.slice(0, cutAt));
     const successor = PartitionState.decode(passed(former.encode()));

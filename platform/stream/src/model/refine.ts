@@ -13,7 +13,12 @@ import {
 import { type CommitDraft, type Received, SourceRecord } from './commit-draft.ts';
 import { numberingHorizonMs } from './numbering.ts';
 import type { PartitionState } from './partition-state.ts';
-import { type KnownBuilding, type KnownBuildings, knownPlacementAt } from './registry.ts';
+import {
+  type KnownBuilding,
+  type KnownBuildings,
+  type KnownPlacement,
+  knownPlacementAt,
+} from './registry.ts';
 import { faultOfTime } from './time-rules.ts';
 import { valueFault } from './value-fault.ts';
 
@@ -108,7 +113,7 @@ function takeReading(refinery: Refinery, source: SourceRecord, sent: SentReading
   }
   const placement = knownPlacementAt(placements, measuredAtMs);
   if (placement === undefined) return refuse('unknown-device', 'The device stands nowhere');
-  const clean = cleanValues(draft, source, { sent, metrics: placement.metrics });
+  const clean = cleanValues(draft, source, { sent, placement });
   if (clean === undefined) return 'refused';
   if (boot !== null && seq !== null)
     state.building(building.id).numbersOf(device).take(boot, seq, measuredAtMs);
@@ -120,7 +125,7 @@ function takeReading(refinery: Refinery, source: SourceRecord, sent: SentReading
 
 interface Clean {
   readonly values: Record<string, MetricValue>;
-  readonly units: Record<string, string>;
+  readonly units: Readonly<Record<string, string>>;
 }
 
 function readingOf(of: {
@@ -153,32 +158,42 @@ function readingOf(of: {
 function cleanValues(
   draft: CommitDraft,
   source: SourceRecord,
-  { sent, metrics }: { sent: SentReading; metrics: Parameters<typeof valueFault>[0] },
+  { sent, placement }: { sent: SentReading; placement: KnownPlacement },
 ): Clean | undefined {
+  const { metrics, units } = placement;
   const values: Record<string, MetricValue> = {};
-  const units: Record<string, string> = {};
   let left = 0;
-  const refused: {
-    pointer: string;
-    reason: QuarantineReason;
-    detail: string;
-    unit: MetricValue;
-  }[] = [];
+  let refused: RefusedValue[] | undefined;
   for (const [metric, value] of sent.values) {
     const fault = valueFault(metrics, metric, value);
     if (fault === undefined) {
       values[metric] = value;
-      units[metric] = metrics.get(metric)?.unit ?? '1';
       left += 1;
-    } else refused.push({ pointer: `${sent.pointer}/values/${metric}`, ...fault, unit: value });
+    } else {
+      const pointer = `${sent.pointer}/values/${metric}`;
+      (refused ??= []).push({ pointer, ...fault, unit: value });
+    }
   }
-  const { boot, seq } = sent;
-  const number = left === 0 && boot !== null && seq !== null ? { boot, seq } : null;
-  for (const [index, one] of refused.entries())
-    draft.quarantine(source, { ...one, number: index === 0 ? number : null });
-  if (left > 0) return { values, units };
-  draft.lostNumber(source, number, sent.atMs);
-  return undefined;
+  if (refused !== undefined) {
+    const { boot, seq } = sent;
+    const number = left === 0 && boot !== null && seq !== null ? { boot, seq } : null;
+    for (const [index, one] of refused.entries())
+      draft.quarantine(source, { ...one, number: index === 0 ? number : null });
+    if (left === 0) {
+      draft.lostNumber(source, number, sent.atMs);
+      return undefined;
+    }
+  }
+  if (left === metrics.size) return { values, units };
+  const some = Object.keys(values).map((metric) => [metric, units[metric] ?? '1']);
+  return { values, units: Object.fromEntries(some) };
+}
+
+interface RefusedValue {
+  readonly pointer: string;
+  readonly reason: QuarantineReason;
+  readonly detail: string;
+  readonly unit: MetricValue;
 }
 
 /** A gateway's word on how far numberings went. */

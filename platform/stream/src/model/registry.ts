@@ -8,6 +8,8 @@ export interface KnownPlacement {
   readonly room: string;
   readonly type: string;
   readonly metrics: ReadonlyMap<string, MetricType>;
+  /** The units of all metrics: most readings have all of them, and share this. */
+  readonly units: Readonly<Record<string, string>>;
 }
 
 export interface KnownBuilding {
@@ -36,6 +38,7 @@ export function knownBuilding(record: BuildingRecord): KnownBuilding {
       room,
       type,
       metrics: types.get(type) ?? none,
+      units: unitsOf(types.get(type) ?? none),
     }));
   return {
     id: record.id,
@@ -54,4 +57,8 @@ export function knownPlacementAt(
   for (const placement of placements)
     if (placement.validFromMs !== null && placement.validFromMs <= atMs) found = placement;
   return found;
+}
+
+function unitsOf(metrics: ReadonlyMap<string, MetricType>): Record<string, string> {
+  return Object.fromEntries([...metrics].map(([metric, { unit }]) => [metric, unit]));
 }

@@ -1,5 +1,6 @@
 import type { AccountRecord } from '@domicile/core/account.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
+import { must } from '@domicile/core/invariants.ts';
 import type { LatestRecord } from '@domicile/core/latest.ts';
 import type { QuarantineEntry } from '@domicile/core/quarantine.ts';
 import type { Reading } from '@domicile/core/reading.ts';
@@ -16,23 +17,36 @@ import type { Part } from './blobs.ts';
 
 const keysMax = 50_000;
 
+interface Base {
+  readonly topic: string;
+  readonly partition: number;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** Everything that a partition's task writes, in its own partition of each stream. */
 export class TaskRecords {
-  readonly #partition: number;
-  readonly #topics: ReadonlyMap<StreamName, string>;
+  readonly #bases: ReadonlyMap<StreamName, Base>;
   /** Keys repeat, so their bytes are kept. */
   readonly #keys = new Map<string, Buffer>();
 
   constructor(country: CountryCode, partition: number) {
-    this.#partition = partition;
-    this.#topics = new Map(streamNames.map((name) => [name, topicOf(country, name)]));
+    this.#bases = new Map(
+      streamNames.map((name) => [
+        name,
+        {
+          topic: topicOf(country, name),
+          partition,
+          headers: { [headerNames.schema]: streams[name].schema },
+        },
+      ]),
+    );
   }
 
   reading(reading: Reading): OutputRecord {
-    return {
-      ...this.#json('readings', reading.building, reading),
-      timestamp: BigInt(reading.receivedAtMs),
-    };
+    const { topic, partition, headers } = this.#base('readings');
+    const key = this.#key(reading.building);
+    const value = Buffer.from(JSON.stringify(reading));
+    return { topic, partition, key, value, headers, timestamp: BigInt(reading.receivedAtMs) };
   }
 
   quarantined(entry: QuarantineEntry): OutputRecord {
@@ -75,20 +89,14 @@ export class TaskRecords {
     return { topic, partition, key: this.#key(`${partition}/${part}`) };
   }
 
-  #json(stream: StreamName, key: string, value: unknown): OutputRecord {
-    return {
-      ...this.#base(stream),
-      key: this.#key(key),
-      value: Buffer.from(JSON.stringify(value)),
-    };
+  #json(stream: StreamName, keyText: string, content: unknown): OutputRecord {
+    const { topic, partition, headers } = this.#base(stream);
+    const key = this.#key(keyText);
+    return { topic, partition, key, value: Buffer.from(JSON.stringify(content)), headers };
   }
 
-  #base(stream: StreamName) {
-    return {
-      topic: this.#topics.get(stream) ?? '',
-      partition: this.#partition,
-      headers: schemaHeaders.get(stream) ?? {},
-    };
+  #base(stream: StreamName): Base {
+    return must(this.#bases.get(stream), 'every stream has a topic');
   }
 
   #key(text: string): Buffer {
@@ -101,7 +109,3 @@ export class TaskRecords {
     return key;
   }
 }
-
-const schemaHeaders = new Map<StreamName, Readonly<Record<string, string>>>(
-  streamNames.map((name) => [name, { [headerNames.schema]: streams[name].schema }]),
-);
