@@ -15,7 +15,7 @@ import { writePrivate } from './secrets.ts';
 export const roles = ['client', 'otherClient', 'analyst', 'sre'] as const;
 export type Role = (typeof roles)[number];
 
-interface RoleRights {
+export interface RoleRights {
   readonly user: string;
   readonly client: string;
   readonly scopes: Scope[];
@@ -79,10 +79,15 @@ export class DemoUsers {
   }
 
   token(role: Role, country: CountryCode, now: number): string {
+    return this.mint(rightsOf[role], country, now);
+  }
+
+  /** A ready token for somebody who need not be able to log in. */
+  mint(user: RoleRights, country: CountryCode, now = Date.now()): string {
     return mintToken(this.#keys, {
       issuer: this.#issuer,
       country,
-      user: rightsOf[role],
+      user,
       lifetimeSeconds: tokenLifetimeSeconds,
       now,
     });

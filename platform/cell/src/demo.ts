@@ -34,7 +34,7 @@ const partitions = 8;
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 const notice =
-  'These are recordings of one real office room, arranged: every room plays another stretch of them, shifted to now. Door contacts are derived from occupancy.';
+  'These are recordings of one real office room, arranged: every room plays another stretch of them, shifted to now. Door contacts are derived from occupancy. Recorded by L. Candanedo and V. Feldheim (UCI Machine Learning Repository, “Occupancy Detection”, CC BY 4.0).';
 
 /** What tests set beside the settings. */
 export interface DemoOptions {
@@ -83,6 +83,11 @@ export class Demo {
     this.supervisor = new Supervisor({
       restarted: (name, outcome) => events.restarted(name, outcome),
     });
+  }
+
+  /** The people who may log in. */
+  get users(): DemoUsers | undefined {
+    return this.#users;
   }
 
   /** What `.domicile/demo.json` says. */

@@ -391,6 +391,7 @@ function baseProperties(nodes: 1 | 3): Record<string, string> {
     'share.coordinator.state.topic.min.isr': inSync,
     'log.cleaner.dedupe.buffer.size': '2097152',
     'log.cleaner.io.buffer.size': '131072',
+    'log.index.size.max.bytes': '524288',
     'num.network.threads': '1',
     'num.io.threads': '2',
     'background.threads': '2',

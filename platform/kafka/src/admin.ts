@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import {
@@ -18,6 +19,8 @@ import {
 import type { ClientOptions } from './client-options.ts';
 import { apiError, platformErrorOf } from './errors.ts';
 
+const knownTimeoutMs = 30_000;
+const pollMs = 200;
 const clientRetries = { retries: 20, retryDelay: 200, connectTimeout: 2_000 };
 
 async function withAdmin<Result>(
@@ -61,7 +64,7 @@ export function ensureTopics({
         await createTopic(admin, { topic, partitions, replicas, stream: streams[name] });
     }
     const names = streamNames.map((name) => topicOf(country, name));
-    const { topics } = await admin.metadata({ topics: names, forceUpdate: true });
+    const topics = await knownTopics(admin, names);
     for (const [topic, { partitionsCount }] of topics)
       if (partitionsCount !== partitions)
         throw new PlatformError(
@@ -69,6 +72,17 @@ export function ensureTopics({
           `Cannot use ${topic}: it has ${partitionsCount} partitions, and ${partitions} are configured`,
         );
   });
+}
+
+/** A topic that was just made is known a little later. */
+async function knownTopics(admin: Admin, names: string[]) {
+  for (const deadline = Date.now() + knownTimeoutMs; ; await sleep(pollMs)) {
+    try {
+      return (await admin.metadata({ topics: names, forceUpdate: true })).topics;
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
 }
 
 async function createTopic(

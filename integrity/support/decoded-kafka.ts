@@ -1,0 +1,65 @@
+import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { Kafka, logLevel } from 'kafkajs';
+
+/** The records of all topics as text, by a client that shares no code with ours: keys, values and headers. */
+export async function decodedKafka(client: ClientOptions): Promise<string> {
+  const { sasl, bootstrapBrokers } = client;
+  const kafka = new Kafka({
+    clientId: 'auditor',
+    brokers: bootstrapBrokers.map(String),
+    logLevel: logLevel.NOTHING,
+    ...(sasl && {
+      sasl: {
+        mechanism: 'plain',
+        username: String(sasl.username),
+        password: String(sasl.password),
+      },
+    }),
+  });
+  const admin = kafka.admin();
+  await admin.connect();
+  const topics = (await admin.listTopics()).filter((topic) => !topic.startsWith('__'));
+  let left = 0;
+  const ends = new Map<string, number>();
+  for (const topic of topics) {
+    for (const { partition, low, high } of await admin.fetchTopicOffsets(topic)) {
+      if (Number(high) === Number(low)) continue;
+      ends.set(`${topic} ${partition}`, Number(high));
+      left += 1;
+    }
+  }
+  await admin.disconnect();
+  const texts: string[] = topics.map((topic) => topic);
+  if (left === 0) return texts.join('\n');
+  const consumer = kafka.consumer({ groupId: `auditor-${Date.now()}` });
+  const done = Promise.withResolvers<void>();
+  await consumer.connect();
+  await consumer.subscribe({ topics, fromBeginning: true });
+  await consumer.run({
+    eachBatchAutoResolve: true,
+    eachBatch: async ({ batch }) => {
+      for (const { key, value, headers = {} } of batch.messages) {
+        const told = Object.entries(headers).map(([name, content]) => `${name}=${String(content)}`);
+        texts.push(`${batch.topic} ${String(key)} ${String(value)} ${told.join(' ')}`);
+      }
+      const name = `${batch.topic} ${batch.partition}`;
+      // Markers of transactions take offsets and are no messages, so the end is what the batch reached.
+      if (ends.has(name) && Number(batch.lastOffset()) + 1 >= (ends.get(name) ?? 0)) {
+        ends.delete(name);
+        left -= 1;
+        if (left === 0) done.resolve();
+      }
+    },
+  });
+  await Promise.race([done.promise, quiet()]);
+  await consumer.disconnect();
+  return texts.join('\n');
+}
+
+const quietMs = 20_000;
+
+async function quiet(): Promise<void> {
+  await new Promise((resolve) => {
+    setTimeout(resolve, quietMs);
+  });
+}
