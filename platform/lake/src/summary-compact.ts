@@ -22,7 +22,8 @@ export async function compact(
   jobs: readonly CompactionJob[],
 ): Promise<SummaryFile> {
   // A whole day is read for long.
-  const builder = new SummaryFileBuilder(jobs.every(({ isDay }) => isDay) ? 'ZSTD' : 'SNAPPY');
+  const isDay = jobs.every((job) => job.isDay);
+  const builder = new SummaryFileBuilder(isDay ? 'ZSTD' : 'SNAPPY');
   const ordered = jobs.toSorted(
     (a, b) => compareTexts(a.building, b.building) || a.dayMs - b.dayMs,
   );
@@ -32,7 +33,8 @@ export async function compact(
       builder.append(await mergedSlice(parts, job, slice, merge));
     }
   }
-  return builder.finish(store, name);
+  const file = await builder.finish(store, name);
+  return isDay ? { ...file, parts: file.parts.map((part) => ({ ...part, isDay })) } : file;
 }
 
 /** The levels and buckets of a job, in the order of a file. */

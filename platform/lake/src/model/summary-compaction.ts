@@ -61,11 +61,9 @@ function jobOf(
     isDay,
   });
   const closedMs = manifest.buildings[building]?.closedMs ?? -Infinity;
-  const whole = job(parts, true);
-  const largest = Math.max(...parts.map(({ part }) => rowsOf(part)));
-  // A day that is whole already waits for more latecomers than one or two.
-  const isRipe = largest * 2 < whole.rows || parts.length >= 2 * fanIn;
-  if (closedMs >= startMs + dayMs + dayGraceMs && isRipe) return whole;
+  // A day that has been merged waits for more latecomers than one or two.
+  const isRipe = parts.length >= (parts.some(({ part }) => part.isDay) ? 2 * fanIn : 2);
+  if (closedMs >= startMs + dayMs + dayGraceMs && isRipe) return job(parts, true);
   const bySize = Map.groupBy(parts, ({ part }) =>
     Math.floor(Math.log(rowsOf(part)) / Math.log(fanIn)),
   );

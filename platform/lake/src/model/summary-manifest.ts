@@ -14,6 +14,8 @@ const partSchema = z.object({
   toMs: whole,
   /** Where the rows of building, floor, room and device begin, and where the last of them end. */
   rows: z.tuple([count, count, count, count, count]),
+  /** All that was there when the day was merged. */
+  isDay: z.boolean().optional(),
 });
 
 const fileSchema = z.object({
