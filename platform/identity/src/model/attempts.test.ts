@@ -37,3 +37,12 @@ test('what is kept in mind is bounded', () => {
   expect(attempts.waitMs('u0', 'a0', 1)).toBe(0);
   expect(attempts.waitMs('u99', 'a99', 1)).toBeGreaterThan(0);
 });
+
+test('many who log in rightly behind one address lock nobody out', () => {
+  const attempts = new Attempts();
+  for (let n = 0; n < 2 * perUser; n += 1) {
+    expect(attempts.waitMs('anna', 'office', n)).toBe(0);
+    attempts.failed('anna', 'office', n);
+    attempts.succeeded('anna', 'office');
+  }
+});

@@ -55,9 +55,16 @@ export class Attempts {
     }
   }
 
-  /** The right password clears what stood against this user from this address. */
+  /**
+   * The right password clears what stood against this user from this address, and takes back what was counted for it in
+   * advance: many who log in rightly behind one address lock nobody out.
+   */
   succeeded(user: string, address: string): void {
-    this.#counts.delete(this.#both(user, address));
+    for (const [key] of this.#keys(user, address)) {
+      const count = this.#counts.get(key);
+      if (key === this.#both(user, address)) this.#counts.delete(key);
+      else if (count) this.#counts.set(key, { ...count, failures: count.failures - 1 });
+    }
   }
 
   #both(user: string, address: string): string {
