@@ -12,6 +12,13 @@ export const mediaTypes = {
 
 export type Format = keyof typeof mediaTypes;
 
+/** As `Content-Type` has them. */
+export const contentTypes: Readonly<Record<Format, string>> = {
+  ...mediaTypes,
+  json: `${mediaTypes.json}; charset=utf-8`,
+  csv: `${mediaTypes.csv}; charset=utf-8; header=present`,
+};
+
 /** What the request accepts of `formats`, the first one if it says nothing. Throws `NOT_ACCEPTABLE`. */
 export function formatOf<Offered extends Format>(
   request: Request,
@@ -24,16 +31,16 @@ export function formatOf<Offered extends Format>(
   throw new PlatformError('NOT_ACCEPTABLE', `Cannot answer in that format: ${offered} are offered`);
 }
 
-/** Sets the ETag; true if the client has that answer already and has been told so. */
-export function isUnchanged(
-  request: Request,
-  response: Response,
-  parts: readonly string[],
-): boolean {
+/** What the answer is known by: the same request over the same data has the same. */
+export function etagOf(request: Request, parts: readonly string[]): string {
   const digest = createHash('sha256')
     .update([request.originalUrl, request.get('accept') ?? '', ...parts].join('\n'))
     .digest('base64url');
-  const etag = `W/"${digest.slice(0, 22)}"`;
+  return `W/"${digest.slice(0, 22)}"`;
+}
+
+/** Sets the ETag; true if the client has that answer already and has been told so. */
+export function isUnchanged(request: Request, response: Response, etag: string): boolean {
   response.setHeader('ETag', etag);
   response.vary('Accept');
   const known = request.get('if-none-match') ?? '';
@@ -51,19 +58,16 @@ export function linkNext(request: Request, response: Response, next: string | nu
   response.setHeader('Link', `<${path}?${parameters.toString()}>; rel="next"`);
 }
 
-export function sendLines(response: Response, rows: Iterable<unknown>): void {
-  response.setHeader('Content-Type', mediaTypes.ndjson);
-  response.end([...rows].map((row) => `${JSON.stringify(row)}\n`).join(''));
+export function linesOf(rows: Iterable<unknown>): string {
+  return [...rows].map((row) => `${JSON.stringify(row)}\n`).join('');
 }
 
 /** RFC 4180, with a line of names. */
-export function sendCsv(
-  response: Response,
+export function csvOf(
   columns: readonly string[],
   rows: Iterable<Readonly<Record<string, unknown>>>,
-): void {
-  response.setHeader('Content-Type', `${mediaTypes.csv}; charset=utf-8; header=present`);
-  response.end(csvLine(columns) + [...rows].map((row) => csvLine(cellsOf(row, columns))).join(''));
+): string {
+  return csvLine(columns) + [...rows].map((row) => csvLine(cellsOf(row, columns))).join('');
 }
 
 function cellsOf(row: Readonly<Record<string, unknown>>, columns: readonly string[]): unknown[] {

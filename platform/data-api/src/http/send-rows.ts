@@ -1,7 +1,7 @@
 import { writeParquet } from '@domicile/lake/parquet/write-parquet.ts';
 import type { Response } from 'express';
 import type { Page } from '../model/page.ts';
-import { type Format, mediaTypes, sendCsv, sendLines } from './answer.ts';
+import { contentTypes, csvOf, type Format, linesOf } from './answer.ts';
 import { sendArrow } from './arrow.ts';
 
 type Row = Readonly<Record<string, string | number | null>>;
@@ -13,8 +13,9 @@ export async function sendRows(
   { rows, next }: Page<Row>,
   columns: { readonly all: readonly string[]; readonly texts: readonly string[] },
 ): Promise<void> {
-  if (format === 'ndjson') sendLines(response, rows);
-  else if (format === 'csv') sendCsv(response, columns.all, rows);
+  response.setHeader('Content-Type', contentTypes[format]);
+  if (format === 'ndjson') response.end(linesOf(rows));
+  else if (format === 'csv') response.end(csvOf(columns.all, rows));
   else if (format === 'json') response.json({ rows, next });
   else if (format === 'arrow') await sendArrowRows(response, rows, columns);
   else sendParquet(response, rows, columns);
@@ -31,7 +32,6 @@ function sendParquet(
     nullable: true,
   }));
   const values = new Map(all.map((name) => [name, rows.map((row) => row[name] ?? null)]));
-  response.setHeader('Content-Type', mediaTypes.parquet);
   response.end(writeParquet({ columns, values }));
 }
 

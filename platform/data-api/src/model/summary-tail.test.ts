@@ -31,7 +31,11 @@ test('of a window the highest revision is kept, of partials each', () => {
     ['partial', 0],
   ]);
   expect(tail.windows).toBe(3);
-  expect(tail.versionOf('de-1')).toBe('10');
+  const versionAt = (fromMs: number, toMs: number) => tail.versionOf('de-1', { fromMs, toMs });
+  expect(versionAt(start, start + 1)).toBe('10');
+  expect(versionAt(start + 1, start + 2)).toBe('-1');
+  expect(versionAt(start - 90_000_001, start - 90_000_000)).toBe('-1');
+  expect(versionAt(start - 3_600_000, start - 1_800_000)).toBe('10');
 });
 
 test('what a snapshot includes is dropped, partition by partition', () => {

@@ -1,4 +1,8 @@
 import { type SummaryRecord, windowMs } from '@domicile/core/summary.ts';
+import type { Period } from './period.ts';
+
+/** The day on which clocks are set back. */
+const longestWindowMs = 25 * 3_600_000;
 
 interface Kept {
   readonly record: SummaryRecord;
@@ -9,7 +13,6 @@ interface Kept {
 interface BuildingTail {
   /** By window, or by window and partial. */
   readonly kept: Map<string, Kept>;
-  lastOffset: bigint;
   /** The end of the newest closed window of the whole building. */
   throughMs: number | undefined;
 }
@@ -37,7 +40,6 @@ export class SummaryTail {
       if (!present) this.#windows += 1;
       tail.kept.set(key, { record, partition, offset });
     }
-    if (offset > tail.lastOffset) tail.lastOffset = offset;
     const endMs = windowStartMs + windowMs;
     if (level === 'building' && record.final && endMs > (tail.throughMs ?? 0))
       tail.throughMs = endMs;
@@ -59,9 +61,17 @@ export class SummaryTail {
     return [...kept].map(({ record }) => record);
   }
 
-  /** Changes with every record of the building. */
-  versionOf(building: string): string {
-    return `${this.#buildings.get(building)?.lastOffset ?? -1n}`;
+  /** Changes with every record that may change windows that begin in a period, however long they are. */
+  versionOf(building: string, { fromMs, toMs }: Period): string {
+    let newest = -1n;
+    for (const { record, offset } of this.#buildings.get(building)?.kept.values() ?? [])
+      if (
+        offset > newest &&
+        record.windowStartMs >= fromMs &&
+        record.windowStartMs < toMs + longestWindowMs
+      )
+        newest = offset;
+    return `${newest}`;
   }
 
   /** Up to where in event time the building's windows have closed, as far as the tail knows. */
@@ -72,7 +82,7 @@ export class SummaryTail {
   #tailOf(building: string): BuildingTail {
     const present = this.#buildings.get(building);
     if (present) return present;
-    const tail = { kept: new Map<string, Kept>(), lastOffset: -1n, throughMs: undefined };
+    const tail = { kept: new Map<string, Kept>(), throughMs: undefined };
     this.#buildings.set(building, tail);
     return tail;
   }

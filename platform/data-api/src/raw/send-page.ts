@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { Response } from 'express';
-import { csvLine, type Format, mediaTypes } from '../http/answer.ts';
+import { contentTypes, csvLine, type Format, mediaTypes } from '../http/answer.ts';
 import { type ArrowType, sendArrow } from '../http/arrow.ts';
 import { rawColumns } from '../model/raw-api.ts';
 import { microsText } from '../model/raw-rows.ts';
@@ -33,7 +33,6 @@ export async function sendPage(
 }
 
 interface TextForm {
-  readonly type: string;
   readonly head: string;
   row(values: readonly unknown[], isFirst: boolean): string;
   readonly end: string;
@@ -46,15 +45,12 @@ function json(values: readonly unknown[]): string {
 function textForm(format: Exclude<Format, 'parquet' | 'arrow'>, next: string | null): TextForm {
   if (format === 'csv')
     return {
-      type: `${mediaTypes.csv}; charset=utf-8; header=present`,
       head: csvLine(rawColumns),
       row: csvLine,
       end: '',
     };
-  if (format === 'ndjson')
-    return { type: mediaTypes.ndjson, head: '', row: (values) => `${json(values)}\n`, end: '' };
+  if (format === 'ndjson') return { head: '', row: (values) => `${json(values)}\n`, end: '' };
   return {
-    type: `${mediaTypes.json}; charset=utf-8`,
     head: '{"rows":[',
     row: (values, isFirst) => `${isFirst ? '' : ','}${json(values)}`,
     end: `],"next":${JSON.stringify(next)}}`,
@@ -67,7 +63,7 @@ async function sendText(
   sending: Sending,
 ): Promise<void> {
   const form = textForm(format, sending.page.next);
-  response.setHeader('Content-Type', form.type);
+  response.setHeader('Content-Type', contentTypes[format]);
   response.write(form.head);
   let isFirst = true;
   for await (const columns of chunksOf(sending)) {

@@ -40,6 +40,12 @@ export const servingSettings = z.object({
     .min(1_000)
     .default(300_000)
     .describe('Windows kept beyond the newest snapshot; at the bound answers end earlier'),
+  SERVING_ANSWERS_MEGABYTES_MAX: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(64)
+    .describe('Ready answers kept, so that the same question over the same data is read once'),
   SERVING_LIVE_READERS_MAX: z.coerce
     .number()
     .int()

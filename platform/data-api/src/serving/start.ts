@@ -39,7 +39,8 @@ export async function startServing(
   await using parts = new AsyncDisposableStack();
   const store = new FsObjectStore(config.SERVING_LAKE_DIR);
   const hub = parts.use(new LiveHub());
-  const view = emptyView(hub, await openServingLayer(store));
+  const answersBytesMax = config.SERVING_ANSWERS_MEGABYTES_MAX * 1024 * 1024;
+  const view = emptyView(hub, await openServingLayer(store), answersBytesMax);
   const followed = parts.use(await follow({ config, client, view, events, fail }));
   const door = new Door({ country, secret, buildings: view.registry });
   const proof = parts.use(

@@ -9,9 +9,17 @@ import {
 } from '@domicile/lake/serving-summaries.ts';
 import type { Request, Response } from 'express';
 import { z } from 'zod';
-import { formatOf, isUnchanged, linkNext, sendCsv, sendLines } from '../http/answer.ts';
+import {
+  contentTypes,
+  csvOf,
+  etagOf,
+  formatOf,
+  isUnchanged,
+  linesOf,
+  linkNext,
+} from '../http/answer.ts';
 import { intervals, summaryRow } from '../model/api.ts';
-import { compareKeys, cursorText, parseCursor } from '../model/page.ts';
+import { compareKeys, cursorText, type Page, parseCursor } from '../model/page.ts';
 import { idNames, metricNames, pageShape, periodShape, readQuery } from '../model/parameters.ts';
 import { periodMsMax, timeText } from '../model/period.ts';
 import { summaryKey, summaryKeyOf, summaryRowOf } from '../model/summary-rows.ts';
@@ -41,27 +49,43 @@ export async function answerSummaries(
 ): Promise<void> {
   const query = readQuery(summariesShape, request.query, periodMsMax);
   const format = formatOf(request, ['json', 'ndjson', 'csv']);
-  const { layer, tail } = view;
+  const { layer, tail, answers } = view;
   const snapshot = layer.current;
-  const version = [`${snapshot.number}`, tail.versionOf(building.id)];
-  if (isUnchanged(request, response, version)) return;
-  // Taken before anything is awaited: what is dropped from the tail meanwhile is not in this snapshot.
-  const asked = { building, query, snapshot, tail: tail.recordsOf(building.id) };
   const throughMs = tail.throughMsOf(building.id);
-  const { rows, next } = await readPage(asked);
-  linkNext(request, response, next);
+  const etag = etagOf(request, [
+    `${snapshot.number}`,
+    building.timeZone,
+    tail.versionOf(building.id, { fromMs: query.from, toMs: query.to }),
+    throughMs === undefined ? '' : `${Math.min(throughMs, query.to)}`,
+  ]);
+  if (isUnchanged(request, response, etag)) return;
+  let answer = answers.get(etag);
+  if (!answer) {
+    // Taken before anything is awaited: what is dropped from the tail meanwhile is not in this snapshot.
+    const asked = { building, query, snapshot, tail: tail.recordsOf(building.id), throughMs };
+    const page = await readPage(asked);
+    answer = { body: bodyOf(format, asked, page), next: page.next };
+    answers.put(etag, answer);
+  }
+  linkNext(request, response, answer.next);
+  response.setHeader('Content-Type', contentTypes[format]);
+  response.end(answer.body);
+}
+
+function bodyOf(
+  format: 'json' | 'ndjson' | 'csv',
+  { building, query, throughMs }: Asked,
+  { rows, next }: Page<SummaryRow>,
+): Buffer {
   const answered = rows.map(summaryRowOf);
-  if (format === 'ndjson') sendLines(response, answered);
-  else if (format === 'csv') sendCsv(response, columns, answered);
-  else
-    response.json({
-      building: building.id,
-      country: building.country,
-      interval: query.interval,
-      rows: answered,
-      through: throughOf(rows, query.to, throughMs),
-      next,
-    });
+  if (format === 'ndjson') return Buffer.from(linesOf(answered));
+  if (format === 'csv') return Buffer.from(csvOf(columns, answered));
+  const through = throughOf(rows, query.to, throughMs);
+  const { id, country } = building;
+  const { interval } = query;
+  return Buffer.from(
+    JSON.stringify({ building: id, country, interval, rows: answered, through, next }),
+  );
 }
 
 interface Asked {
@@ -69,6 +93,7 @@ interface Asked {
   readonly query: SummariesQuery;
   readonly snapshot: SummarySnapshot;
   readonly tail: NonNullable<SummaryQuery['tail']>;
+  readonly throughMs: number | undefined;
 }
 
 async function readPage({ building, query, snapshot, tail }: Asked) {

@@ -1,3 +1,4 @@
+import { AnswerCache } from '../http/answer-cache.ts';
 import { AccountBook } from '../model/account-book.ts';
 import { LatestBook } from '../model/latest-book.ts';
 import { RegistryBook } from '../model/registry-book.ts';
@@ -15,9 +16,17 @@ export interface ServingView {
   readonly tail: SummaryTail;
   readonly hub: LiveHub;
   readonly layer: ServingLayer;
+  readonly answers: AnswerCache;
 }
 
-export function emptyView(hub: LiveHub, layer: ServingLayer): ServingView {
+/** Ready answers kept, unless told otherwise. */
+const answersBytesDefault = 64 * 1024 * 1024;
+
+export function emptyView(
+  hub: LiveHub,
+  layer: ServingLayer,
+  answersBytesMax = answersBytesDefault,
+): ServingView {
   return {
     registry: new RegistryBook(),
     latest: new LatestBook(),
@@ -26,5 +35,6 @@ export function emptyView(hub: LiveHub, layer: ServingLayer): ServingView {
     tail: new SummaryTail(),
     hub,
     layer,
+    answers: new AnswerCache(answersBytesMax),
   };
 }
