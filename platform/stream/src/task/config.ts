@@ -32,6 +32,19 @@ export const taskSettings = z.object({
     .max(100_000)
     .default(4_000)
     .describe('Received records that are committed together at most'),
+  TASK_BACKFILL_SHARE: z.coerce
+    .number()
+    .min(0.001)
+    .max(1)
+    .default(0.2)
+    .describe('The part of a commit that a backlog may take'),
+  TASK_COMMIT_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1_000)
+    .max(100_000_000)
+    .default(2_000_000)
+    .describe('About what a commit takes in payloads'),
   TASK_TICK_INTERVAL_MS: durationMsSetting
     .default(10_000)
     .describe('How often time moves in a partition without readings'),

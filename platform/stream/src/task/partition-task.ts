@@ -11,6 +11,7 @@ import { cut } from './blobs.ts';
 import type { TaskEvents } from './events.ts';
 import type { PartitionRegistry } from './partition-registry.ts';
 import type { Recovered } from './recovery.ts';
+import type { SizedInput } from './sized-input.ts';
 import { TaskRecords } from './task-records.ts';
 
 /** A snapshot takes at most this part of the time: a large state is written less often and folded further instead. */
@@ -24,6 +25,7 @@ export interface PartitionTaskOptions {
   readonly recovered: Recovered;
   readonly registry: PartitionRegistry;
   readonly events: TaskEvents;
+  readonly inputs: readonly SizedInput[];
   readonly snapshotIntervalMs: number;
   readonly onClose: () => void;
 }
@@ -61,7 +63,8 @@ export class PartitionTask implements PartitionProcessor {
    * again, and opening waits for it.
    */
   first(records: readonly InputRecord[]): readonly OutputRecord[] {
-    const { registry, partition, events } = this.#options;
+    const { registry, partition, events, inputs } = this.#options;
+    for (const input of inputs) input.took(records);
     const draft = new CommitDraft();
     this.#draft = draft;
     const refinery = { known: registry.known, state: this.#state, draft };
@@ -122,6 +125,7 @@ export class PartitionTask implements PartitionProcessor {
   }
 
   close(): void {
+    for (const input of this.#options.inputs) input.forget();
     this.#options.onClose();
   }
 

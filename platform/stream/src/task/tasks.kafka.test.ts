@@ -151,3 +151,29 @@ test('a state without its positions stops the task and is not begun anew', async
   expect(error instanceof PlatformError && error.code).toBe('STATE_LOST');
   expect(await read('readings')).toHaveLength(1);
 });
+
+test('a backlog in small and in large records is taken in without a commit given up, each reading once', async () => {
+  const { read, config, sender } = await cellOf('AT');
+  await using _sender = sender;
+  const building = 'at-a';
+  const registryOffset = await sender.declare(buildingOf('AT', building));
+  const at = Date.now() - 7_200_000;
+  const send = async (device: string, firstSeq: number, count: number): Promise<void> => {
+    const readings = Array.from({ length: count }, (_, index) => {
+      const seq = firstSeq + index;
+      return { boot: 'b', seq, at: at + seq * 100, values: { temperature: seq % 30 } };
+    });
+    await sender.send({ building, device, stream: 'backfill', registryOffset }, readings);
+  };
+  for (let seq = 0; seq < 1000; seq += 1) await send('d1', seq, 1);
+  for (let message = 0; message < 40; message += 1) await send('d2', message * 1000, 1000);
+  await using tasks = await startTasks(config(), rethrow);
+  const count = async () => (await read('readings')).length;
+  await waitFor('all readings', async () => (await count()) >= 41_000, 50_000);
+  const readings = (await read('readings')).map(readingOf);
+  const names = readings.map(({ device, seq }) => `${device} ${seq}`);
+  expect(new Set(names).size).toBe(41_000);
+  expect(names).toHaveLength(41_000);
+  const metrics = await (await fetch(`${tasks.adminUrl}/metrics`)).text();
+  expect(metrics).toMatch(/task_commits_aborted_total\{[^}]*\} 0/);
+});

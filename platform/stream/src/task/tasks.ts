@@ -16,10 +16,8 @@ import { type TaskEvents, taskEvents } from './events.ts';
 import { PartitionRegistry } from './partition-registry.ts';
 import { PartitionTask } from './partition-task.ts';
 import { recoverPartition } from './recovery.ts';
+import { SizedInput } from './sized-input.ts';
 import { startTicker } from './ticker.ts';
-
-/** The part of a commit that a backlog may take while live records wait. */
-const backfillShare = 0.2;
 
 export interface TasksService extends AsyncDisposable {
   readonly adminUrl: string;
@@ -37,8 +35,9 @@ export async function startTasks(
   if (config.TASK_MUTANT) events.mutated(config.TASK_MUTANT);
   const client = clientOptionsOf(config);
 
+  const inputs = inputsOf(config);
   await using parts = new AsyncDisposableStack();
-  const partitions = parts.use(new OpenPartitions({ config, client, events, fail }));
+  const partitions = parts.use(new OpenPartitions({ config, client, events, fail, inputs }));
   let isAssigned = false;
   const admin = parts.use(
     await startAdmin({
@@ -53,10 +52,7 @@ export async function startTasks(
     client,
     groupId: config.TASK_GROUP,
     instanceId: config.TASK_INSTANCE_ID,
-    inputs: [
-      { name: topicOf(country, 'telemetry') },
-      { name: topicOf(country, 'backfill'), share: backfillShare },
-    ],
+    inputs,
     openPartition: (partition, committed) => partitions.open(partition, committed),
     onEvent: (event) => {
       if (event.kind === 'assigned') isAssigned = true;
@@ -89,6 +85,18 @@ export async function startTasks(
   return { adminUrl: admin.url, [Symbol.asyncDispose]: () => started.disposeAsync() };
 }
 
+function inputsOf(config: TaskConfig): SizedInput[] {
+  const share = config.TASK_BACKFILL_SHARE;
+  const input = (stream: StreamName, shareMax: number, bytesShare: number): SizedInput =>
+    new SizedInput({
+      name: topicOf(config.CELL_COUNTRY, stream),
+      shareMax,
+      recordsMax: config.TASK_RECORDS_MAX,
+      bytesMax: config.TASK_COMMIT_BYTES * bytesShare,
+    });
+  return [input('telemetry', 1, 1 - share), input('backfill', share, share)];
+}
+
 function report(event: TaskEvent, events: TaskEvents): void {
   if (event.kind === 'committed') events.committed(event);
   else if (event.kind !== 'assigned') events.aborted(event.error);
@@ -99,6 +107,7 @@ interface OpenPartitionsOptions {
   readonly client: ClientOptions;
   readonly events: TaskEvents;
   readonly fail: (error: unknown) => void;
+  readonly inputs: readonly SizedInput[];
 }
 
 class OpenPartitions {
@@ -119,7 +128,7 @@ class OpenPartitions {
     partition: number,
     committed: ReadonlyMap<string, bigint | undefined>,
   ): Promise<PartitionProcessor> {
-    const { config, client, events } = this.#options;
+    const { config, client, events, inputs } = this.#options;
     const country = config.CELL_COUNTRY;
     const startedAt = performance.now();
     const offsetOf = (stream: StreamName) => committed.get(topicOf(country, stream));
@@ -138,6 +147,7 @@ class OpenPartitions {
       recovered,
       registry,
       events,
+      inputs,
       snapshotIntervalMs: config.TASK_SNAPSHOT_INTERVAL_MS,
       onClose: () => {
         if (this.#open.get(partition) !== processor) return;
