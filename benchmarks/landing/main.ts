@@ -44,51 +44,71 @@ function recordOf(index: number, round: number): LandingRecord {
   return { offset: BigInt(index * 2), value: Buffer.from(JSON.stringify(reading)) };
 }
 
-async function ours(records: readonly LandingRecord[], round: number): Promise<number> {
+interface Spent {
+  /** On the clock. */
+  readonly seconds: number;
+  /** Of a core, what other processes take left out. */
+  readonly cpuSeconds: number;
+}
+
+async function spent(work: () => Promise<unknown>): Promise<Spent> {
+  const [start, cpu] = [performance.now(), process.cpuUsage()];
+  await work();
+  const { user, system } = process.cpuUsage(cpu);
+  return { seconds: (performance.now() - start) / 1000, cpuSeconds: (user + system) / 1e6 };
+}
+
+async function ours(records: readonly LandingRecord[], round: number): Promise<Spent> {
   const store = new FsObjectStore(join(folder, `lake-${round}`));
   const zone = new LandingZone({ store, country, stream });
-  const start = performance.now();
-  let first = 0n;
-  for (let at = 0; at < records.length;) {
-    const content = new LandingContent({ country, stream, partition: 0, first });
-    while (at < records.length && !content.isFull) {
-      content.add(must(records[at], 'a record'));
-      at += 1;
+  return spent(async () => {
+    let first = 0n;
+    for (let at = 0; at < records.length;) {
+      const content = new LandingContent({ country, stream, partition: 0, first });
+      for (; at < records.length && !content.isFull; at += 1)
+        content.add(must(records[at], 'a record'));
+      await zone.complete(await zone.take(content), content);
+      first = content.last + 1n;
     }
-    await zone.complete(await zone.take(content), content);
-    first = content.last + 1n;
-  }
-  return (performance.now() - start) / 1000;
+  });
 }
 
 const columns = `building: 'VARCHAR', floor: 'VARCHAR', room: 'VARCHAR', device: 'VARCHAR', boot: 'VARCHAR', seq: 'BIGINT',
   measuredAtMs: 'BIGINT', receivedAtMs: 'BIGINT', timeSource: 'VARCHAR',
   values: 'MAP(VARCHAR, DOUBLE)', units: 'MAP(VARCHAR, VARCHAR)'`;
 
-async function duckdb(records: readonly LandingRecord[], round: number): Promise<number> {
+async function duckdb(records: readonly LandingRecord[], round: number): Promise<Spent> {
   const [from, to] = ['ndjson', 'parquet'].map((end) => join(folder, `duckdb-${round}.${end}`));
   await writeFile(must(from, 'a path'), records.map(({ value }) => `${String(value)}\n`).join(''));
   const instance = await DuckDBInstance.create(':memory:', { threads: '1' });
   const connection = await instance.connect();
-  const start = performance.now();
-  await connection.run(`copy (
+  const times = await spent(async () =>
+    connection.run(`copy (
     select building, floor, room, device, entry.key as metric, units[entry.key] as unit,
       make_timestamptz(measuredAtMs * 1000) as measured_at, make_timestamptz(receivedAtMs * 1000) as received_at,
       entry.value as value, boot, seq, timeSource as time_source
     from (select *, unnest(map_entries("values")) as entry from read_json('${from}', format = 'newline_delimited', columns = {${columns}}))
-  ) to '${to}' (format parquet, compression zstd)`);
-  const seconds = (performance.now() - start) / 1000;
+  ) to '${to}' (format parquet, compression zstd)`),
+  );
   connection.closeSync();
   instance.closeSync();
-  return seconds;
+  return times;
 }
 
-function perSecond(seconds: readonly number[]): number {
-  const sorted = seconds.toSorted((a, b) => a - b);
-  return Math.round(readings / must(sorted[Math.floor(sorted.length / 2)], 'there are rounds'));
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return must(sorted[Math.floor(sorted.length / 2)], 'there are rounds');
 }
 
-const times = { ours: [] as number[], duckdb: [] as number[] };
+function figuresOf(times: readonly Spent[]) {
+  const cpuSeconds = median(times.map((one) => one.cpuSeconds));
+  return {
+    readingsPerSecond: Math.round(readings / median(times.map(({ seconds }) => seconds))),
+    cpuSecondsPerMillion: Number(((cpuSeconds * 1e6) / readings).toFixed(2)),
+  };
+}
+
+const times = { ours: [] as Spent[], duckdb: [] as Spent[] };
 for (let round = 0; round < rounds; round += 1) {
   const records = Array.from({ length: readings }, (_, index) => recordOf(index, round));
   times.ours.push(await ours(records, round));
@@ -102,6 +122,7 @@ const result = {
   rounds,
   readingsPerRound: readings,
   rowsPerReading: 3,
-  readingsPerSecond: { ours: perSecond(times.ours), duckdbOneThread: perSecond(times.duckdb) },
+  ours: figuresOf(times.ours),
+  duckdbOneThread: figuresOf(times.duckdb),
 };
 process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);

@@ -38,13 +38,15 @@ export class LandingContent {
   readonly #files = new Map<number, LandedFileContent>();
   readonly #hash = createHash('sha256');
   readonly #head = Buffer.alloc(12);
+  readonly #rowsMax: number;
   #digest: string | undefined;
   #records = 0;
   #rows = 0;
   #last: bigint;
 
-  constructor(origin: LandingOrigin) {
+  constructor(origin: LandingOrigin, rowsMax = rowsPerPlanMax) {
     this.origin = origin;
+    this.#rowsMax = rowsMax;
     this.#last = origin.first - 1n;
   }
 
@@ -72,7 +74,7 @@ export class LandingContent {
   }
 
   get isFull(): boolean {
-    return this.#rows >= rowsPerPlanMax || this.#files.size >= hoursPerPlanMax;
+    return this.#rows >= this.#rowsMax || this.#files.size >= hoursPerPlanMax;
   }
 
   /** Records come by rising offset. */

@@ -1,6 +1,6 @@
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { expect, test } from 'vitest';
-import { hoursPerPlanMax, LandingContent, rowsPerPlanMax } from './landing-content.ts';
+import { hoursPerPlanMax, LandingContent } from './landing-content.ts';
 import { LandingZone } from './landing-zone.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
 import { parquetOfBytes } from './parquet/read-parquet.ts';
@@ -164,14 +164,12 @@ test('what is no reading of this country is not landed, and the manifest says so
 });
 
 test('a plan is full by rows and by hours', () => {
-  const values = Object.fromEntries(
-    Array.from({ length: 1000 }, (_, index) => [`m${index}`, index]),
-  );
-  const wide = Array.from({ length: rowsPerPlanMax / 1000 }, (_, index) =>
-    recordOf(BigInt(index), { values }),
-  );
-  expect(contentOf(wide.slice(1)).isFull).toBe(false);
-  expect(contentOf(wide).isFull).toBe(true);
+  const content = new LandingContent({ country, stream, partition: 3, first: 0n }, 6);
+  const full = [0n, 1n, 2n].map((offset) => {
+    content.add(recordOf(offset));
+    return content.isFull;
+  });
+  expect(full).toEqual([false, false, true]);
   const hours = Array.from({ length: hoursPerPlanMax }, (_, index) =>
     recordOf(BigInt(index), { receivedAtMs: hourMs + index * 3_600_000 }),
   );
