@@ -6,7 +6,7 @@ import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { cpus, tmpdir } from 'node:os';
+import { cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -17,9 +17,10 @@ import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import { type LoadResult, runLoad } from './load.ts';
 
-const rounds = 5;
-const warmUpMs = 2000;
-const measureMs = 5000;
+/** Many and short: what else the machine does then falls on all three alike. */
+const rounds = 11;
+const warmUpMs = 1000;
+const measureMs = 2500;
 const buildingsCount = 100;
 /** Unacked messages of a connection under full load, and under the mission's. */
 const window = 20;
@@ -192,6 +193,8 @@ function reportOf(
     node: process.version,
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
+    /** Of the minute before the end; about 2 is this lane's own. */
+    loadAverage: Number(loadavg()[0]?.toFixed(1)),
     rounds,
     measuredSeconds: measureMs / 1000,
     load: { connections: buildings.length, window, payloadBytes: payload.length, qos: 1 },
@@ -200,6 +203,12 @@ function reportOf(
     aedes,
     oursToBare: Number((ours.messagesPerSecond / bare.messagesPerSecond).toFixed(3)),
     oursToAedes: Number((ours.messagesPerSecond / aedes.messagesPerSecond).toFixed(3)),
+    /** By the server's own CPU time, which others' load does not change much. */
+    perCpuSecond: {
+      ours: Math.round(1e6 / ours.cpuSecondsPerMillion),
+      bare: Math.round(1e6 / bare.cpuSecondsPerMillion),
+      aedes: Math.round(1e6 / aedes.cpuSecondsPerMillion),
+    },
   };
 }
 
