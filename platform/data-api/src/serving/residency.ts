@@ -108,10 +108,10 @@ async function kafkaItems(
   }
 }
 
-async function storeItem({ country, lakeDir }: Proof, places: CellPlaces): Promise<ResidencyItem> {
+async function storeItem({ lakeDir }: Proof, places: CellPlaces): Promise<ResidencyItem> {
   const realPath = await realpath(join(lakeDir, 'serving')).catch(() => undefined);
   const declared = places.lakeRoot === undefined ? undefined : join(places.lakeRoot, 'serving');
-  return lakeItem({ country, realPath, declared, foreign: [] });
+  return lakeItem({ realPath, declared });
 }
 
 function registryItem(country: CountryCode, registry: RegistryBook): ResidencyItem {
