@@ -1,7 +1,8 @@
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
-import { parseResident } from '@domicile/core/residency.ts';
+import { type BuildingId, isBuildingId } from '@domicile/core/identities.ts';
+import { requireResident } from '@domicile/core/residency.ts';
 import {
   type Claims,
   everyClient,
@@ -11,6 +12,7 @@ import {
   type Scope,
 } from '@domicile/runtime/claims.ts';
 import type { Request } from 'express';
+import { invalidRequest } from '../model/parameters.ts';
 
 export interface FindBuilding {
   get(id: string): BuildingRecord | undefined;
@@ -41,15 +43,21 @@ export class Door {
 
   /** Throws `VALUE_INVALID` for no id, `RESIDENCY_VIOLATION` for another country's, `NOT_FOUND` for what is not to be seen. */
   building(claims: Claims, id: string): BuildingRecord {
-    const building = this.#buildings.get(parseResident(this.#country, id));
+    const building = this.#buildings.get(this.#resident(id, '#/path/building'));
     if (building && maySee(claims, building)) return building;
     throw new PlatformError('NOT_FOUND', 'Cannot find the building');
   }
 
   /** Of several ids none is looked up before the country of all is known. */
   allOf(claims: Claims, ids: readonly string[]): BuildingRecord[] {
-    for (const id of ids) parseResident(this.#country, id);
+    for (const id of ids) this.#resident(id, '#/query/building');
     return ids.map((id) => this.building(claims, id));
+  }
+
+  #resident(id: string, pointer: string): BuildingId {
+    if (isBuildingId(id)) return requireResident(this.#country, id);
+    const detail = 'expected an id that begins with its country, such as de-7f3k';
+    throw invalidRequest([{ pointer, detail }]);
   }
 
   visible(claims: Claims): BuildingRecord[] {

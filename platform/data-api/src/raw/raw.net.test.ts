@@ -272,6 +272,7 @@ test.each([
   ['building=de-one&metric=a;drop', '#/query/metric/0'],
   ['building=de-one&limit=200001', '#/query/limit'],
   ['device=r1-air', '#/query/building'],
+  ['building=nowhere', '#/query/building'],
   ['building=de-one&cursor=WzEsIjEiLDAsIjAiLCJ4JyBvciAxPTEgLS0iXQ', '#/query/cursor'],
 ])('%s is refused', async (query, pointer) => {
   const answer = await ask(`${query}&${hour}`);
