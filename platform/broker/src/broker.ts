@@ -93,11 +93,11 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
 
   subscribed(
     session: BrokerSession,
-    { retainHandling }: { readonly retainHandling: number },
+    { filter, retainHandling }: { readonly filter: string; readonly retainHandling: number },
     isNew: boolean,
   ): void {
     const desk = this.#desk(session.identity.building);
-    if (retainHandling === 0 || (retainHandling === 1 && isNew)) desk.sendStatuses(session);
+    if (retainHandling === 0 || (retainHandling === 1 && isNew)) desk.sendStatuses(session, filter);
     this.#sendCommands(session);
   }
 
@@ -138,7 +138,7 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
 
   commandAccepted(command: PendingCommand): void {
     const desk = this.#desks.get(command.record.building);
-    for (const session of desk?.sessions ?? []) desk?.sendCommand(session, command);
+    for (const session of desk?.sessions ?? []) void desk?.sendCommand(session, command);
   }
 
   /** A status stands in its stream, written here or by another. */
@@ -152,10 +152,8 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
 
   #sendCommands(session: BrokerSession): void {
     const { building } = session.identity;
-    const desk = this.#desk(building);
-    for (const command of this.#options.commands.pendingOf(building, Date.now())) {
-      desk.sendCommand(session, command);
-    }
+    const commands = this.#options.commands.pendingOf(building, Date.now());
+    this.#desk(building).sendCommands(session, commands);
   }
 
   async #publishWill(session: BrokerSession, message: InboundMessage): Promise<void> {

@@ -54,12 +54,12 @@ test('a command is not sent twice at once, and again once its sending has ended'
   const { desk, session } = openDesk();
   const outcome = Promise.withResolvers<Delivery>();
   session.outcome = outcome.promise;
-  desk.sendCommand(session, command);
-  desk.sendCommand(session, command);
+  void desk.sendCommand(session, command);
+  void desk.sendCommand(session, command);
   expect(session.delivered).toHaveLength(1);
   outcome.resolve('acked');
   await new Promise(setImmediate);
-  desk.sendCommand(session, command);
+  void desk.sendCommand(session, command);
   expect(session.delivered.map(({ topic, expiresAtMs }) => [topic, expiresAtMs])).toEqual([
     ['v1/de-7f3k/d1/commands/c1', command.expiresAtMs],
     ['v1/de-7f3k/d1/commands/c1', command.expiresAtMs],
@@ -85,4 +85,33 @@ test('a topic that was right once is right again, and a wrong one stays wrong', 
   expect(desk.topicOf('v1/de-other/d1/telemetry')).toBe(reason.notAuthorized);
   expect(desk.topicOf('v1/de-other/d1/telemetry')).toBe(reason.notAuthorized);
   expect(desk.topicOf('__proto__')).toBe(reason.notAuthorized);
+});
+
+test('what is retained of thousands of devices goes out a few at a time, in turn', async () => {
+  const { desk, session } = openDesk();
+  const at = '2026-01-01T00:00:00.000Z';
+  const devices = Array.from({ length: 3000 }, (_, index) => `d${index}`);
+  for (const device of devices) {
+    desk.statuses.note({ building, device, state: 'online', at, receivedAtMs: 0 });
+  }
+  let waiting: PromiseWithResolvers<Delivery>[] = [];
+  session.deliver = (message) => {
+    session.delivered.push(message);
+    const delivery = Promise.withResolvers<Delivery>();
+    waiting.push(delivery);
+    return delivery.promise;
+  };
+  desk.sendStatuses(session, 'v1/de-7f3k/+/status');
+  desk.sendStatuses(session, 'v1/de-7f3k/d7/status');
+  let most = 0;
+  while (session.delivered.length < 3001) {
+    await new Promise(setImmediate);
+    most = Math.max(most, waiting.length);
+    for (const delivery of waiting) delivery.resolve('acked');
+    waiting = [];
+  }
+  expect(most).toBe(50);
+  expect(session.delivered.map(({ topic }) => topic)).toEqual(
+    [...devices, 'd7'].map((device) => `v1/de-7f3k/${device}/status`),
+  );
 });

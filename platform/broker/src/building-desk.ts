@@ -1,12 +1,12 @@
 import type { BuildingId } from '@domicile/core/identities.ts';
-import type { Topic } from '@domicile/core/topics.ts';
+import { filterMatches, type Topic } from '@domicile/core/topics.ts';
 import { devicesPerBuildingMax } from '@domicile/core/values.ts';
-import type { OutboundMessage, Session } from '@domicile/mqtt/owner.ts';
+import type { Delivery, OutboundMessage, Session } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
 import type { BrokerEvents } from './events.ts';
 import type { PendingCommand } from './model/command-book.ts';
 import { publishableTopic } from './model/publication.ts';
-import { RetainedStatuses } from './model/retained-statuses.ts';
+import { type RetainedStatus, RetainedStatuses } from './model/retained-statuses.ts';
 import { TokenBucket } from './model/token-bucket.ts';
 
 /** Who is connected: the building, and the gateway of its certificate if it has one. */
@@ -30,6 +30,8 @@ export class BuildingDesk {
   readonly #events: BrokerEvents;
   /** Commands that a session has queued or in flight, so that none goes out twice at once. */
   readonly #sending = new WeakMap<BrokerSession, Set<string>>();
+  /** What goes to a session a few at a time ends with this. */
+  readonly #inTurn = new WeakMap<BrokerSession, Promise<void>>();
   readonly #topics = new Map<string, Topic>();
   readonly #building: BuildingId;
   connections = 0;
@@ -80,40 +82,75 @@ export class BuildingDesk {
     }
   }
 
-  sendStatuses(session: BrokerSession): void {
-    for (const { topic, payload } of this.statuses.all()) {
-      const message = { topic, payload, qos: 1, fromRetained: true } as const;
-      if (session.wants(topic)) void this.#deliver(session, message, 'status');
+  /** What is retained under the filter of a subscription, a few at a time: there may be thousands. */
+  sendStatuses(session: BrokerSession, filter: string): void {
+    const wanted = [...this.statuses.all()].filter(({ topic }) => filterMatches(filter, topic));
+    const deliver = ({ topic, payload }: RetainedStatus) =>
+      this.#deliver(session, { topic, payload, qos: 1, fromRetained: true }, 'status');
+    this.#sendInTurn(
+      session,
+      wanted.map((status) => () => deliver(status)),
+    );
+  }
+
+  sendCommands(session: BrokerSession, commands: readonly PendingCommand[]): void {
+    this.#sendInTurn(
+      session,
+      commands.map((command) => () => this.sendCommand(session, command)),
+    );
+  }
+
+  async sendCommand(
+    session: BrokerSession,
+    { record, expiresAtMs }: PendingCommand,
+  ): Promise<Delivery> {
+    const { id, building, device, set, expiresAt } = record;
+    const topic = `v1/${building}/${device}/commands/${id}`;
+    const sending = this.#sending.get(session) ?? new Set();
+    if (sending.has(id) || !session.wants(topic)) return 'not-subscribed';
+    this.#sending.set(session, sending.add(id));
+    const payload = Buffer.from(JSON.stringify({ id, set, expiresAt }));
+    try {
+      return await this.#deliver(session, { topic, payload, qos: 1, expiresAtMs }, 'command');
+    } finally {
+      sending.delete(id);
     }
   }
 
-  sendCommand(session: BrokerSession, command: PendingCommand): void {
-    const { id, building, device, set, expiresAt } = command.record;
-    const topic = `v1/${building}/${device}/commands/${id}`;
-    const sending = this.#sending.get(session) ?? new Set();
-    if (sending.has(id) || !session.wants(topic)) return;
-    this.#sending.set(session, sending.add(id));
-    const message = {
-      topic,
-      payload: Buffer.from(JSON.stringify({ id, set, expiresAt })),
-      qos: 1,
-      expiresAtMs: command.expiresAtMs,
-    } as const;
-    void this.#deliver(session, message, 'command').then(() => sending.delete(id));
+  #sendInTurn(session: BrokerSession, sends: readonly (() => Promise<Delivery>)[]): void {
+    if (sends.length === 0) return;
+    const before = this.#inTurn.get(session) ?? Promise.resolve();
+    this.#inTurn.set(session, sendAfter(before, sends));
   }
 
   async #deliver(
     session: BrokerSession,
     message: OutboundMessage,
     kind: 'command' | 'status' | 'message',
-  ): Promise<void> {
+  ): Promise<Delivery> {
     const delivery = await session.deliver(message);
     this.#events.delivered(kind, delivery);
     // Its gaps would be silent: it is told, and commands and statuses come again when it is back.
     if (delivery === 'queue-full') session.disconnect(reason.quotaExceeded);
+    return delivery;
   }
 }
 
 function hasNoLocal(session: BrokerSession): boolean {
   return session.subscriptions.values().some(({ noLocal }) => noLocal);
+}
+
+/** At a time to one session, of what is retained or pending; far below what its queue takes. */
+const inTurnMax = 50;
+
+async function sendAfter(
+  before: Promise<void>,
+  sends: readonly (() => Promise<Delivery>)[],
+): Promise<void> {
+  await before;
+  for (let from = 0; from < sends.length; from += inTurnMax) {
+    const batch = sends.slice(from, from + inTurnMax);
+    const deliveries = await Promise.all(batch.map((send) => send()));
+    if (deliveries.includes('session-ended') || deliveries.includes('queue-full')) return;
+  }
 }

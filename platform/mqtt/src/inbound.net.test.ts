@@ -158,6 +158,18 @@ test('QoS 2: when keeping it fails, who waits for its ack on a new connection is
   expect(await second.disconnected()).toBe(reason.serverBusy);
 });
 
+test.each([4, 5] as const)(
+  'a burst of QoS 2 from a version %d client is taken once each',
+  async (protocolVersion) => {
+    await using house = await TestServer.open();
+    const client = await house.client({ protocolVersion });
+    const sent = Array.from({ length: 5000 }, (_, index) => `${index}`);
+    await Promise.all(sent.map((payload) => client.publishAsync('a', payload, { qos: 2 })));
+    expect(house.payloads).toEqual(sent);
+    await client.endAsync();
+  },
+);
+
 test('who has more in flight than the receive maximum is disconnected', async () => {
   await using house = await TestServer.open(
     { publish: () => new Promise(() => undefined) },

@@ -26,6 +26,7 @@ export interface MqttLimits {
   readonly inFlightBytesMax: number;
   /** The same for all connections together: what a hanging owner may cost in memory. */
   readonly totalInFlightBytesMax: number;
+  /** Taken QoS 2 ids of a session. A client that sends many at once releases none before all are acked. */
   readonly qosTwoIdsMax: number;
   /** Unacked QoS 1 messages to a client, if it allows so many. */
   readonly outboundInFlightMax: number;
@@ -54,7 +55,7 @@ export const defaultLimits: MqttLimits = Object.freeze({
   inFlightMax: 1000,
   inFlightBytesMax: 4_194_304,
   totalInFlightBytesMax: 67_108_864,
-  qosTwoIdsMax: 1000,
+  qosTwoIdsMax: 65_535,
   outboundInFlightMax: 64,
   outboundQueuedMax: 1000,
   outboundQueuedBytesMax: 4_194_304,

@@ -1,13 +1,14 @@
 export type FrameFault = 'malformed' | 'too-large';
 
 const headerBytesMax = 5;
+const nothing = Buffer.alloc(0);
 
 /**
  * Cuts a byte stream into whole MQTT packets (MQTT 5, section 2.1) before anything parses them. A packet
  * above the limit is known by its header: none of its body is kept.
  */
 export class FrameReader {
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Buffer = nothing;
   #start = 0;
   #end = 0;
   /** Whether the tail of `#bytes` is ours to write to; a chunk of a socket is not. */
@@ -57,9 +58,10 @@ export class FrameReader {
   }
 
   clear(): void {
-    this.#bytes = Buffer.alloc(0);
+    this.#bytes = nothing;
     this.#start = 0;
     this.#end = 0;
+    this.#owned = false;
   }
 
   #cut(bytes: number, packetBytesMax: number): Buffer | FrameFault | undefined {
@@ -67,6 +69,8 @@ export class FrameReader {
     if (this.heldBytes < bytes) return undefined;
     const frame = this.#bytes.subarray(this.#start, this.#start + bytes);
     this.#start += bytes;
+    // An idle connection keeps no memory of what it last said.
+    if (this.#start === this.#end) this.clear();
     return frame;
   }
 }
