@@ -2,7 +2,7 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import type { Claims } from '@domicile/runtime/claims.ts';
 import { stoppingOf } from '@domicile/runtime/http.ts';
 import type { Request, Response } from 'express';
-import { eventText } from '../model/live-feed.ts';
+import { eventText, type LiveFeed } from '../model/live-feed.ts';
 import type { ServingEvents } from './events.ts';
 import type { LiveHub } from './live-hub.ts';
 
@@ -28,6 +28,7 @@ export function liveRoute({ hub, events, readersMax }: Live) {
     const { building, claims } = of;
     const reader = {
       deliver(text: string) {
+        if (response.writableEnded) return;
         if (response.writableLength > untakenBytesMax) {
           events.readerDropped(building);
           response.destroy();
@@ -45,12 +46,7 @@ export function liveRoute({ hub, events, readersMax }: Live) {
     readers += 1;
     events.readersChanged(readers);
     const feed = hub.join(building, reader);
-    const seen = request.get('last-event-id');
-    const missed = seen === undefined || seen === '' ? [] : feed.after(seen);
-    const reset = { id: feed.lastEventId, event: 'reset', data: { reason: 'too-old' } };
-    response.write(`retry: ${comeBackMs}\nid: ${seen && missed ? seen : feed.lastEventId}\n\n`);
-    if (missed) response.write(missed.map(({ text }) => text).join(''));
-    else response.write(eventText(reset));
+    response.write(greetingOf(feed, request.get('last-event-id') ?? ''));
 
     const heartbeat = setInterval(() => reader.deliver(': alive\n\n'), heartbeatMs);
     const expiry = AbortSignal.any([
@@ -68,6 +64,19 @@ export function liveRoute({ hub, events, readersMax }: Live) {
       events.readersChanged(readers);
     });
   };
+}
+
+/** Where the reader stands, and what it missed; a `reset` if that is not all here, or more than it could take at once. */
+function greetingOf(feed: LiveFeed, seen: string): string {
+  const start = (id: string) => `retry: ${comeBackMs}\nid: ${id}\n\n`;
+  if (seen === '') return start(feed.lastEventId);
+  const missed = feed
+    .after(seen)
+    ?.map(({ text }) => text)
+    .join('');
+  if (missed !== undefined && missed.length <= untakenBytesMax / 2) return start(seen) + missed;
+  const reset = { id: feed.lastEventId, event: 'reset', data: { reason: 'too-old' } };
+  return start(feed.lastEventId) + eventText(reset);
 }
 
 function clamped(ms: number): number {

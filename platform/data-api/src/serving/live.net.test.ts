@@ -128,6 +128,9 @@ test('a stop closes the streams', async () => {
   await stream.until('retry:');
   const ended = stream.until('never');
   await sleep(10);
-  await live[Symbol.asyncDispose]();
+  const stopped = live[Symbol.asyncDispose]();
+  // What comes while streams end must not be written to them.
+  for (let at = 0; at < 100; at += 1) live.hub.latest('de-one', [rowOf(at, `d${at}`)]);
+  await stopped;
   expect(await ended).not.toContain('never');
 });
