@@ -99,14 +99,17 @@ async function questionsOf(lake: string): Promise<Question[]> {
     must(await store.get(pointer.snapshot), 'the newest snapshot is there'),
   );
   const listOf = (keys: readonly string[]) => keys.map((key) => `'${join(lake, key)}'`).join(', ');
-  const minutes = listOf(snapshot.files.PT1M.map(({ key }) => key));
+  const ofBuilding = snapshot.files.PT1M.filter(({ parts }) =>
+    parts.some((part) => part.building === building),
+  );
+  const minutes = listOf(ofBuilding.map(({ key }) => key));
   const landed = await LandedManifests.open({ store, partitions });
   const readings = listOf(landed.files({ building, ...hour }).map(({ path }) => path));
   const ofDay = `from=${timeText(day.fromMs)}&to=${timeText(day.toMs)}&limit={limit}`;
   const ofHour = `from=${timeText(hour.fromMs)}&to=${timeText(hour.toMs)}&limit=1{limit}`;
   const summaries = (
     where: string,
-  ) => `select window_start, window_end, level, id, metric, unit, "count", "sum", avg, min, max,
+  ) => `select distinct window_start, window_end, level, id, metric, unit, "count", "sum", avg, min, max,
       stddev, p50, p95, revision, is_final from read_parquet([${minutes}])
     where building = '${building}' and window_start >= timestamptz '${sqlTime(day.fromMs)}'
       and window_start < timestamptz '${sqlTime(day.toMs)}' and ${where} order by window_start, id, metric`;

@@ -1,6 +1,5 @@
 /** Both APIs in one process over a lake that stands still; prints its address. */
 import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { must } from '@domicile/core/invariants.ts';
 import { buildingsOf } from '@domicile/core/values.ts';
@@ -34,7 +33,7 @@ for (const building of buildingsOf({ buildings: declared }, 'DE')) registry.take
 const door = new Door({ country: 'DE', secret: must(secret, 'the secret'), buildings: registry });
 const log = createLog('benchmark', { write: () => undefined });
 const metrics = createRegistry({});
-const scratchDir = await mkdtemp(join(tmpdir(), 'query-scratch-'));
+const scratchDir = await mkdtemp(join(must(lakeDir, 'the lake'), 'scratch-'));
 const gate = new Gate({ runningMax: 4, waitingMax: 32, timeoutMs: 60_000 });
 const routes = Router();
 routes.use(

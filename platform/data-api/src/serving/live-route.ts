@@ -68,15 +68,18 @@ export function liveRoute({ hub, events, readersMax }: Live) {
 
 /** Where the reader stands, and what it missed; a `reset` if that is not all here, or more than it could take at once. */
 function greetingOf(feed: LiveFeed, seen: string): string {
-  const start = (id: string) => `retry: ${comeBackMs}\nid: ${id}\n\n`;
-  if (seen === '') return start(feed.lastEventId);
+  if (seen === '') return beginAt(feed.lastEventId);
   const missed = feed
     .after(seen)
     ?.map(({ text }) => text)
     .join('');
-  if (missed !== undefined && missed.length <= untakenBytesMax / 2) return start(seen) + missed;
+  if (missed !== undefined && missed.length <= untakenBytesMax / 2) return beginAt(seen) + missed;
   const reset = { id: feed.lastEventId, event: 'reset', data: { reason: 'too-old' } };
-  return start(feed.lastEventId) + eventText(reset);
+  return beginAt(feed.lastEventId) + eventText(reset);
+}
+
+function beginAt(id: string): string {
+  return `retry: ${comeBackMs}\nid: ${id}\n\n`;
 }
 
 function clamped(ms: number): number {

@@ -130,7 +130,8 @@ test('a stop closes the streams', async () => {
   await sleep(10);
   const stopped = live[Symbol.asyncDispose]();
   // What comes while streams end must not be written to them.
-  for (let at = 0; at < 100; at += 1) live.hub.latest('de-one', [rowOf(at, `d${at}`)]);
+  for (let value = 0; value < 100; value += 1)
+    live.hub.latest('de-one', [rowOf(value, `d${value}`)]);
   await stopped;
   expect(await ended).not.toContain('never');
 });
