@@ -1,4 +1,5 @@
-import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { ObjectStore } from '@domicile/lake/object-store.ts';
 import type { Request, Response } from 'express';
@@ -41,18 +42,18 @@ export async function sendObject(
     response.status(206);
     response.setHeader('Content-Range', `bytes ${start}-${end - 1}/${head.bytes}`);
   }
-  if (request.method !== 'HEAD') await writeRange({ store, key, start, end }, response);
-  response.end();
+  if (request.method === 'HEAD') response.end();
+  else await pipeline(Readable.from(chunksOf({ store, key, start, end })), response);
 }
 
-async function writeRange(
-  of: { store: ObjectStore; key: string; start: number; end: number },
-  response: Response,
-): Promise<void> {
-  for (let from = of.start; from < of.end && !response.destroyed; from += chunkBytes) {
+async function* chunksOf(of: {
+  store: ObjectStore;
+  key: string;
+  start: number;
+  end: number;
+}): AsyncGenerator<Buffer> {
+  for (let from = of.start; from < of.end; from += chunkBytes) {
     const end = Math.min(of.end, from + chunkBytes);
-    const chunk = await of.store.getRange(of.key, { start: from, end });
-    if (!response.write(chunk) && !response.destroyed)
-      await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    yield await of.store.getRange(of.key, { start: from, end });
   }
 }

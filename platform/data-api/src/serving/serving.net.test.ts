@@ -28,12 +28,14 @@ import { emptyView, type ServingView } from './view.ts';
 const start = Date.UTC(2026, 10, 23, 7);
 const hour = 'from=2026-11-23T07:00:00Z&to=2026-11-23T08:00:00Z';
 const parts = new AsyncDisposableStack();
+const largeFile = Buffer.alloc(5_000_000, 'domicile');
 let url = '';
 let view: ServingView;
 
 beforeAll(async () => {
   const store = new MemoryObjectStore();
   await store.createOnly('serving/summaries/pt1h/v1/data/one.parquet', Buffer.from('0123456789'));
+  await store.createOnly('serving/summaries/pt1h/v1/data/large.parquet', largeFile);
   await store.createOnly('landing/readings/v1/secret.parquet', Buffer.from('raw'));
   await store.replacePointer('serving/summaries/pt1h/v1/latest.json', Buffer.from('{"number":1}'));
   const hub = parts.use(new LiveHub());
@@ -248,7 +250,9 @@ test('files of the serving layer are for tokens that reach every building', asyn
   const list = await ask('/v1/data', { claims: raw });
   expect(await list.json()).toMatchObject({ rows: [{ api: 'summaries', endpoint: 'pt1h' }] });
   const files = await ask('/v1/data/summaries/pt1h', { claims: raw });
-  expect(await files.json()).toMatchObject({ rows: [{ path: 'data/one.parquet', bytes: 10 }, {}] });
+  expect(await files.json()).toMatchObject({
+    rows: [{ path: 'data/large.parquet' }, { path: 'data/one.parquet', bytes: 10 }, {}],
+  });
   const part = await ask('/v1/data/summaries/pt1h/data/one.parquet', {
     claims: raw,
     headers: { Range: 'bytes=2-4' },
@@ -258,6 +262,8 @@ test('files of the serving layer are for tokens that reach every building', asyn
     'bytes 2-4/10',
     '234',
   ]);
+  const large = await ask('/v1/data/summaries/pt1h/data/large.parquet', { claims: raw });
+  expect(Buffer.from(await large.arrayBuffer()).equals(largeFile)).toBe(true);
   const beyond = { claims: raw, headers: { Range: 'bytes=10-' } };
   expect((await ask('/v1/data/summaries/pt1h/data/one.parquet', beyond)).status).toBe(416);
 });
