@@ -56,7 +56,9 @@ export class TestHouse implements AsyncDisposable {
 
   async start(): Promise<void> {
     const log = createLog('broker', { write: (line) => this.lines.push(line) });
-    this.#broker = await startBroker(this.#config, (error) => this.failures.push(error), log);
+    const fail = (error: unknown) => this.failures.push(error);
+    // Rights that were just granted reach Kafka's authorizer a little later.
+    this.#broker = await soon(() => startBroker(this.#config, fail, log));
   }
 
   async stop(): Promise<void> {
