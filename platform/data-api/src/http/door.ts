@@ -48,6 +48,17 @@ export class Door {
     throw new PlatformError('NOT_FOUND', 'Cannot find the building');
   }
 
+  /**
+   * The border, before anything else of a request is read: `RESIDENCY_VIOLATION` if one of the ids that a query names is
+   * another country's. What is no id is told later, with its place.
+   */
+  requireHome(named: unknown): void {
+    for (const text of [named].flat()) {
+      if (typeof text !== 'string') continue;
+      for (const id of text.split(',')) if (isBuildingId(id)) requireResident(this.#country, id);
+    }
+  }
+
   /** Of several ids none is looked up before the country of all is known. */
   allOf(claims: Claims, ids: readonly string[]): BuildingRecord[] {
     for (const id of ids) this.#resident(id, '#/query/building');

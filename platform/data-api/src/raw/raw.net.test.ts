@@ -263,6 +263,7 @@ test('who may see what', async () => {
   expect((await ask(query, { claims: { client: 'acme' } })).status).toBe(404);
   expect((await ask(`${query}&building=us-one`)).status).toBe(421);
   expect((await ask(`building=de-none&building=us-one&${hour}`)).status).toBe(421);
+  expect((await ask('building=de-one,us-one&limit=nonsense')).status).toBe(421);
   expect((await ask(`building=de-none&${hour}`)).status).toBe(404);
 });
 

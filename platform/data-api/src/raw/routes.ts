@@ -69,6 +69,7 @@ async function answerReadings(
 ): Promise<void> {
   const { door, engine, zone, events, lakeDir, scratchDir } = parts;
   const claims = door.claims(request, 'raw:read');
+  door.requireHome(request.query['building']);
   const query = readQuery(readingsShape, request.query, periodMsMax);
   const format = formatOf(request, formats);
   const buildings = door.allOf(claims, query.building).map(({ id }) => id);
@@ -82,7 +83,7 @@ async function answerReadings(
   events.readingsAsked(claims.subject, buildings);
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  await engine.run(gone.signal, async ({ connection, signal }) => {
+  const answer = engine.run(gone.signal, async ({ connection, signal }) => {
     events.queriesRun(parts.gate.running);
     const { files, tail } = partOf(zone, buildings, filter);
     const page = await preparePage(connection, {
@@ -96,5 +97,8 @@ async function answerReadings(
     response.vary('Accept');
     linkNext(request, response, page.next);
     await sendPage(format, response, { connection, page, scratchDir, signal });
+  });
+  await answer.catch((error: unknown) => {
+    if (!gone.signal.aborted) throw error; // nobody waits for it any more
   });
 }

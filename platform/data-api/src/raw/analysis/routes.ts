@@ -96,6 +96,7 @@ interface Asked extends AnalysisParts {
 
 function enter(parts: AnalysisParts, request: Request): Asked {
   const claims = parts.door.claims(request, 'analysis:run');
+  parts.door.requireHome(request.query['building']);
   formatOf(request, formats);
   return { ...parts, claims };
 }
