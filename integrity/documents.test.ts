@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { routes } from '@domicile/api-gateway/model/routes.ts';
 import { builtInDeviceTypes } from '@domicile/core/device-types.ts';
 import { errorDecisions } from '@domicile/core/errors.ts';
@@ -8,7 +8,7 @@ import { rights, streams } from '@domicile/core/streams.ts';
 import { units } from '@domicile/core/units.ts';
 import { expect, test } from 'vitest';
 
-// What the documents promise to strangers is what the code does.
+// What the documents promise to strangers is what the code does, and what they point at is there.
 
 const root = join(import.meta.dirname, '..');
 const read = (file: string): string => readFileSync(join(root, file), 'utf8');
@@ -71,6 +71,23 @@ function wordsIn(text = ''): readonly string[] {
 test('the units are listed', () => {
   const [, listed = ''] = /Units: `([^`]+)`/.exec(read('docs/api/values.md')) ?? [];
   expect(listed.split(' ').toSorted()).toEqual(units.toSorted());
+});
+
+/** `docs/STYLE.md` names files that a room may have. */
+const documents = [
+  ...globSync('docs/{adr,api,operations}/*.md', { cwd: root }),
+  'docs/ARCHITECTURE.md',
+];
+
+test.each(documents)('what %s points at is there', (file) => {
+  const text = read(file);
+  const links = [...text.matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(([, to = '']) =>
+    join(dirname(file), to),
+  );
+  const inRepository =
+    /^(?:platform|integrity|gateway-agent|charts|regions|docs|benchmarks|examples)\/[\w./-]+$/;
+  const paths = wordsIn(text).filter((word) => inRepository.test(word));
+  expect([...links, ...paths].filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });
 
 test('the architecture can be read in one sitting', () => {
