@@ -7,7 +7,11 @@ import { javaPartitioner, murmur2, partitionOf } from './partitioner.ts';
 /** [hex key, murmur2, partitions of `counts`], printed by PartitionerVectors.java with kafka-clients 4.2.0. */
 const vectors = z
   .array(z.tuple([z.string(), z.number()], z.number()))
-  .parse(JSON.parse(readFileSync(new URL('partitioner-vectors.json', import.meta.url), 'utf8')));
+  .parse(
+    JSON.parse(
+      readFileSync(new URL('../golden/partitioner-vectors.json', import.meta.url), 'utf8'),
+    ),
+  );
 const counts = [3, 6, 7, 12, 50];
 
 test("murmur2 and the partition are Java's for every vector", () => {
