@@ -43,6 +43,8 @@ test('a building of another country is refused, by id and by word', () => {
   const lying = structuredClone(standard);
   Object.assign(lying.buildings['de-7f3k'], { country: 'US' });
   expect(() => buildingsOf(lying, 'DE')).toThrow(code);
+  expect(() => buildingsOf({ ...standard, country: 'US' }, 'DE')).toThrow(code);
+  expect(buildingsOf({ ...standard, country: 'DE' }, 'DE')).toHaveLength(1);
 });
 
 test('every fault is told at once, by its place', () => {

@@ -64,6 +64,11 @@ const buildingValues = z.strictObject({
 
 /** The values of `charts/domicile-buildings` (contracts §5), parsed from YAML or JSON. */
 export const buildingsValuesSchema = z.strictObject({
+  /** Of all buildings below; absent: the cell's. */
+  country: z
+    .string()
+    .regex(/^[A-Z]{2}$/)
+    .optional(),
   deviceTypes: z.record(id, deviceTypeSchema).default({}),
   roomTypes: z.record(id, z.record(suffix, id)).default({}),
   buildings: z.record(z.string(), buildingValues).default({}),
@@ -87,6 +92,8 @@ export function buildingsOf(values: unknown, country: CountryCode): BuildingReco
     );
   }
   const faults: Fault[] = [];
+  if (parsed.data.country !== undefined && parsed.data.country !== country)
+    throw abroad(country, '/country');
   const types = { ...builtInDeviceTypes, ...parsed.data.deviceTypes };
   for (const name of Object.keys(parsed.data.deviceTypes))
     if (Object.hasOwn(builtInDeviceTypes, name))
@@ -116,10 +123,14 @@ function requireHome(of: {
   const { building, declared, country } = of;
   const home = declared.country ?? country;
   if (isBuildingId(building) && isResident(country, building) && home === country) return;
-  throw new PlatformError(
+  throw abroad(country, pointerOf(['buildings', building]));
+}
+
+function abroad(country: CountryCode, pointer: string): PlatformError {
+  return new PlatformError(
     'RESIDENCY_VIOLATION',
     `Cannot declare a building of another country here: this cell serves ${country} alone`,
-    { faults: [{ pointer: pointerOf(['buildings', building]), detail: `is not in ${country}` }] },
+    { faults: [{ pointer, detail: `is not in ${country}` }] },
   );
 }
 
