@@ -8,7 +8,6 @@ import { Broker } from './broker.ts';
 import type { ClientIdentity } from './building-desk.ts';
 import type { BrokerConfig } from './config.ts';
 import { createBrokerEvents, exposeGauges } from './events.ts';
-import { hearConnectionErrors } from './kafka-connection-errors.ts';
 import { listen } from './listeners.ts';
 import { CommandBook } from './model/command-book.ts';
 import { RegistryView } from './model/registry-view.ts';
@@ -36,7 +35,6 @@ export async function startBroker(
   log: Logger = createLog('broker'),
 ): Promise<RunningBroker> {
   await using stack = new AsyncDisposableStack();
-  hearConnectionErrors();
   const metrics = createRegistry({ service: 'broker', country: config.country });
   const events = createBrokerEvents(metrics, log);
   if (config.mutant) events.mutantRuns(config.mutant);

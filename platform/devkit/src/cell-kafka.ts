@@ -1,8 +1,10 @@
 import type { CountryCode } from '@domicile/core/countries.ts';
-import { type Principal, rights } from '@domicile/core/streams.ts';
+import { type Principal, rights, topicOf } from '@domicile/core/streams.ts';
 import { ensureTopics, grantRights } from '@domicile/kafka/admin.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { endOffsets } from '@domicile/kafka/topic-follower.ts';
 import { KafkaCluster, type KafkaClusterOptions } from './kafka-cluster.ts';
+import { waitFor } from './wait-for.ts';
 
 export interface CellKafkaOptions extends Omit<KafkaClusterOptions, 'security'> {
   readonly country: CountryCode;
@@ -29,7 +31,9 @@ export class CellKafka {
     const replicas = clusterOptions.nodes ?? 1;
     await ensureTopics({ client, country, partitions, replicas });
     await grantRights({ client, country, principals });
-    return new CellKafka(cluster, country);
+    const kafka = new CellKafka(cluster, country);
+    await kafka.#untilGranted();
+    return kafka;
   }
 
   private constructor(cluster: KafkaCluster, country: CountryCode) {
@@ -49,6 +53,21 @@ export class CellKafka {
   /** The super user. */
   admin(): ClientOptions {
     return this.cluster.admin();
+  }
+
+  /** A right is granted a little later than it is acknowledged. */
+  async #untilGranted(): Promise<void> {
+    for (const principal of principals) {
+      const [stream] = rights[principal].reads;
+      if (stream === undefined) continue;
+      const question = { client: this.client(principal), topic: topicOf(this.country, stream) };
+      const isGranted = () =>
+        endOffsets(question).then(
+          () => true,
+          () => false,
+        );
+      await waitFor(`the rights of ${principal}`, isGranted);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

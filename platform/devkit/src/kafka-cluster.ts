@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { hearConnectionErrors } from '@domicile/kafka/connection-errors.ts';
 import { apiError } from '@domicile/kafka/errors.ts';
 import { TransactionalProducer } from '@domicile/kafka/transactional-producer.ts';
 import { Admin, SASLMechanisms } from '@platformatic/kafka';
@@ -72,6 +73,7 @@ export class KafkaCluster {
 
   /** Starts the nodes and resolves when a transaction has been committed on each of them. */
   static async start(options: KafkaClusterOptions): Promise<KafkaCluster> {
+    hearConnectionErrors();
     const { cacheDir = defaultCacheDir } = options;
     const install = await installKafka(cacheDir);
     if (existsSync(install.archiveFile)) return KafkaCluster.#startWith(options, install);

@@ -7,7 +7,7 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import { InvariantError } from '@domicile/core/invariants.ts';
 import { Producer, type CompressionAlgorithmValue } from '@platformatic/kafka';
 import type { ClientOptions } from './client-options.ts';
-import { NotAcknowledgedError } from './errors.ts';
+import { NotAcknowledgedError, platformErrorOf } from './errors.ts';
 import { partitionOf } from './partitioner.ts';
 import { bytesOf, messageOf, type OutputRecord } from './records.ts';
 import { RECORDS_PER_PRODUCER_MAX } from './transactional-producer.ts';
@@ -80,6 +80,8 @@ export class IdempotentProducer {
         [...topics].map(([name, { partitionsCount }]) => [name, partitionsCount]),
       );
       return new IdempotentProducer({ ...DEFAULTS, ...options }, counts);
+    } catch (error) {
+      throw platformErrorOf(error, `write to ${options.topics.join(', ')}`);
     } finally {
       await probe.close(true);
     }

@@ -1,7 +1,7 @@
 import { channel } from 'node:diagnostics_channel';
 import { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
-import { hearConnectionErrors } from './kafka-connection-errors.ts';
+import { hearConnectionErrors } from './connection-errors.ts';
 
 test('a second error of a connection ends nothing', () => {
   hearConnectionErrors();
