@@ -18,7 +18,7 @@ import { Load } from './load.ts';
 
 const country = 'DE';
 const copies = 'FR';
-const rounds = 1;
+const rounds = 5;
 const readings = 150_000;
 const partitions = 8;
 const ticksPerSecond = 100; // of /proc
