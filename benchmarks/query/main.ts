@@ -37,9 +37,8 @@ let asked = 0;
 
 interface Question {
   readonly name: string;
-  /** `{limit}` is another number each time, so that no answer stands ready, unless the question is repeated. */
+  /** `{limit}` is another number each time, so that no answer stands ready. */
   readonly path: string;
-  readonly isRepeated?: boolean;
   readonly accept: string;
   readonly sql: string;
 }
@@ -132,13 +131,6 @@ async function questionsOf(lake: string): Promise<Question[]> {
       sql: summaries("level = 'room' and metric = 'co2'"),
     },
     {
-      name: 'building-day of summaries, all rooms, one metric, the same again',
-      path: `/v1/buildings/${building}/summaries?${ofDay}&level=room&metric=co2`,
-      isRepeated: true,
-      accept: json,
-      sql: summaries("level = 'room' and metric = 'co2'"),
-    },
-    {
       name: 'hour of raw readings, one device',
       path: `/v1/raw/readings?building=${building}&${ofHour}&device=r101-air-0`,
       accept: json,
@@ -190,9 +182,9 @@ async function rowsAlike(
   return rows;
 }
 
-function pathOf({ path, isRepeated = false }: Question): string {
+function pathOf({ path }: Question): string {
   asked += 1;
-  return path.replace('{limit}', `${limitMax - (isRepeated ? 0 : asked % 5_000)}`);
+  return path.replace('{limit}', `${limitMax - (asked % 5_000)}`);
 }
 
 async function askFor(question: Question, url: string, forMs: number): Promise<Sample> {
