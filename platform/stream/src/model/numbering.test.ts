@@ -6,7 +6,7 @@ const number = (seq: number, measuredAtMs = 1000 + seq, boot = 'b') => ({
   boot,
   seq,
   measuredAtMs,
-  isByCell: false,
+  isStamped: false,
 });
 
 function taken(...numbers: readonly { boot: string; seq: number; measuredAtMs: number }[]) {
@@ -32,7 +32,7 @@ test('a number that comes again with a time outside its range is reused, unless 
   expect(device.judge(number(1, 1500))).toBe('duplicate');
   expect(device.judge(number(1, 2001))).toBe('sequence-reused');
   expect(device.judge(number(1, 999))).toBe('sequence-reused');
-  expect(device.judge({ ...number(1, 2001), isByCell: true })).toBe('duplicate');
+  expect(device.judge({ ...number(1, 2001), isStamped: true })).toBe('duplicate');
 });
 
 test.each([1, 2, 3])('any order of taking knows the same numbers (seed %i)', (seed) => {

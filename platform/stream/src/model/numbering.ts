@@ -30,8 +30,8 @@ export interface NumberedReading {
   readonly boot: string;
   readonly seq: number;
   readonly measuredAtMs: number;
-  /** The cell's clock said the time, so a repeat has another one. */
-  readonly isByCell: boolean;
+  /** A gateway or the cell stamped it, so a repeat has another time. */
+  readonly isStamped: boolean;
 }
 
 export class DeviceNumbers {
@@ -39,14 +39,14 @@ export class DeviceNumbers {
   #forgottenToMs = -Infinity;
   readonly #boots = new Map<string, BootNumbers>();
 
-  judge({ boot, seq, measuredAtMs, isByCell }: NumberedReading): NumberVerdict {
+  judge({ boot, seq, measuredAtMs, isStamped }: NumberedReading): NumberVerdict {
     const numbers = this.#boots.get(boot);
     if (numbers === undefined)
       return measuredAtMs <= this.#forgottenToMs ? 'too-old-to-deduplicate' : 'new';
     if (seq < numbers.knownFrom) return 'too-old-to-deduplicate';
     const range = numbers.ranges[indexOf(numbers.ranges, seq)];
     if (range === undefined || seq < range.first) return 'new';
-    const isSame = isByCell || (measuredAtMs >= range.fromMs && measuredAtMs <= range.toMs);
+    const isSame = isStamped || (measuredAtMs >= range.fromMs && measuredAtMs <= range.toMs);
     return isSame ? 'duplicate' : 'sequence-reused';
   }
 

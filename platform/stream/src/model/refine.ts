@@ -102,8 +102,8 @@ function takeReading(refinery: Refinery, source: SourceRecord, sent: SentReading
   if (boot !== null && seq !== null) {
     if (measuredAtMs < receivedAtMs - numberingHorizonMs)
       return refuse('too-old-to-deduplicate', 'It was measured too long ago');
-    const isByCell = timeSource === 'cell';
-    const number = { boot, seq, measuredAtMs, isByCell };
+    const isStamped = timeSource !== 'device';
+    const number = { boot, seq, measuredAtMs, isStamped };
     const verdict = state.building(building.id).judge(device, number);
     if (verdict === 'duplicate') {
       draft.duplicate(source, { device, boot, atMs: measuredAtMs });
