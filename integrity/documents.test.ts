@@ -77,6 +77,8 @@ test('the units are listed', () => {
 const documents = [
   ...globSync('docs/{adr,api,operations}/*.md', { cwd: root }),
   'docs/ARCHITECTURE.md',
+  'docs/BENCHMARKS.md',
+  'README.md',
 ];
 
 test.each(documents)('what %s points at is there', (file) => {

@@ -5,24 +5,19 @@ import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 
-// `docs/operations/settings.md` is made of the schemas: `npx vitest run --project integrity -u integrity/settings.test.ts`.
+// `docs/operations/settings.md` is made of the schemas: `npx vitest run --project integrity integrity/settings.test.ts -u`, in this order.
 
 const root = join(import.meta.dirname, '..');
 /** By what is there and not by a list, so that none is forgotten. */
 const files = globSync('{platform/*,gateway-agent}/src/**/config.ts', { cwd: root }).toSorted();
 
 /** Their schemas are not exported, or they are spread into those of others. */
-const unexported = [
-  'gateway-agent/src/config.ts',
-  'platform/broker/src/config.ts',
-  'platform/kafka/src/config.ts',
-  'platform/web/src/config.ts',
-];
+const unexported = ['platform/kafka/src/config.ts', 'platform/web/src/config.ts'];
 
 const settingsSchema = z.object({
   properties: z.record(
     z.string(),
-    z.object({ description: z.string().default(''), default: z.unknown().optional() }),
+    z.looseObject({ description: z.string().default(''), default: z.unknown().optional() }),
   ),
   required: z.array(z.string()).default([]),
 });
@@ -45,13 +40,20 @@ interface Setting {
 }
 
 function settingsOf(schema: z.ZodObject): Setting[] {
-  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  return settingsWithin(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }), '');
+}
+
+/** Parts of a file are named with dots. */
+function settingsWithin(json: unknown, prefix: string): Setting[] {
   const { properties, required } = settingsSchema.parse(json);
-  return Object.entries(properties).map(([name, { description, default: standard }]) => {
+  return Object.entries(properties).flatMap(([key, property]) => {
+    const { description: meaning, default: standard } = property;
+    const name = `${prefix}${key}`;
+    if ('properties' in property) return settingsWithin(property, `${name}.`);
     const text = typeof standard === 'string' ? standard : JSON.stringify(standard);
-    if (standard === tmpdir()) return { name, unset: 'a temporary folder', meaning: description };
+    if (standard === tmpdir()) return [{ name, unset: 'a temporary folder', meaning }];
     const unset = standard === undefined ? '' : `\`${text}\``;
-    return { name, unset: required.includes(name) ? 'required' : unset, meaning: description };
+    return [{ name, unset: required.includes(key) ? 'required' : unset, meaning }];
   });
 }
 
@@ -62,7 +64,7 @@ function tableOf(settings: readonly Setting[]): string {
     unset,
     meaning.replaceAll('|', '\\|'),
   ]);
-  const heads = ['Variable', 'Unless set', 'Meaning'];
+  const heads = ['Name', 'Unless set', 'Meaning'];
   const widths = heads.map((head, column) =>
     Math.max(...[head, ...rows.map((row) => row[column] ?? '')].map((cell) => cell.length)),
   );
@@ -75,7 +77,7 @@ function tableOf(settings: readonly Setting[]): string {
 
 function titleOf(file: string, name: string): string {
   const place = file.replace(/^platform\//, '').replace(/\/config\.ts$/, '');
-  return `${place.replace('/src', '')}: ${name.replace(/Settings$/, '')}`;
+  return `${place.replace('/src', '')}: ${name.replace(/(?:Settings|Schema)$/, '')}`;
 }
 
 test('what is left out of the reference is known', async () => {
@@ -98,7 +100,8 @@ test('the reference of settings is what the schemas say', async () => {
   const text = `# Settings
 
 Every process reads its settings from the environment; it tells all faults at once, and then starts nothing.
-The broker's and the gateway agent's stand in their own \`config.ts\`. This page is made of the schemas in every other \`config.ts\`.
+A gateway agent also reads a file, whose parts have dots in their names here; what is required of a part is required if that part is there.
+This page is made of the schemas in every \`config.ts\`.
 
 ${sections.join('\n\n')}
 `;

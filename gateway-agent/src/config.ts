@@ -11,7 +11,7 @@ import {
 import { parse } from 'yaml';
 import { z } from 'zod';
 
-const settings = z.object({
+export const agentSettings = z.object({
   GATEWAY_CONFIG: z.string().describe('Path of the configuration file, YAML.'),
   GATEWAY_ADMIN_HOST: z.string().default('127.0.0.1').describe('Address of the admin port.'),
   GATEWAY_ADMIN_PORT: portSetting.default(0).describe('Admin port; 0 takes a free one.'),
@@ -25,7 +25,7 @@ const bytes = z.number().int().min(1);
 const ms = z.number().int().min(1);
 const port = z.number().int().min(0).max(65_535);
 
-const fileSchema = z.strictObject({
+export const fileSchema = z.strictObject({
   building: parsedBy(parseBuildingId).describe(
     'The building; its first two letters are its country.',
   ),
@@ -121,7 +121,7 @@ export interface AgentConfig {
 
 /** Reads the environment and the file that it names. Throws `CONFIG_INVALID` with every fault at once. */
 export async function readConfig(env: Environment = process.env): Promise<AgentConfig> {
-  const read = readEnvironment(settings, env);
+  const read = readEnvironment(agentSettings, env);
   const text = await readFile(read.GATEWAY_CONFIG, 'utf8').catch((error: unknown) => {
     throw new PlatformError('CONFIG_INVALID', 'Cannot read the file that GATEWAY_CONFIG names', {
       cause: error,
