@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
+import type { CommandBody } from '@domicile/core/answers/commands.ts';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { CommandRecord } from '@domicile/core/command.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { parseTime } from '@domicile/core/telemetry.ts';
 import type { CommandWriter } from './command-writer.ts';
 import type { CommandEvents } from './events.ts';
-import type { CommandBody } from './model/api.ts';
 import { expiryDefaultMs, faultsOf } from './model/check-command.ts';
 import type { CommandBook } from './model/command-book.ts';
 import type { CommandLife } from './model/command-life.ts';

@@ -1,6 +1,7 @@
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { commandAnswer } from '@domicile/core/answers/commands.ts';
 import type { CommandRecord } from '@domicile/core/command.ts';
 import { headers, type StreamName, streams, topicOf } from '@domicile/core/streams.ts';
 import { buildingsOf } from '@domicile/core/values.ts';
@@ -11,7 +12,6 @@ import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import { writeClaims } from '@domicile/runtime/claims.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from './config.ts';
-import { commandAnswer } from './model/api.ts';
 import { type CommandService, startCommands } from './start.ts';
 
 // Real Kafka with rights: what was answered stands in the streams, and a restart knows it.

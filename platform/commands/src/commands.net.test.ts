@@ -1,3 +1,4 @@
+import { commandAnswer } from '@domicile/core/answers/commands.ts';
 import type { CommandRecord, CommandStateRecord } from '@domicile/core/command.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { buildingsOf } from '@domicile/core/values.ts';
@@ -9,7 +10,6 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { CommandDesk } from './command-desk.ts';
 import { commandEvents } from './events.ts';
-import { commandAnswer } from './model/api.ts';
 import { CommandBook } from './model/command-book.ts';
 import { commandRoutes } from './routes.ts';
 

@@ -1,3 +1,8 @@
+import {
+  type CommandAnswer,
+  type CommandBody,
+  commandBody,
+} from '@domicile/core/answers/commands.ts';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { type Fault, PlatformError } from '@domicile/core/errors.ts';
@@ -6,7 +11,6 @@ import { type Claims, maySee, readClaims, requireScope } from '@domicile/runtime
 import { addRoute } from '@domicile/runtime/http-route.ts';
 import { type Request, Router } from 'express';
 import type { CommandDesk } from './command-desk.ts';
-import { type CommandAnswer, type CommandBody, commandBody } from './model/api.ts';
 import type { CommandBook } from './model/command-book.ts';
 import type { CommandLife } from './model/command-life.ts';
 

@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
+import { rawList } from '@domicile/core/answers/raw.ts';
+import { residencyAnswer } from '@domicile/core/answers/residency.ts';
+import { deviceList, latestList, summaryList } from '@domicile/core/answers/serving.ts';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { Reading } from '@domicile/core/reading.ts';
 import { headers, type StreamName, streams, topicOf } from '@domicile/core/streams.ts';
@@ -19,8 +22,6 @@ import { UnflushedSummaries } from '@domicile/lake/model/unflushed-summaries.ts'
 import { SummaryWriter } from '@domicile/lake/summary-writer.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import { deviceList, latestList, residencyAnswer, summaryList } from './model/api.ts';
-import { rawList } from './model/raw-api.ts';
 import { readConfig as readRawConfig } from './raw/config.ts';
 import { type RawService, startRaw } from './raw/start.ts';
 import { headersOf, secret, testBuildings } from './test-support.ts';

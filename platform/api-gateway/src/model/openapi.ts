@@ -1,6 +1,6 @@
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { z } from 'zod';
-import * as answers from './api/answers.ts';
+import { components } from './api/components.ts';
 import { type Operation, operations } from './api/operations.ts';
 import type { Parameter } from './api/parameters.ts';
 import { type Route, routes } from './routes.ts';
@@ -137,8 +137,7 @@ function describedParameter(parameter: Parameter): JsonObject {
 }
 
 const named = z.registry<{ id: string }>();
-for (const [id, schema] of Object.entries(answers))
-  if (schema instanceof z.ZodObject) named.add(schema, { id });
+for (const [id, schema] of Object.entries(components)) named.add(schema, { id });
 
 function refOf(schema: z.ZodType): JsonObject {
   const id = named.get(schema)?.id;

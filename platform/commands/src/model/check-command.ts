@@ -1,9 +1,9 @@
+import type { CommandBody } from '@domicile/core/answers/commands.ts';
 import { type BuildingRecord, placementAt } from '@domicile/core/building.ts';
 import type { SettableValue } from '@domicile/core/command.ts';
 import type { MetricType } from '@domicile/core/device-types.ts';
 import type { Fault } from '@domicile/core/errors.ts';
 import { parseTime, textValueLengthMax } from '@domicile/core/telemetry.ts';
-import type { CommandBody } from './api.ts';
 
 /** A command that names no end is delivered for so long. */
 export const expiryDefaultMs = 5 * 60_000;

@@ -1,5 +1,5 @@
 import { type AccountEntry, type AccountRecord, accountWindowMs } from '@domicile/core/account.ts';
-import type { AccountRow, AccountTotals } from './api.ts';
+import type { AccountRow, AccountTotals } from '@domicile/core/answers/serving.ts';
 import { accountRowOf, Numbering } from './numbering.ts';
 import type { Period } from './period.ts';
 

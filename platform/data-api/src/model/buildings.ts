@@ -1,5 +1,5 @@
+import type { BuildingPlan, BuildingRow } from '@domicile/core/answers/serving.ts';
 import { type BuildingRecord, placementAt } from '@domicile/core/building.ts';
-import type { BuildingPlan, BuildingRow } from './api.ts';
 
 export function buildingRowOf({
   id,

@@ -1,5 +1,5 @@
+import type { DeviceRow } from '@domicile/core/answers/serving.ts';
 import { type BuildingRecord, placementAt } from '@domicile/core/building.ts';
-import type { DeviceRow } from './api.ts';
 import { timeText } from './period.ts';
 
 /** A device that missed so many of its turns is silent. */

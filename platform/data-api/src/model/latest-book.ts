@@ -1,5 +1,5 @@
+import type { LatestRow } from '@domicile/core/answers/serving.ts';
 import { isNewer, type LatestPoint, type LatestRecord } from '@domicile/core/latest.ts';
-import type { LatestRow } from './api.ts';
 import { timeText } from './period.ts';
 
 interface DeviceLatest {

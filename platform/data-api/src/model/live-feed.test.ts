@@ -1,5 +1,5 @@
+import type { LatestRow } from '@domicile/core/answers/serving.ts';
 import { expect, test } from 'vitest';
-import type { LatestRow } from './api.ts';
 import { eventsKeptMax, latestEveryMs, LiveFeed } from './live-feed.ts';
 
 function row(value: number, device = 'd'): LatestRow {

@@ -1,4 +1,4 @@
-import type { LatestRow, SummaryRow } from './api.ts';
+import type { LatestRow, SummaryRow } from '@domicile/core/answers/serving.ts';
 
 /** A point goes out at most once in this time. */
 export const latestEveryMs = 10_000;

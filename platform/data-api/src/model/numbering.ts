@@ -1,5 +1,5 @@
 import { type AccountEntry, accountWindowMs, type NumberRange } from '@domicile/core/account.ts';
-import type { AccountRow } from './api.ts';
+import type { AccountRow } from '@domicile/core/answers/serving.ts';
 import type { Period } from './period.ts';
 
 /** What one numbering contributes to a period. */

@@ -1,6 +1,6 @@
+import type { ResidencyAnswer } from '@domicile/core/answers/residency.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { lowerCountry } from '@domicile/core/identities.ts';
-import type { ResidencyAnswer } from './api.ts';
 
 export type ResidencyItem = ResidencyAnswer['items'][number];
 

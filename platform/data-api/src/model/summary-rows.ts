@@ -5,10 +5,10 @@ import {
   figuresOf,
   mergeEncodedInto,
 } from '@domicile/core/aggregate.ts';
+import type { SummaryRow } from '@domicile/core/answers/serving.ts';
 import { type Level, levels, type SummaryRecord, windowMs } from '@domicile/core/summary.ts';
 import type { SummaryRow as LakeRow } from '@domicile/lake/serving-summaries.ts';
 import { z } from 'zod';
-import type { SummaryRow } from './api.ts';
 import type { RowKey } from './page.ts';
 import { timeText } from './period.ts';
 

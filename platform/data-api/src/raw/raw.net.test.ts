@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { rawList, type RawRow } from '@domicile/core/answers/raw.ts';
 import type { Reading } from '@domicile/core/reading.ts';
 import { headers, streams } from '@domicile/core/streams.ts';
 import type { LandedFile } from '@domicile/lake/landed-manifests.ts';
@@ -19,7 +20,6 @@ import { tableFromIPC } from 'apache-arrow';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Door } from '../http/door.ts';
-import { rawList, type RawRow } from '../model/raw-api.ts';
 import { RegistryBook } from '../model/registry-book.ts';
 import { headersOf, secret, testBuildings } from '../test-support.ts';
 import { Engine } from './engine.ts';

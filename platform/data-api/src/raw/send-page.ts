@@ -4,14 +4,16 @@ import { createReadStream } from 'node:fs';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { rawRow } from '@domicile/core/answers/raw.ts';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { Response } from 'express';
 import { contentTypes, csvLine, type Format, mediaTypes } from '../http/answer.ts';
 import { type ArrowType, sendArrow } from '../http/arrow.ts';
-import { rawColumns } from '../model/raw-api.ts';
 import { microsText } from '../model/raw-rows.ts';
 import { textLiteral } from './engine.ts';
 import type { PageReady } from './raw-page.ts';
+
+const rawColumns = Object.keys(rawRow.shape);
 
 interface Sending {
   readonly connection: DuckDBConnection;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { LatestRow, SummaryRow } from '../model/api.ts';
+import type { LatestRow, SummaryRow } from '@domicile/core/answers/serving.ts';
 import { type LiveEvent, LiveFeed } from '../model/live-feed.ts';
 
 /** How often held points are looked at. */

@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ResidencyAnswer } from '@domicile/core/answers/residency.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { isBuildingId } from '@domicile/core/identities.ts';
@@ -10,7 +11,6 @@ import { addRoute } from '@domicile/runtime/http-route.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
 import { Router } from 'express';
 import type { Door } from '../http/door.ts';
-import type { ResidencyAnswer } from '../model/api.ts';
 import { readQuery } from '../model/parameters.ts';
 import { timeText } from '../model/period.ts';
 import type { RegistryBook } from '../model/registry-book.ts';

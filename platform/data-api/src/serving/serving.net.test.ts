@@ -1,4 +1,12 @@
 import { encodeAggregate, emptyAggregate, addValue } from '@domicile/core/aggregate.ts';
+import {
+  accountAnswer,
+  buildingPlan,
+  buildingList,
+  deviceList,
+  latestList,
+  summaryList,
+} from '@domicile/core/answers/serving.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { MemoryObjectStore } from '@domicile/lake/memory-object-store.ts';
 import type { Claims } from '@domicile/runtime/claims.ts';
@@ -9,14 +17,6 @@ import { Router } from 'express';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Door } from '../http/door.ts';
-import {
-  accountAnswer,
-  buildingPlan,
-  buildingList,
-  deviceList,
-  latestList,
-  summaryList,
-} from '../model/api.ts';
 import { headersOf, secret, testBuildings } from '../test-support.ts';
 import { dataRoutes } from './data-routes.ts';
 import { servingEvents } from './events.ts';

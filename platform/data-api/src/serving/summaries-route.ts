@@ -1,3 +1,4 @@
+import { intervals, summaryRow } from '@domicile/core/answers/serving.ts';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import { levels } from '@domicile/core/summary.ts';
 import {
@@ -18,7 +19,6 @@ import {
   linesOf,
   linkNext,
 } from '../http/answer.ts';
-import { intervals, summaryRow } from '../model/api.ts';
 import { compareKeys, cursorText, type Page, parseCursor } from '../model/page.ts';
 import { idNames, metricNames, pageShape, periodShape, readQuery } from '../model/parameters.ts';
 import { periodMsMax, timeText } from '../model/period.ts';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import * as answers from './answers.ts';
+import { components } from './components.ts';
 import * as parameters from './parameters.ts';
 import type { Parameter } from './parameters.ts';
 
@@ -39,14 +39,14 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Buildings',
     summary: 'The buildings that the token sees',
     parameters: page,
-    answer: answers.buildingList,
+    answer: components.buildingList,
     example: { rows: [exampleBuilding], next: null },
   },
   'GET /v1/buildings/{building}': {
     tag: 'Buildings',
     summary: 'A building with its floors, rooms, devices and metrics',
     parameters: ofBuilding,
-    answer: answers.buildingPlan,
+    answer: components.buildingPlan,
     example: {
       ...exampleBuilding,
       floors: [
@@ -82,7 +82,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       parameters.ofId,
       ...page,
     ],
-    answer: answers.summaryList,
+    answer: components.summaryList,
     formats: csvAndLines,
     example: {
       building: 'de-7f3k',
@@ -116,7 +116,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Buildings',
     summary: 'The newest value of each point',
     parameters: [...ofBuilding, ...page],
-    answer: answers.latestList,
+    answer: components.latestList,
     example: {
       rows: [
         {
@@ -144,7 +144,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Buildings',
     summary: 'Which devices speak and which are silent',
     parameters: [...ofBuilding, ...page],
-    answer: answers.deviceList,
+    answer: components.deviceList,
     example: {
       rows: [
         {
@@ -154,6 +154,7 @@ export const operations: Readonly<Record<string, Operation>> = {
           state: 'seen',
           lastAt: at,
           everyMs: 10_000,
+          reported: 'online',
         },
       ],
       next: null,
@@ -163,7 +164,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Buildings',
     summary: 'Where every reading of a period has gone',
     parameters: [...ofBuilding, ...period, ...page],
-    answer: answers.account,
+    answer: components.account,
     example: {
       totals: {
         expected: 360,
@@ -196,15 +197,16 @@ export const operations: Readonly<Record<string, Operation>> = {
     description:
       'Answered when the command is kept; `Location` names it, to see what became of it.',
     parameters: [...ofBuilding, parameters.device, parameters.idempotencyKey],
-    body: answers.commandRequest,
+    body: components.commandRequest,
     status: 202,
-    answer: answers.command,
+    answer: components.command,
     example: {
       id: '01JD9T',
       device: 'r101-thermostat',
       set: { setpoint: 21.5 },
       state: 'accepted',
       at,
+      expiresAt: '2026-11-23T07:05:10.123Z',
       history: [{ state: 'accepted', at }],
     },
   },
@@ -212,13 +214,14 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Commands',
     summary: 'What became of a command',
     parameters: [...ofBuilding, parameters.device, parameters.command],
-    answer: answers.command,
+    answer: components.command,
     example: {
       id: '01JD9T',
       device: 'r101-thermostat',
       set: { setpoint: 21.5 },
       state: 'applied',
       at: '2026-11-23T07:00:11Z',
+      expiresAt: '2026-11-23T07:05:10.123Z',
       history: [
         { state: 'accepted', at },
         { state: 'applied', at: '2026-11-23T07:00:11Z' },
@@ -237,7 +240,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       parameters.rawLimit,
       parameters.cursor,
     ],
-    answer: answers.readingList,
+    answer: components.readingList,
     formats: columnar,
     example: {
       rows: [
@@ -266,23 +269,53 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Analysis',
     summary: 'The ready-made analyses and their parameters',
     parameters: [],
-    answer: answers.analysisList,
-    example: { rows: [{ name: 'load-profile', description: 'By hour and type of day' }] },
+    answer: components.analysisList,
+    example: {
+      rows: [
+        {
+          name: 'building-comparison',
+          description: 'Buildings side by side',
+          parameters: [{ name: 'metric', required: true, description: 'One or more' }],
+          columns: ['metric', 'rank', 'building', 'avg'],
+        },
+      ],
+      next: null,
+    },
   },
   'GET /v1/analysis/{name}': {
     tag: 'Analysis',
     summary: 'Run an analysis over one or more buildings',
     description: 'It may take parameters of its own, which the list describes.',
     parameters: [parameters.analysisName, parameters.buildings, ...period],
-    answer: answers.analysisAnswer,
+    answer: components.analysisAnswer,
     formats: columnar,
-    example: { rows: [{ hour: 7, dayType: 'workday', avg: 21.4 }] },
+    example: {
+      rows: [
+        {
+          building: 'de-7f3k',
+          level: 'building',
+          id: 'de-7f3k',
+          metric: 'temperature',
+          unit: 'Cel',
+          dayType: 'workday',
+          hour: 7,
+          count: 1800,
+          avg: 21.4,
+          min: 20.6,
+          max: 22.1,
+          stddev: 0.3,
+          p50: 21.4,
+          p95: 21.9,
+        },
+      ],
+      next: null,
+    },
   },
   'GET /v1/data': {
     tag: 'Files',
     summary: 'What the serving layer offers as files',
     parameters: [],
-    answer: answers.dataEndpointList,
+    answer: components.dataEndpointList,
     example: {
       rows: [
         { api: 'summaries', endpoint: 'PT1H', class: 'summary', href: '/v1/data/summaries/PT1H' },
@@ -294,7 +327,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Files',
     summary: 'The files of an endpoint',
     parameters: [parameters.dataApi, parameters.dataEndpoint, ...page],
-    answer: answers.dataFileList,
+    answer: components.dataFileList,
     example: {
       rows: [{ path: 'latest.json', bytes: 512, href: '/v1/data/summaries/PT1H/latest.json' }],
       next: null,
@@ -310,7 +343,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     tag: 'Residency',
     summary: 'Where this cell keeps what, and when that was last proved',
     parameters: [],
-    answer: answers.residency,
+    answer: components.residency,
     example: {
       country: 'DE',
       checkedAt: at,

@@ -1,3 +1,5 @@
+import { intervals } from '@domicile/core/answers/serving.ts';
+import { levels } from '@domicile/core/summary.ts';
 import { z } from 'zod';
 
 export interface Parameter {
@@ -48,12 +50,12 @@ export const interval: Parameter = {
   ...query(
     'interval',
     'Length of the windows; P1D are days of the building’s zone, the others are of UTC',
-    z.enum(['PT1M', 'PT15M', 'PT1H', 'P1D']).default('PT1M'),
+    z.enum(intervals).default('PT1M'),
   ),
   example: 'PT15M',
 };
 export const level: Parameter = {
-  ...query('level', 'What is summarised', z.enum(['building', 'floor', 'room', 'device'])),
+  ...query('level', 'What is summarised', z.enum(levels)),
   example: 'room',
 };
 export const metric = query('metric', 'Only these metrics', metricNames);

@@ -1,3 +1,20 @@
+import { z } from 'zod';
+
+export const problem = z
+  .object({
+    type: z.string().describe('`/problems/{code}`'),
+    title: z.string(),
+    status: z.number().int(),
+    code: z.string().describe('Stable; programs go by it'),
+    detail: z.string(),
+    errors: z
+      .array(z.object({ detail: z.string(), pointer: z.string() }))
+      .optional()
+      .describe('What is wrong, and where: JSON pointers such as `#/query/from`'),
+    cell: z.string().optional().describe('The address of the cell that may answer'),
+  })
+  .describe('RFC 9457 problem details');
+
 /** What each `code` means to who gets it, and what to do about it. */
 export const problemMeanings: Readonly<Record<string, string>> = {
   'request-malformed':

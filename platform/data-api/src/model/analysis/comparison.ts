@@ -1,5 +1,5 @@
 import type { Figures } from '@domicile/core/aggregate.ts';
-import type { ComparisonRow } from './api.ts';
+import type { ComparisonRow } from '@domicile/core/answers/analysis.ts';
 
 interface Compared {
   readonly key: {

@@ -1,5 +1,5 @@
+import type { CorrelationRow } from '@domicile/core/answers/analysis.ts';
 import type { Level } from '@domicile/core/summary.ts';
-import type { CorrelationRow } from './api.ts';
 import { Bivariate } from './bivariate.ts';
 
 interface Average {

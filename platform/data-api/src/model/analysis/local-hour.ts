@@ -1,7 +1,5 @@
+import type { DayType } from '@domicile/core/answers/analysis.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
-
-export const dayTypes = ['workday', 'weekend'] as const;
-export type DayType = (typeof dayTypes)[number];
 
 export interface LocalHour {
   readonly dayType: DayType;

@@ -1,12 +1,16 @@
+import type {
+  ComparisonRow,
+  CorrelationRow,
+  LoadProfileRow,
+} from '@domicile/core/answers/analysis.ts';
+import type { Interval } from '@domicile/core/answers/serving.ts';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { Level } from '@domicile/core/summary.ts';
 import { figuresOfRow } from '@domicile/lake/serving-summaries.ts';
-import type { ComparisonRow, CorrelationRow, LoadProfileRow } from '../../model/analysis/api.ts';
 import { comparisonRows } from '../../model/analysis/comparison.ts';
 import { Correlation } from '../../model/analysis/correlation.ts';
 import { localHours } from '../../model/analysis/local-hour.ts';
 import { MergedFigures } from '../../model/analysis/merged-figures.ts';
-import type { Interval } from '../../model/api.ts';
 import { dayMs, type Period } from '../../model/period.ts';
 import { eachRow, type SummaryQuestion, type SummarySource } from './summary-source.ts';
 

@@ -1,4 +1,10 @@
 import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
+import {
+  analysisList,
+  comparisonRow,
+  correlationRow,
+  loadProfileRow,
+} from '@domicile/core/answers/analysis.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { MemoryObjectStore } from '@domicile/lake/memory-object-store.ts';
 import { SummarySnapshots } from '@domicile/lake/serving-summaries.ts';
@@ -8,12 +14,6 @@ import { createLog } from '@domicile/runtime/log.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Door } from '../../http/door.ts';
-import {
-  analysisList,
-  comparisonRow,
-  correlationRow,
-  loadProfileRow,
-} from '../../model/analysis/api.ts';
 import { RegistryBook } from '../../model/registry-book.ts';
 import { SummaryTail } from '../../model/summary-tail.ts';
 import { headersOf, secret, testBuildings } from '../../test-support.ts';

@@ -1,3 +1,4 @@
+import { comparisonRow, correlationRow, loadProfileRow } from '@domicile/core/answers/analysis.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { addRoute } from '@domicile/runtime/http-route.ts';
 import { type Request, type RequestHandler, type Response, Router } from 'express';
@@ -7,13 +8,10 @@ import type { Door } from '../../http/door.ts';
 import { sendRows } from '../../http/send-rows.ts';
 import {
   analysisCatalogue,
-  comparisonRow,
   comparisonShape,
-  correlationRow,
   correlationShape,
-  loadProfileRow,
   loadProfileShape,
-} from '../../model/analysis/api.ts';
+} from '../../model/analysis/catalogue.ts';
 import { pageOf } from '../../model/page.ts';
 import { invalidRequest, readQuery } from '../../model/parameters.ts';
 import { periodMsMax } from '../../model/period.ts';

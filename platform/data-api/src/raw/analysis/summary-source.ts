@@ -1,7 +1,7 @@
+import type { Interval } from '@domicile/core/answers/serving.ts';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { Level } from '@domicile/core/summary.ts';
 import type { SummaryRow, SummarySnapshot } from '@domicile/lake/serving-summaries.ts';
-import type { Interval } from '../../model/api.ts';
 import type { Period } from '../../model/period.ts';
 import type { SummaryTail } from '../../model/summary-tail.ts';
 import { tooLong } from '../gate.ts';

@@ -1,10 +1,10 @@
+import { comparisonRow, correlationRow, loadProfileRow } from '@domicile/core/answers/analysis.ts';
+import { intervals } from '@domicile/core/answers/serving.ts';
 import { levels } from '@domicile/core/summary.ts';
 import { z } from 'zod';
-import { intervals } from '../api.ts';
 import { idNames, metricNames, pageShape, periodShape } from '../parameters.ts';
-import { dayTypes } from './local-hour.ts';
 
-/** The ready-made analyses: what each is asked and what it answers. */
+/** The ready-made analyses: what each is asked. */
 
 const metric = z.string().regex(/^[a-z][a-z0-9_]{0,62}$/, 'expected the name of a metric');
 
@@ -18,21 +18,6 @@ export const correlationShape = {
   level: z.enum(levels).default('room'),
 };
 
-export const correlationRow = z.object({
-  building: z.string(),
-  level: z.enum(levels),
-  id: z.string(),
-  x: z.string(),
-  y: z.string(),
-  windows: z.number().int().describe('Windows in which both metrics were measured'),
-  correlation: z
-    .number()
-    .nullable()
-    .describe('Pearson, of the windows’ averages; null if undefined'),
-  slope: z.number().nullable().describe('Of the least-squares line of y over x'),
-  intercept: z.number().nullable(),
-});
-
 export const loadProfileShape = {
   ...common,
   metric: metricNames,
@@ -40,42 +25,7 @@ export const loadProfileShape = {
   id: idNames.optional(),
 };
 
-const figures = {
-  count: z.number().describe('Values'),
-  avg: z.number(),
-  min: z.number(),
-  max: z.number(),
-  stddev: z.number().describe('Of the population'),
-  p50: z.number().describe('Within 1 %'),
-  p95: z.number().describe('Within 1 %'),
-};
-
-export const loadProfileRow = z.object({
-  building: z.string(),
-  level: z.enum(levels),
-  id: z.string(),
-  metric: z.string(),
-  unit: z.string(),
-  dayType: z.enum(dayTypes).describe('By the weekend of the country; holidays are workdays'),
-  hour: z.number().int().describe('0 to 23, of the building’s clock'),
-  ...figures,
-});
-
 export const comparisonShape = { ...common, metric: metricNames };
-
-export const comparisonRow = z.object({
-  metric: z.string(),
-  rank: z.number().int().describe('1 is the highest average of the metric'),
-  building: z.string(),
-  name: z.string().nullable(),
-  unit: z.string(),
-  ...figures,
-  deviation: z.number().describe('Of the average from the mean of the buildings’ averages'),
-});
-
-export type CorrelationRow = z.output<typeof correlationRow>;
-export type LoadProfileRow = z.output<typeof loadProfileRow>;
-export type ComparisonRow = z.output<typeof comparisonRow>;
 
 interface Parameter {
   readonly name: string;
@@ -148,23 +98,3 @@ export const analysisCatalogue = [
   parameters: readonly Parameter[];
   columns: readonly string[];
 }[];
-
-export const analysisList = z.object({
-  rows: z.array(
-    z.object({
-      name: z.string(),
-      description: z.string(),
-      parameters: z.array(
-        z.object({
-          name: z.string(),
-          required: z.boolean(),
-          description: z.string(),
-          default: z.string().optional(),
-          values: z.array(z.string()).optional(),
-        }),
-      ),
-      columns: z.array(z.string()),
-    }),
-  ),
-  next: z.string().nullable(),
-});
