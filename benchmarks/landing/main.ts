@@ -125,4 +125,6 @@ const result = {
   ours: figuresOf(times.ours),
   duckdbOneThread: figuresOf(times.duckdb),
 };
-process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+const file = join(import.meta.dirname, '../../docs/benchmarks/landing.json');
+await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
+process.stdout.write(`${JSON.stringify(result)}\n`);

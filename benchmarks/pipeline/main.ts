@@ -170,4 +170,6 @@ const result = {
   /** Offsets, so transaction markers too. */
   recordsPerReading,
 };
-process.stdout.write(`${JSON.stringify(result, null, 2)}\n`);
+const file = join(import.meta.dirname, '../../docs/benchmarks/pipeline.json');
+await writeFile(file, `${JSON.stringify(result, null, 2)}\n`);
+process.stdout.write(`${JSON.stringify(result)}\n`);

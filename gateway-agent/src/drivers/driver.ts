@@ -6,7 +6,7 @@ import type { DeviceNumbers } from '../model/numbering.ts';
 /** What a device said, as it said it. */
 export interface Taken {
   readonly device: DeviceId;
-  /** Contracts §1: one reading or an array of them. What cannot be read goes up for the cell to quarantine. */
+  /** docs/api/mqtt.md: one reading or an array of them. What cannot be read goes up for the cell to quarantine. */
   readonly payload: Uint8Array;
   /** Measured long ago: its time is believed, and it goes up beside live data. */
   readonly history?: boolean;

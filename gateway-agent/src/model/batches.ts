@@ -1,4 +1,4 @@
-/** What one message may hold (contracts §1 allows 1,000 readings; a packet 256 KiB). */
+/** What one message may hold (docs/api/mqtt.md allows 1,000 readings; a packet 256 KiB). */
 export const readingsPerMessageMax = 1000;
 export const messageBytesMax = 200_000;
 /** A longer one would not fit into a message once it is numbered. */

@@ -16,7 +16,7 @@ import { type RegistryChanges, registryChanges } from './model/registry-changes.
 export interface RegistryPublisherOptions {
   readonly client: ClientOptions;
   readonly country: CountryCode;
-  /** Values of contracts §5, YAML. */
+  /** Values of docs/api/values.md, YAML. */
   readonly valuesFile: string;
   readonly credentials: Credentials;
   /** After each change of the registry. */

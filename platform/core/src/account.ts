@@ -7,7 +7,7 @@ const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 const boot = z.string().regex(/^[!-~]{1,40}$/);
 const device = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
 
-/** Payload of `v1/{building}/gateway/account`: how far each numbering went (protocols §3). */
+/** Payload of `v1/{building}/gateway/account`: how far each numbering went (docs/api/mqtt.md). */
 export const accountReportPayload = z.object({
   at: z.union([z.string().max(64), z.number()]).optional(),
   devices: z

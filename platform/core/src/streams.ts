@@ -13,7 +13,7 @@ export interface Stream {
   readonly schema: string;
 }
 
-/** The streams of a cell (contracts §2). All have the same number of partitions, a power of two. */
+/** The streams of a cell (docs/api/kafka.md). All have the same number of partitions, a power of two. */
 export const streams = {
   /**
    * As received. Beside readings it carries, told apart by the header `schema`, the account reports of gateways and the

@@ -1,7 +1,7 @@
 import { isBootId, isMetricName } from './identities.ts';
 import type { QuarantineReason } from './quarantine.ts';
 
-/** Contracts §1. */
+/** docs/api/mqtt.md. */
 export const readingsPerPayloadMax = 1000;
 export const textValueLengthMax = 256;
 export const payloadBytesMax = 262_144;

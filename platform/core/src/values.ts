@@ -62,7 +62,7 @@ const buildingValues = z.strictObject({
   deletionPolicy: z.enum(['Retain', 'Delete']).default('Retain'),
 });
 
-/** The values of `charts/domicile-buildings` (contracts §5), parsed from YAML or JSON. */
+/** The values of `charts/domicile-buildings` (docs/api/values.md), parsed from YAML or JSON. */
 export const buildingsValuesSchema = z.strictObject({
   /** Of all buildings below; absent: the cell's. */
   country: z

@@ -373,6 +373,9 @@ export class KafkaCluster {
   }
 }
 
+/** Ten years: a task that was away must find where it stood, and never begins anew. */
+const offsetsRetentionMinutes = 5_256_000;
+
 /** Small buffers for -Xmx128m, quick failure detection, transactions that do not linger after their timeout. */
 function baseProperties(nodes: 1 | 3): Record<string, string> {
   const replicas = String(nodes);
@@ -385,6 +388,7 @@ function baseProperties(nodes: 1 | 3): Record<string, string> {
     'default.replication.factor': replicas,
     'min.insync.replicas': inSync,
     'offsets.topic.num.partitions': '1',
+    'offsets.retention.minutes': String(offsetsRetentionMinutes),
     'offsets.topic.replication.factor': replicas,
     'transaction.state.log.num.partitions': '1',
     'transaction.state.log.replication.factor': replicas,

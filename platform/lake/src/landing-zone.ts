@@ -40,7 +40,7 @@ export interface LandingPosition {
 const pageKeys = 10_000;
 
 /**
- * The landing zone of one stream (protocols §6). In this order, each step created only once: the plan, which takes a range
+ * The landing zone of one stream (docs/adr/0009). In this order, each step created only once: the plan, which takes a range
  * of offsets for ever; the files; the manifest, which announces them. Any number of writers may do the same range: they
  * meet at the same names, and the first one is believed.
  */

@@ -19,7 +19,7 @@ export interface HttpDriverConfig {
 const keyLengthMax = 128;
 
 /**
- * `POST /v1/devices/{device}/telemetry`, JSON as in contracts §1, as a microcontroller sends it. 200 `{"kept": n}` when it is on
+ * `POST /v1/devices/{device}/telemetry`, JSON as in docs/api/mqtt.md, as a microcontroller sends it. 200 `{"kept": n}` when it is on
  * disk. With an `Idempotency-Key` a repeat is answered and not kept again. What cannot be read is
  * refused with every fault, and nothing of it is kept.
  */

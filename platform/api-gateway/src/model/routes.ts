@@ -4,7 +4,7 @@ import type { Scope } from '@domicile/runtime/claims.ts';
 export type Upstream = 'serving' | 'raw' | 'commands' | 'residency';
 export type RouteMethod = 'GET' | 'POST';
 
-/** A route of contracts §4. The table is the whole of what the door lets through. */
+/** A route of docs/api/http.md. The table is the whole of what the door lets through. */
 export interface Route {
   readonly method: RouteMethod;
   /** Segments; `{name}` takes one, `{name...}` takes the rest. */

@@ -6,7 +6,7 @@ const utf8 = { type: 'utf8', nullable: false } as const;
 const whole = { type: 'int64', nullable: false, delta: true } as const;
 const time = { type: 'timestamp', nullable: false, delta: true } as const;
 
-/** Of a landed value (contracts §3): names, types, nullability, order. */
+/** Of a landed value (docs/api/lake.md): names, types, nullability, order. */
 export const landedValueColumns: readonly ColumnSpec[] = [
   { name: 'building', ...utf8 },
   { name: 'floor', ...utf8 },

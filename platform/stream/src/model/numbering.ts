@@ -1,6 +1,6 @@
 /**
  * Which numbers of a device were taken in: what tells a repeat from a new reading. Bounded; what falls outside is never
- * guessed but judged `too-old-to-deduplicate` (protocols §3). Only taken readings change it, in the order in which they
+ * guessed but judged `too-old-to-deduplicate` (docs/api/mqtt.md). Only taken readings change it, in the order in which they
  * stand in `readings`, so it can be folded again from there.
  */
 export const bootsPerDeviceMax = 64;

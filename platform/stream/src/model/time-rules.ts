@@ -1,6 +1,6 @@
-/** Contracts §1: a clock may run ahead of the receipt by this. */
+/** docs/api/mqtt.md: a clock may run ahead of the receipt by this. */
 export const aheadMsMax = 5 * 60_000;
-/** Contracts §1: what is older was measured by a clock that is wrong. */
+/** docs/api/mqtt.md: what is older was measured by a clock that is wrong. */
 export const backMsMax = 400 * 86_400_000;
 
 export function faultOfTime(

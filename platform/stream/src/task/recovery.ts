@@ -1,4 +1,4 @@
-/** Take-over of a partition (protocols §2): the state as its former owner committed it last. */
+/** Take-over of a partition (docs/adr/0007): the state as its former owner committed it last. */
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type StreamName, topicOf } from '@domicile/core/streams.ts';
