@@ -199,6 +199,7 @@ const demo = await Demo.start(
     step: () => {},
     restarted: (name, outcome) => ended.push(`${name} ${outcome}`),
     onboarded: () => {},
+    offboarded: () => {},
     valuesRefused: (_country, why) => ended.push(why),
   },
   {

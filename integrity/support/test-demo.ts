@@ -35,6 +35,7 @@ export class TestDemo {
         step: () => {},
         restarted: (name, outcome) => restarts.push(`${name} ${outcome}`),
         onboarded: () => {},
+        offboarded: () => {},
         valuesRefused: (_country, why) => restarts.push(why),
       },
       { ...rest, fail: (error) => restarts.push(String(error)) },

@@ -51,6 +51,10 @@ export async function startGateway(config: GatewayConfig): Promise<GatewayServic
   const routes = Router();
   routes.use(crossOrigin(config.GATEWAY_WEB_ORIGINS));
   routes.use(descriptionRoutes(config.GATEWAY_COUNTRY));
+  // Enrolment (RFC 7030) has credentials of its own, so it does not pass the door's.
+  routes.use('/.well-known/est', () => {
+    throw new PlatformError('NOT_BUILT', 'Cannot enrol: certificates are not issued here yet');
+  });
   routes.use(frontDoor({ config, secrets, authenticate, forward, slots, events }));
   const host = config.GATEWAY_HOST;
   const http = parts.use(

@@ -36,6 +36,8 @@ export interface CellOptions {
   /** After each change of the registry. */
   readonly onBuildings: (changes: RegistryChanges) => Promise<void>;
   readonly onValuesRefused: (error: PlatformError) => void;
+  /** Kafka ended by itself and is started again. */
+  readonly onKafkaRestart: (outcome: string) => void;
 }
 
 const readyTimeoutMs = 60_000;
@@ -140,7 +142,13 @@ async function startKafka(options: CellOptions, secrets: Secrets): Promise<CellK
   const passwords: Record<string, string> = {};
   for (const principal of Object.keys(rights))
     passwords[principal] = await secrets.secret(`kafka-${principal}`);
-  return CellKafka.start({ country, partitions, passwords, dataDir: join(dir, 'kafka') });
+  return CellKafka.start({
+    country,
+    partitions,
+    passwords,
+    dataDir: join(dir, 'kafka'),
+    onRestart: (_node, outcome) => options.onKafkaRestart(outcome),
+  });
 }
 
 async function planOf(

@@ -46,7 +46,7 @@ export class Credentials {
     return (await readFile(this.filesOf(building).passwordFile, 'utf8')).trim();
   }
 
-  /** Makes what is missing. Returns the hash for the registry; a present one is kept with its password. */
+  /** Makes what is missing; what is there stays, also for a building that is declared again. Returns the hash for the registry. */
   async issue(building: string, presentHash: string | null): Promise<string> {
     const { passwordFile, certFile, keyFile, caFile } = this.filesOf(building);
     if (!existsSync(certFile)) {
@@ -56,10 +56,10 @@ export class Credentials {
       await writePrivate(caFile, this.#authority.certificate);
       await writePrivate(certFile, issued.certificate);
     }
-    if (presentHash !== null && existsSync(passwordFile)) return presentHash;
-    const password = randomBytes(18).toString('base64url');
-    await writePrivate(passwordFile, `${password}\n`);
-    return hashOf(password);
+    if (!existsSync(passwordFile))
+      await writePrivate(passwordFile, `${randomBytes(18).toString('base64url')}\n`);
+    else if (presentHash !== null) return presentHash;
+    return hashOf(await this.password(building));
   }
 }
 

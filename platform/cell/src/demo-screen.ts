@@ -28,7 +28,7 @@ export function welcome(file: DemoFile, fileName: string): string {
 
 function tryIt(file: DemoFile): string {
   const [cell] = Object.values(file.cells);
-  const [building] = cell?.buildings ?? [];
+  const building = cell?.buildings.find((id) => id === 'de-7f3k') ?? cell?.buildings[0];
   return `curl -H "Authorization: Bearer $(node -p 'require("./.domicile/demo.json").cells.de.tokens.client')" ${cell?.api}/v1/buildings/${building}/latest`;
 }
 
@@ -41,13 +41,16 @@ export interface CellFigures {
   readonly readings: number;
   readonly lagRecords: number;
   readonly landedRows: number;
+  /** The processes of its way that do not answer. */
+  readonly away: readonly string[];
 }
 
 /** One line that tells that it lives. */
 export function statusLine(figures: readonly CellFigures[], readingsPerSecond: number): string {
-  const cells = figures.map(
-    ({ country, readings, lagRecords, landedRows }) =>
-      `${country} ${readings.toLocaleString('en')} readings, lag ${lagRecords}, ${landedRows.toLocaleString('en')} rows landed`,
+  const cells = figures.map(({ country, readings, lagRecords, landedRows, away }) =>
+    away.length > 0
+      ? `${country} ! ${away.join(', ')} not answering`
+      : `${country} ${readings.toLocaleString('en')} readings since start, lag ${lagRecords}, ${landedRows.toLocaleString('en')} rows landed`,
   );
   return `${readingsPerSecond.toFixed(0)} readings/s   ${cells.join('   ')}`;
 }

@@ -20,6 +20,7 @@ export class DemoStatus {
           readings: sumOf(tasks, 'task_readings_total'),
           lagRecords: sumOf(tasks, 'task_lag_records'),
           landedRows: sumOf(lander, 'lander_rows_total'),
+          away: [...(tasks === '' ? ['tasks'] : []), ...(lander === '' ? ['lander'] : [])],
         };
       }),
     );

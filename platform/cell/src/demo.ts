@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir } from 'node:fs/promises';
+import { copyFile, mkdir, readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import type { CountryCode } from '@domicile/core/countries.ts';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { lowerCountry } from '@domicile/core/identities.ts';
 import { audienceOf } from '@domicile/core/residency.ts';
 import { Cell } from './cell.ts';
@@ -18,6 +19,7 @@ export interface DemoEvents {
   step(text: string): void;
   restarted(name: string, outcome: string): void;
   onboarded(country: CountryCode, buildings: readonly string[]): void;
+  offboarded(country: CountryCode, buildings: readonly string[]): void;
   valuesRefused(country: CountryCode, why: string): void;
 }
 
@@ -106,6 +108,7 @@ export class Demo {
 
   async #open(): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
+    await holdAlone(join(this.#dir, 'pid'));
     const ports = await Ports.open(join(this.#dir, 'ports.json'));
     const addresses = await addressesOf(ports, this.#config, this.#countries);
     this.#addresses = addresses;
@@ -196,12 +199,14 @@ export class Demo {
           landing: this.#config.DEMO_LANDING_FLUSH_MS,
           serving: this.#config.DEMO_SERVING_FLUSH_MS,
         },
-        onBuildings: async ({ added }) => {
+        onBuildings: async ({ added, offboarded }) => {
           if (!this.cells.has(country)) return; // not up yet: the file is written once all are
           await this.#writeFile();
           if (added.length > 0) this.#events.onboarded(country, added);
+          if (offboarded.length > 0) this.#events.offboarded(country, offboarded);
         },
         onValuesRefused: (error) => this.#events.valuesRefused(country, error.message),
+        onKafkaRestart: (outcome) => this.#events.restarted(`${cc}-kafka`, outcome),
       },
       this.supervisor,
       fail,
@@ -241,6 +246,25 @@ export class Demo {
       writePrivate(path, `${JSON.stringify(await this.file(), undefined, 1)}\n`),
     );
     return this.#writing;
+  }
+}
+
+/** One demo a folder. The file goes with its process: a stale one is of nobody. */
+async function holdAlone(file: string): Promise<void> {
+  const holder = existsSync(file) ? Number(await readFile(file, 'utf8')) : 0;
+  if (holder > 0 && holder !== process.pid && isAlive(holder))
+    throw new PlatformError(
+      'CONFLICT',
+      `Cannot start: a demo runs here already, as process ${holder}`,
+    );
+  await writePrivate(file, `${process.pid}`);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
   }
 }
 

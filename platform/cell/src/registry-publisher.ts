@@ -140,12 +140,19 @@ export class RegistryPublisher {
 }
 
 function parsed(text: string): unknown {
+  let values: unknown;
   try {
-    return parse(text) ?? {};
+    values = parse(text);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.split('\n', 1)[0] : '';
     throw new PlatformError('VALUE_INVALID', `Cannot read values: ${why}`, { cause });
   }
+  if (values !== null && values !== undefined) return values;
+  // An editor may empty a file before it writes it: nobody is offboarded by that.
+  throw new PlatformError(
+    'VALUE_INVALID',
+    'Cannot read values: the file is empty; write `buildings: {}` to declare none',
+  );
 }
 
 /** Records of the registry are our own writing, so they are taken as they are. */

@@ -123,8 +123,12 @@ class Supervised {
     const { entry, env, nodeFlags = [] } = this.spec;
     this.starts += 1;
     this.#startedAt = Date.now();
-    const child = spawn(process.execPath, [...nodeFlags, join(root, entry)], {
+    // It ends with this process, whatever becomes of that, and is of a group of its own: what a terminal sends to the
+    // group is not meant for it.
+    const command = [process.execPath, ...nodeFlags, join(root, entry)];
+    const child = spawn('setpriv', ['--pdeathsig', 'TERM', ...command], {
       cwd: root,
+      detached: true,
       env: { ...baseEnvironment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -53,7 +53,7 @@ export interface AccountEntry {
   readonly duplicates: number;
   /** Readings without a number that were taken in. */
   readonly unnumbered: number;
-  /** Payloads and readings that could not be read or judged and had no number. */
+  /** Payloads and readings that could not be read or judged and had no number of their own: none, or another's. */
   readonly unreadable: number;
   /** What the gateway reported of this numbering, if this record came of a report. */
   readonly reported?: {

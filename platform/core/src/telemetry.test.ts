@@ -29,7 +29,8 @@ test('the payload of the contract is read', () => {
 
 test.each([
   ['{"values":{"t":NaN}}', 'not-json'],
-  ['', 'not-json'],
+  ['', 'payload-empty'],
+  [' ', 'not-json'],
   ['[]', 'payload-empty'],
   ['3', 'not-an-object'],
   ['null', 'not-an-object'],

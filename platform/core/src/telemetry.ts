@@ -41,6 +41,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true });
 
 /** Reads a telemetry or backfill payload. Never throws; every fault is told at once. */
 export function parseTelemetry(bytes: Uint8Array): ParsedPayload {
+  if (bytes.length === 0) return whole('payload-empty', 'The payload has no bytes');
   let text: string;
   try {
     text = decoder.decode(bytes);

@@ -37,6 +37,8 @@ export interface KafkaClusterOptions {
   /** Where a cluster that outlives this process keeps its data, ports and admin password; absent: a passing folder. */
   readonly dataDir?: string;
   readonly nodes?: 1 | 3;
+  /** A node that ends by itself is started again, and this is told. Absent: it stays away, as tests want it. */
+  readonly onRestart?: (node: number, outcome: string) => void;
   readonly security?: Security;
   /** Broker properties that replace or add to the ones below. */
   readonly properties?: Readonly<Record<string, string>>;
@@ -304,10 +306,21 @@ export class KafkaCluster {
       'kafka.Kafka',
       join(node.dir, 'server.properties'),
     ];
-    node.process = spawn('setpriv', ['--pdeathsig', 'KILL', 'java', ...args], {
+    // Of a process group of its own: what a terminal sends to the group is not meant for it.
+    const child = spawn('setpriv', ['--pdeathsig', 'KILL', 'java', ...args], {
       cwd: node.dir,
       stdio: ['ignore', log, log],
+      detached: true,
     });
+    node.process = child;
+    const { onRestart } = this.#options;
+    if (onRestart !== undefined)
+      child.once('exit', (code, signal) => {
+        if (node.process !== child) return; // ended by us
+        node.process = undefined;
+        onRestart(node.id, signal ?? `code ${code}`);
+        setTimeout(() => node.process ?? this.#spawn(node), restartDelayMs);
+      });
     closeSync(log);
   }
 
@@ -372,6 +385,8 @@ export class KafkaCluster {
     return (wrong.length > 0 ? wrong : lines).slice(-12).join('\n');
   }
 }
+
+const restartDelayMs = 500;
 
 /** Ten years: a task that was away must find where it stood, and never begins anew. */
 const offsetsRetentionMinutes = 5_256_000;

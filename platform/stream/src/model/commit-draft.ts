@@ -57,6 +57,20 @@ export class SourceRecord {
   }
 }
 
+/** What is kept of a payload whose unit cannot be written alone, being nested too deep. */
+const deepUnitBytesMax = 4096;
+
+/** A unit as JSON; a number beyond all bounds by its name, since JSON has none for it. */
+function bytesOf(unit: unknown, payload: Uint8Array): Buffer {
+  if (typeof unit === 'number' && !Number.isFinite(unit)) return Buffer.from(String(unit));
+  try {
+    return Buffer.from(JSON.stringify(unit) ?? '');
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return Buffer.from(payload.subarray(0, deepUnitBytesMax));
+  }
+}
+
 /** What one commit has gathered so far, before it is known where its readings stand. */
 export class CommitDraft {
   readonly readings: Reading[] = [];
@@ -88,8 +102,7 @@ export class CommitDraft {
 
   quarantine({ received }: SourceRecord, refused: Refused): void {
     const { pointer, reason, detail, number, unit } = refused;
-    const bytes =
-      unit === undefined ? Buffer.from(received.value) : Buffer.from(JSON.stringify(unit) ?? '');
+    const bytes = unit === undefined ? Buffer.from(received.value) : bytesOf(unit, received.value);
     this.quarantined.push({
       building: received.building,
       device: received.device,
@@ -114,7 +127,8 @@ export class CommitDraft {
   ): void {
     const number = boot !== null && seq !== null ? { boot, seq } : null;
     this.quarantine(source, { pointer, ...why, number, unit: source.unitAt(pointer) });
-    this.lostNumber(source, number, atMs);
+    // A number that was used before is another reading's, so this one counts as one without.
+    this.lostNumber(source, why.reason === 'sequence-reused' ? null : number, atMs);
   }
 
   /** Puts a lost reading or payload into the account of its building, if anybody can see that. */

@@ -122,6 +122,29 @@ describe('what is not taken in', () => {
     expect(account()).toMatchObject([{ device: 'd1', unreadable: 1, quarantined: [] }]);
   });
 
+  test.each([
+    ['a value', (deep: string) => `{"boot":"b","seq":0,"values":{"temperature":${deep}}}`],
+    ['a reading', (deep: string) => deep],
+    ['an element', (deep: string) => `[${deep},${deep}]`],
+    ['a field of a stranger', (deep: string) => `{"values":{"temperature":1},"x":${deep}}`],
+    ['a time', (deep: string) => `{"at":${deep},"values":{"temperature":1}}`],
+    ['a number of a boot', (deep: string) => `{"boot":${deep},"seq":0,"values":{"temperature":1}}`],
+  ])('%s nested 60,000 deep harms nobody', (_what, payload) => {
+    for (const device of ['d1', 'd99']) {
+      const { draft, take } = bench();
+      take(Buffer.from(payload(`${'['.repeat(60_000)}${']'.repeat(60_000)}`)), { device });
+      expect(draft.quarantined.length + draft.readings.length).toBeGreaterThan(0);
+      for (const { bytes } of draft.quarantined) expect(bytes.length).toBeLessThan(400_000);
+    }
+  });
+
+  test('a number beyond all bounds is kept by its name', () => {
+    const { draft, take } = bench();
+    take(Buffer.from('{"values":{"temperature":1e999}}'));
+    const [{ bytes = '' } = {}] = draft.quarantined;
+    expect(Buffer.from(bytes, 'base64').toString()).toBe('Infinity');
+  });
+
   test('keeps the unit as it came', () => {
     const { draft, take } = bench();
     take([reading({ note: 'kept' })], { device: 'd99' });
@@ -154,10 +177,11 @@ describe('a repeat', () => {
   });
 
   test('with another time is a reused number', () => {
-    const { draft, take } = bench();
+    const { draft, take, account } = bench();
     take(reading());
     take(reading({ at: nowMs - 500 }));
     expect(draft.quarantined).toMatchObject([{ reason: 'sequence-reused', seq: 0 }]);
+    expect(account().map(({ unreadable }) => unreadable)).toContain(1);
   });
 });
 
