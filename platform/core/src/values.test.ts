@@ -96,3 +96,13 @@ test('ranges', () => {
   for (const text of ['r[3-1]', 'r[1-9999]', 'R1', '', 'r[1]'])
     expect(expandRange(text)).toBeUndefined();
 });
+
+test('device types of one building that disagree on the unit of a metric are refused', () => {
+  const mixed = structuredClone(standard);
+  Object.assign(mixed, {
+    deviceTypes: { 'us-air': { metrics: { temperature: { unit: '[degF]' } } } },
+  });
+  expect(buildingsOf(mixed, 'DE')).toHaveLength(1);
+  Object.assign(mixed.roomTypes['standard-room'], { other: 'us-air' });
+  expect(() => buildingsOf(mixed, 'DE')).toThrow(/temperature two units/);
+});

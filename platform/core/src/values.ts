@@ -159,6 +159,10 @@ function recordOf(declaration: Declaration): BuildingRecord {
   const used = new Set(devices.flatMap(({ placements }) => placements.map(({ type }) => type)));
   for (const type of used)
     if (!Object.hasOwn(catalogue.types, type)) at(`there is no device type ${type}`);
+  for (const metric of metricsOfTwoUnits([...used].map((type) => catalogue.types[type])))
+    at(
+      `its device types give the metric ${metric} two units, so its rooms could not be summarised`,
+    );
   return {
     id: building,
     country,
@@ -172,6 +176,16 @@ function recordOf(declaration: Declaration): BuildingRecord {
     devices,
     passwordHash: null,
   };
+}
+
+/** A room, floor or building has one summary of a metric, so its devices must agree on the unit. */
+function metricsOfTwoUnits(types: readonly (DeviceType | undefined)[]): string[] {
+  const units = new Map<string, Set<string>>();
+  for (const type of types) {
+    for (const [metric, { unit }] of Object.entries(type?.metrics ?? {}))
+      units.set(metric, (units.get(metric) ?? new Set()).add(unit));
+  }
+  return [...units].filter(([, found]) => found.size > 1).map(([metric]) => metric);
 }
 
 function devicesOf(declaration: Declaration): PlacedDevice[] {
