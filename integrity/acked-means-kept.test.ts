@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '@domicile/core/invariants.ts';
@@ -71,6 +71,9 @@ async function run({ options, ackedMin, victims, everyMs }: Round): Promise<Verd
       const [earlier, later] = [fleet.acked().length, (await sleep(300), fleet.acked().length)];
       // A gateway that is just back, or one whose store is being recovered, acks in a moment; then work is in flight.
       if (later === earlier) await waitFor('work in flight', () => fleet.acked().length > later);
+      // Killed where it hurts most: a file is there, and nobody was told.
+      if (victim === 'lander')
+        await waitFor('a file without its manifest', () => isUnannounced(cell.plan.lakeDir));
       if (victim !== 'kafka and broker')
         demo.supervisor.kill(victim === 'gateway' ? gateway.name : `de-${victim}`);
       else {
@@ -95,6 +98,26 @@ async function run({ options, ackedMin, victims, everyMs }: Round): Promise<Verd
     await fleet.stop();
     rmSync(fleet.order.ledgerFile, { force: true });
   }
+}
+
+/** Whether a planned Parquet file is written whose manifest is not. */
+function isUnannounced(lakeDir: string): boolean {
+  const zone = join(lakeDir, 'landing/readings/v1');
+  const named = (ledger: string): string[] =>
+    existsSync(join(zone, ledger))
+      ? readdirSync(join(zone, ledger), { recursive: true, encoding: 'utf8' }).filter((name) =>
+          name.endsWith('.json'),
+        )
+      : [];
+  const announced = new Set(named('_manifest'));
+  return named('_plans')
+    .filter((name) => !announced.has(name))
+    .some((name) => {
+      const { files }: { files: { path: string }[] } = JSON.parse(
+        readFileSync(join(zone, '_plans', name), 'utf8'),
+      );
+      return files.some(({ path }) => existsSync(join(lakeDir, path)));
+    });
 }
 
 /** Until all is landed, or nothing more lands for a while. */
