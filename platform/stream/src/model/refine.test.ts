@@ -141,8 +141,8 @@ describe('what is not taken in', () => {
   test('a number beyond all bounds is kept by its name', () => {
     const { draft, take } = bench();
     take(Buffer.from('{"values":{"temperature":1e999}}'));
-    const [{ bytes = '' } = {}] = draft.quarantined;
-    expect(Buffer.from(bytes, 'base64').toString()).toBe('Infinity');
+    const kept = draft.quarantined.map(({ bytes }) => Buffer.from(bytes, 'base64').toString());
+    expect(kept).toEqual(['Infinity']);
   });
 
   test('keeps the unit as it came', () => {

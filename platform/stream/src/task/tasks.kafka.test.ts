@@ -110,7 +110,7 @@ test('a reading becomes a clean reading, the newest value, a summary and a line 
   expect(entries.reduce((sum, { duplicates }) => sum + duplicates, 0)).toBe(1);
   // In one range, or in one each where a minute ends between them.
   const numbers = entries.flatMap(({ received }) => received).flat();
-  expect([...new Set(numbers)].toSorted()).toEqual([0, 1]);
+  expect(new Set(numbers)).toEqual(new Set([0, 1]));
   expect(entries.flatMap((entry) => entry.quarantined)).toEqual([[2, 2]]);
   expect(entries.flatMap((entry) => entry.reported ?? [])).toEqual([
     { next: 3, dropped: [], closed: false },
