@@ -1,6 +1,6 @@
 import type { LatestRow } from '@domicile/core/answers/serving.ts';
 import { expect, test } from 'vitest';
-import { eventsKeptMax, latestEveryMs, LiveFeed } from './live-feed.ts';
+import { eventsKeptMax, latestEveryMs, latestLateMsMax, LiveFeed } from './live-feed.ts';
 
 function row(value: number, device = 'd'): LatestRow {
   const at = '2026-11-23T07:00:00.000Z';
@@ -19,6 +19,15 @@ test('a point goes out at once, and then at most once in its time, the newest of
   expect(feed.due(latestEveryMs - 1)).toEqual([]);
   expect(valuesOf(feed.due(latestEveryMs))).toEqual([3]);
   expect(feed.due(3 * latestEveryMs)).toEqual([]);
+});
+
+test('one late event does not make all after it late, and a long silence buys nothing', () => {
+  const feed = new LiveFeed('f');
+  expect(valuesOf(feed.latest([row(1)], 0))).toEqual([1]);
+  expect(valuesOf(feed.latest([row(2)], latestEveryMs + latestLateMsMax))).toEqual([2]);
+  expect(valuesOf(feed.latest([row(3)], 2 * latestEveryMs))).toEqual([3]);
+  expect(valuesOf(feed.latest([row(4)], 9 * latestEveryMs))).toEqual([4]);
+  expect(feed.latest([row(5)], 10 * latestEveryMs - 1)).toEqual([]);
 });
 
 test('points do not hold each other', () => {

@@ -1,7 +1,9 @@
 import type { LatestRow, SummaryRow } from '@domicile/core/answers/serving.ts';
 
-/** A point goes out at most once in this time. */
+/** A point goes out at most once in this time, as its events are due one after the other. */
 export const latestEveryMs = 10_000;
+/** By how much an event that went out late may bring the next one nearer. */
+export const latestLateMsMax = 2_000;
 /** What a reader who was away may catch up on. */
 export const eventsKeptMax = 5_000;
 
@@ -18,7 +20,7 @@ export interface LiveEvent {
 export class LiveFeed {
   readonly #id: string;
   readonly #events: LiveEvent[] = [];
-  readonly #sentAtMs = new Map<string, number>();
+  readonly #dueAtMs = new Map<string, number>();
   readonly #held = new Map<string, LatestRow>();
   #number = 0;
 
@@ -41,9 +43,12 @@ export class LiveFeed {
   due(nowMs: number): LiveEvent[] {
     const events: LiveEvent[] = [];
     for (const [point, row] of this.#held) {
-      if (nowMs - (this.#sentAtMs.get(point) ?? -Infinity) < latestEveryMs) continue;
+      const dueAtMs = this.#dueAtMs.get(point) ?? nowMs;
+      if (nowMs < dueAtMs) continue;
       this.#held.delete(point);
-      this.#sentAtMs.set(point, nowMs);
+      // From when it was due: one late event must not make all later ones of a steady device late.
+      const isLate = nowMs - dueAtMs <= latestLateMsMax;
+      this.#dueAtMs.set(point, (isLate ? dueAtMs : nowMs) + latestEveryMs);
       events.push(this.#add('latest', row));
     }
     return events;
