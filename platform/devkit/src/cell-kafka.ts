@@ -23,16 +23,17 @@ export class CellKafka {
   static async start(options: CellKafkaOptions): Promise<CellKafka> {
     const { country, partitions = partitionsDefault, passwords, ...clusterOptions } = options;
     const made = Object.fromEntries(principals.map((name) => [name, `${name}-secret`]));
+    const users = passwords ?? made;
     const cluster = await KafkaCluster.start({
       ...clusterOptions,
-      security: { kind: 'scram', passwords: passwords ?? made },
+      security: { kind: 'scram', passwords: users },
     });
     const client = cluster.admin();
     const replicas = clusterOptions.nodes ?? 1;
     await ensureTopics({ client, country, partitions, replicas });
     await grantRights({ client, country, principals });
     const kafka = new CellKafka(cluster, country);
-    await kafka.#untilGranted();
+    await kafka.#untilGranted(principals.filter((name) => Object.hasOwn(users, name)));
     return kafka;
   }
 
@@ -56,8 +57,8 @@ export class CellKafka {
   }
 
   /** A right is granted a little later than it is acknowledged. */
-  async #untilGranted(): Promise<void> {
-    for (const principal of principals) {
+  async #untilGranted(users: readonly Principal[]): Promise<void> {
+    for (const principal of users) {
       const [stream] = rights[principal].reads;
       if (stream === undefined) continue;
       const question = { client: this.client(principal), topic: topicOf(this.country, stream) };
