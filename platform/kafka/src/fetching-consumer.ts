@@ -4,6 +4,7 @@
  * abort marker of the same producer. The filter looks at `abortedTransactions`, so these are taken out of its sight.
  */
 import { type API, type Callback, Consumer, type fetchV17, kGetApi } from '@platformatic/kafka';
+import { watchedApi } from './watched-api.ts';
 
 type Aborted = NonNullable<fetchV17.FetchResponsePartition['abortedTransactions']>;
 
@@ -21,22 +22,15 @@ export class FetchingConsumer extends Consumer {
   ): void {
     super[kGetApi]<Args, Response>(name, (error, api) => {
       if (api === undefined || name !== 'Fetch') return callback(error, api);
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the calls differ only in their arguments, which pass through
-      const call = api as unknown as (...args: unknown[]) => void;
-      const watched = (...args: unknown[]): void => {
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the last argument of every call is its callback
-        const done = args.pop() as Callback<fetchV17.FetchResponse>;
-        call(...args, (failure: Error | null, response?: fetchV17.FetchResponse) => {
-          for (const { partitions } of response?.responses ?? []) partitions.forEach(hideAborted);
-          done(failure, response);
-        });
-      };
-      const { async, key, version } = api;
-      const wrapped: unknown = Object.assign(watched, { async, key, version });
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the watched call has the shape of the one it wraps
-      callback(null, wrapped as API<Args, Response>);
+      callback(null, watchedApi(api, hideAllAborted));
     });
   }
+}
+
+function hideAllAborted(_failure: Error | null, response: unknown): void {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it watches Fetch alone
+  const fetched = response as fetchV17.FetchResponse | undefined;
+  for (const { partitions } of fetched?.responses ?? []) partitions.forEach(hideAborted);
 }
 
 function hideAborted(partition: fetchV17.FetchResponsePartition): void {

@@ -8,6 +8,7 @@ import {
 } from '@platformatic/kafka';
 import type { ClientOptions } from './client-options.ts';
 import { apiError, FencedError } from './errors.ts';
+import { watchedApi } from './watched-api.ts';
 
 export interface GroupMemberOptions {
   readonly client: ClientOptions;
@@ -61,20 +62,10 @@ export class GroupMember extends Consumer {
       return callback(new FencedError(`Another process is ${this.groupInstanceId}`));
     super[kGetApi]<Args, Response>(name, (error, api) => {
       if (api === undefined || !GROUP_CALLS.has(name)) return callback(error, api);
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the calls differ only in their arguments, which pass through
-      const call = api as unknown as (...args: unknown[]) => void;
-      const watched = (...args: unknown[]): void => {
-        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the last argument of every call is its callback
-        const done = args.pop() as Callback<Response>;
-        call(...args, (failure: Error | null, response?: Response) => {
-          if (apiError(failure, 'FENCED_INSTANCE_ID')) this.#fenced = true;
-          done(failure, response);
-        });
-      };
-      const { async, key, version } = api;
-      const wrapped: unknown = Object.assign(watched, { async, key, version });
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the watched call has the shape of the one it wraps
-      callback(null, wrapped as API<Args, Response>);
+      const watched = watchedApi(api, (failure) => {
+        if (apiError(failure, 'FENCED_INSTANCE_ID')) this.#fenced = true;
+      });
+      callback(null, watched);
     });
   }
 }
