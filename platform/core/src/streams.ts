@@ -4,8 +4,8 @@ import { lowerCountry } from './identities.ts';
 const dayMs = 86_400_000;
 
 export interface Stream {
-  /** What the key is; all but `task` go to the partition of the building. */
-  readonly key: 'building' | 'building/device' | 'task';
+  /** What the key is; `building…` go to the partition of the building. */
+  readonly key: 'building' | 'building/device' | 'task' | 'mqtt-topic' | 'mqtt-session';
   readonly cleanup: 'delete' | 'compact';
   /** Of `delete`. */
   readonly retentionMs?: number;
@@ -54,6 +54,17 @@ export const streams = {
   registry: { key: 'building', cleanup: 'compact', schema: 'registry/1' },
   state: { key: 'task', cleanup: 'compact', schema: 'state/1' },
   journal: { key: 'task', cleanup: 'delete', retentionMs: 14 * dayMs, schema: 'journal/1' },
+  /** What clients publish to brokers that take any topic (`topicPolicy: open`). */
+  'mqtt-messages': {
+    key: 'mqtt-topic',
+    cleanup: 'delete',
+    retentionMs: 14 * dayMs,
+    schema: 'mqtt-messages/1',
+  },
+  /** The retained message of each topic. */
+  'mqtt-retained': { key: 'mqtt-topic', cleanup: 'compact', schema: 'mqtt-retained/1' },
+  /** Claims, subscriptions, positions and unfinished exchanges of MQTT sessions, share groups, and signs of life of replicas. */
+  'mqtt-sessions': { key: 'mqtt-session', cleanup: 'compact', schema: 'mqtt-sessions/1' },
 } as const satisfies Record<string, Stream>;
 
 export type StreamName = keyof typeof streams;
@@ -108,8 +119,26 @@ export interface Rights {
 export const rights: Readonly<Record<Principal, Rights>> = {
   operator: { reads: ['registry'], writes: ['registry'], groups: [] },
   broker: {
-    reads: ['registry', 'commands', 'command-states', 'device-status'],
-    writes: ['telemetry', 'backfill', 'device-status', 'command-states'],
+    reads: [
+      'registry',
+      'telemetry',
+      'backfill',
+      'commands',
+      'command-states',
+      'device-status',
+      'mqtt-messages',
+      'mqtt-retained',
+      'mqtt-sessions',
+    ],
+    writes: [
+      'telemetry',
+      'backfill',
+      'device-status',
+      'command-states',
+      'mqtt-messages',
+      'mqtt-retained',
+      'mqtt-sessions',
+    ],
     groups: ['broker'],
   },
   task: {
