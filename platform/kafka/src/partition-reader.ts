@@ -30,8 +30,8 @@ export interface ReadPosition extends CommittedOffset {
 
 export class PartitionReader {
   readonly #fetcher: Consumer;
-  readonly #cursors: readonly Cursor[];
-  readonly #topics: string[];
+  #cursors: readonly Cursor[];
+  #topics: readonly string[];
   readonly #queueRecordsMax: number;
   readonly #isolationLevel: 0 | 1;
   readonly #nodes = new Set<number>();
@@ -48,17 +48,25 @@ export class PartitionReader {
     this.#fetcher = fetcher;
     this.#queueRecordsMax = queueRecordsMax;
     this.#isolationLevel = isolationLevel;
-    this.#cursors = positions.map(({ topic, partition, offset, isCommitted = true }) => ({
-      topic,
-      partition,
-      fetchOffset: offset,
-      committedOffset: isCommitted ? offset : -1n,
-      highWatermark: -1n,
-      queue: [],
-      taken: 0,
-    }));
-    this.#topics = [...new Set(positions.map(({ topic }) => topic))];
+    this.#cursors = positions.map(cursorAt);
+    this.#topics = topicsOf(this.#cursors);
     void this.#schedule();
+  }
+
+  /** Reads these too, from the next fetch on. A partition that is read already goes on from where it is. */
+  add(positions: readonly ReadPosition[]): void {
+    const added = positions.filter(
+      ({ topic, partition }) => this.#cursor(topic, partition) === undefined,
+    );
+    this.#cursors = [...this.#cursors, ...added.map(cursorAt)];
+    this.#topics = topicsOf(this.#cursors);
+  }
+
+  /** Reads this no more; what waits of it is dropped. */
+  remove(topic: string, partition: number): void {
+    this.#cursors = this.#cursors.filter((cursor) => !isAt(cursor, topic, partition));
+    this.#topics = topicsOf(this.#cursors);
+    this.#notify();
   }
 
   get buffered(): number {
@@ -140,7 +148,7 @@ export class PartitionReader {
   async #schedule(): Promise<void> {
     while (!this.#closed && this.#failure === undefined) {
       try {
-        const leaders = new Set(await this.#leaders());
+        const leaders = new Set((await this.#leaders()).values());
         const idle = [...leaders].filter((node) => !this.#nodes.has(node));
         for (const node of idle) void this.#pump(node);
       } catch {
@@ -156,7 +164,7 @@ export class PartitionReader {
     try {
       while (!this.#closed) {
         const leaders = await this.#leaders();
-        const led = this.#cursors.filter((_, index) => leaders[index] === node);
+        const led = this.#cursors.filter((cursor) => leaders.get(cursor) === node);
         if (led.length === 0) return;
         const hungry = led.filter((cursor) => waiting(cursor) < this.#queueRecordsMax);
         if (hungry.length === 0) await sleep(2);
@@ -173,17 +181,19 @@ export class PartitionReader {
     }
   }
 
-  async #leaders(): Promise<number[]> {
+  async #leaders(): Promise<ReadonlyMap<Cursor, number>> {
+    if (this.#topics.length === 0) return new Map();
     const { topics } = await this.#fetcher.metadata({ topics: [...this.#topics] });
-    return this.#cursors.map(
-      ({ topic, partition }) => topics.get(topic)?.partitions[partition]?.leader ?? -1,
-    );
+    const leaderOf = ({ topic, partition }: Cursor): number =>
+      topics.get(topic)?.partitions[partition]?.leader ?? -1;
+    return new Map(this.#cursors.map((cursor) => [cursor, leaderOf(cursor)]));
   }
 
   async #fetch(node: number, cursors: readonly Cursor[]): Promise<void> {
-    const { topics } = await this.#fetcher.metadata({ topics: [...this.#topics] });
+    const names = topicsOf(cursors);
+    const { topics } = await this.#fetcher.metadata({ topics: [...names] });
     const idOf = (topic: string): string => topics.get(topic)?.id ?? '';
-    const nameOf = new Map(this.#topics.map((name) => [idOf(name), name]));
+    const nameOf = new Map(names.map((name) => [idOf(name), name]));
     const response = await this.#fetcher.fetch({
       node,
       maxWaitTime: FETCH_WAIT_MS,
@@ -197,9 +207,11 @@ export class PartitionReader {
     });
     if (this.#closed) return;
     for (const { topicId, partitions } of response.responses) {
+      const topic = nameOf.get(topicId) ?? '';
       for (const partition of partitions) {
-        const cursor = this.#cursor(nameOf.get(topicId) ?? '', partition.partitionIndex);
-        if (cursor === undefined) continue;
+        const cursor = cursors.find((one) => isAt(one, topic, partition.partitionIndex));
+        // Removed meanwhile; one that was added anew begins elsewhere.
+        if (cursor === undefined || !this.#cursors.includes(cursor)) continue;
         cursor.highWatermark = partition.highWatermark;
         if (partition.records?.length) append(cursor, partition, this.#isolationLevel);
       }
@@ -208,13 +220,33 @@ export class PartitionReader {
   }
 
   #cursor(topic: string, partition: number): Cursor | undefined {
-    return this.#cursors.find((cursor) => cursor.partition === partition && cursor.topic === topic);
+    return this.#cursors.find((cursor) => isAt(cursor, topic, partition));
   }
 
   #notify(): void {
     this.#arrival.resolve();
     this.#arrival = Promise.withResolvers();
   }
+}
+
+function cursorAt({ topic, partition, offset, isCommitted = true }: ReadPosition): Cursor {
+  return {
+    topic,
+    partition,
+    fetchOffset: offset,
+    committedOffset: isCommitted ? offset : -1n,
+    highWatermark: -1n,
+    queue: [],
+    taken: 0,
+  };
+}
+
+function isAt(cursor: Cursor, topic: string, partition: number): boolean {
+  return cursor.partition === partition && cursor.topic === topic;
+}
+
+function topicsOf(cursors: readonly Cursor[]): readonly string[] {
+  return [...new Set(cursors.map(({ topic }) => topic))];
 }
 
 function waiting(cursor: Cursor): number {

@@ -38,7 +38,18 @@ const clientRetries = {
   requestTimeout: 10_000,
 };
 
-/** Reads partitions without a group, for ever: nothing is committed, and any number may follow. */
+interface Begin {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: bigint;
+  /** Behind the last record that was there. */
+  readonly end: bigint;
+}
+
+/**
+ * Reads partitions without a group, for ever: nothing is committed, and any number may follow. What is followed may change
+ * while it runs.
+ */
 export class TopicFollower {
   readonly #options: TopicFollowerOptions;
   readonly #consumer: Consumer;
@@ -46,6 +57,8 @@ export class TopicFollower {
   #reader: PartitionReader | undefined;
   #ends: { topic: string; partition: number; end: bigint }[] = [];
   #handled = new Map<string, bigint>();
+  #names: readonly string[];
+  readonly #isolationLevel: 0 | 1;
   #ended: Promise<void> | undefined;
   #closed = false;
 
@@ -57,6 +70,8 @@ export class TopicFollower {
 
   private constructor(options: TopicFollowerOptions) {
     this.#options = options;
+    this.#names = options.topics.map(({ name }) => name);
+    this.#isolationLevel = options.isolation === 'uncommitted' ? 0 : 1;
     this.#consumer = followingConsumer(options.client, options.clientId);
     this.#caughtUp.promise.catch(() => {});
   }
@@ -64,6 +79,25 @@ export class TopicFollower {
   /** Resolves when everything has been handled that was there at the start. */
   get caughtUp(): Promise<void> {
     return this.#caughtUp.promise;
+  }
+
+  /**
+   * Follows these too, from then on. Partitions that are followed already go on from where they are.
+   * @returns where each added partition begins: not before what retention has left.
+   */
+  async add(followed: FollowedTopic): Promise<ReadonlyMap<number, bigint>> {
+    const positions = (await this.#asked([followed])).filter(
+      ({ topic, partition }) => !this.#handled.has(`${topic}:${partition}`),
+    );
+    this.#begin(positions);
+    this.#reader?.add(positions);
+    return new Map(positions.map(({ partition, offset }) => [partition, offset]));
+  }
+
+  /** Follows this no more: `onRecords` sees nothing of it after the call it may be in. */
+  remove(topic: string, partition: number): void {
+    this.#handled.delete(`${topic}:${partition}`);
+    this.#reader?.remove(topic, partition);
   }
 
   /** The next offset that `onRecords` has not seen. */
@@ -85,27 +119,40 @@ export class TopicFollower {
   }
 
   async #open(): Promise<void> {
-    const { topics, queueRecordsMax = takeRecordsMax, isolation = 'committed' } = this.#options;
-    const isolationLevel = isolation === 'committed' ? 1 : 0;
+    const { topics, queueRecordsMax = takeRecordsMax } = this.#options;
     try {
-      const positions = [];
-      for (const followed of topics)
-        positions.push(...(await this.#positionsOf(followed, isolationLevel)));
+      const positions = await this.#asked(topics);
       this.#ends = positions.map(({ topic, partition, end }) => ({ topic, partition, end }));
-      for (const { topic, partition, offset } of positions)
-        this.#handled.set(`${topic}:${partition}`, offset);
+      this.#begin(positions);
       this.#reader = new PartitionReader(this.#consumer, positions, {
         queueRecordsMax,
-        isolationLevel,
+        isolationLevel: this.#isolationLevel,
       });
       this.#ended = this.#follow(this.#reader);
     } catch (error) {
       await this.#consumer.close(true).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #asked(topics: readonly FollowedTopic[]): Promise<readonly Begin[]> {
+    try {
+      const positions: Begin[] = [];
+      for (const followed of topics) positions.push(...(await this.#positionsOf(followed)));
+      return positions;
+    } catch (error) {
       throw platformErrorOf(error, `follow ${topics.map(({ name }) => name).join(', ')}`);
     }
   }
 
-  async #positionsOf({ name, partitions, from }: FollowedTopic, isolationLevel: 0 | 1) {
+  #begin(positions: readonly Begin[]): void {
+    for (const { topic, partition, offset } of positions)
+      this.#handled.set(`${topic}:${partition}`, offset);
+    this.#names = [...new Set([...this.#names, ...positions.map(({ topic }) => topic)])];
+  }
+
+  async #positionsOf({ name, partitions, from }: FollowedTopic): Promise<Begin[]> {
+    const isolationLevel = this.#isolationLevel;
     this.#consumer.topics.track(name);
     const begins = await offsetsAt(this.#consumer, { topic: name, timestamp: -2n, isolationLevel });
     const ends = await offsetsAt(this.#consumer, { topic: name, timestamp: -1n, isolationLevel });
@@ -137,14 +184,16 @@ export class TopicFollower {
   }
 
   async #handle(reader: PartitionReader): Promise<void> {
-    for (const { name } of this.#options.topics) {
+    for (const name of this.#names) {
       const records = reader.take(name, takeRecordsMax);
       if (records.length > 0 && !this.#closed) await this.#options.onRecords(records);
     }
     const offsets = reader.offsets();
     reader.committed(offsets);
-    for (const { topic, partition, offset } of offsets)
-      this.#handled.set(`${topic}:${partition}`, offset);
+    for (const { topic, partition, offset } of offsets) {
+      const key = `${topic}:${partition}`;
+      if (this.#handled.has(key)) this.#handled.set(key, offset);
+    }
   }
 
   #noteCaughtUp(): void {

@@ -1,0 +1,92 @@
+import { KafkaCluster } from '@domicile/devkit/kafka-cluster.ts';
+import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { IdempotentProducer } from './idempotent-producer.ts';
+import { createTopic } from './test-support.ts';
+import { TopicFollower } from './topic-follower.ts';
+
+let cluster: KafkaCluster;
+
+beforeAll(async () => {
+  cluster = await KafkaCluster.start({});
+});
+afterAll(async () => {
+  await cluster.stop();
+});
+
+test('what is followed may change while it runs', async () => {
+  const client = cluster.admin();
+  const [first, second] = [await createTopic(client), await createTopic(client)];
+  await using producer = await opened([first, second]);
+  const seen: string[] = [];
+  await using follower = await TopicFollower.start({
+    client,
+    clientId: 'changing',
+    topics: [{ name: first, from: 'earliest', partitions: [0] }],
+    fail: (error) => expect.unreachable(String(error)),
+    onRecords: (records) => {
+      for (const { topic, partition, value } of records)
+        seen.push(`${topic === first ? 'first' : 'second'}-${partition}-${String(value)}`);
+    },
+  });
+  await producer.write(first, 0, 'a');
+  await producer.write(second, 1, 'before');
+  await waitFor('the first record', () => seen.includes('first-0-a'));
+
+  const begins = await follower.add({ name: second, from: 'latest', partitions: [1, 2] });
+  expect([...begins]).toEqual([
+    [1, 1n],
+    [2, 0n],
+  ]);
+  await producer.write(second, 1, 'b');
+  await producer.write(second, 2, 'c');
+  await producer.write(first, 0, 'd');
+  await waitFor('the added partitions', () => seen.length === 4);
+  expect(seen.toSorted()).toEqual(['first-0-a', 'first-0-d', 'second-1-b', 'second-2-c']);
+
+  follower.remove(second, 1);
+  await producer.write(second, 1, 'unseen');
+  await producer.write(second, 2, 'e');
+  await waitFor('the one that stayed', () => seen.includes('second-2-e'));
+
+  await follower.add({ name: second, from: new Map([[1, 0n]]), partitions: [1, 2] });
+  const again = () => seen.filter((text) => text.startsWith('second-1-'));
+  await waitFor('all of the one that came back', () => again().length === 4);
+  expect(again()).toEqual(['second-1-b', 'second-1-before', 'second-1-b', 'second-1-unseen']);
+  expect(seen.filter((text) => text.startsWith('second-2-'))).toEqual(['second-2-c', 'second-2-e']);
+  expect(follower.position(second, 1)).toBe(3n);
+});
+
+test('a follower that begins with nothing follows what is added', async () => {
+  const client = cluster.admin();
+  const topic = await createTopic(client);
+  await using producer = await opened([topic]);
+  const seen: string[] = [];
+  await using follower = await TopicFollower.start({
+    client,
+    clientId: 'empty',
+    topics: [],
+    fail: (error) => expect.unreachable(String(error)),
+    onRecords: (records) => {
+      for (const { value } of records) seen.push(String(value));
+    },
+  });
+  await follower.caughtUp;
+  await producer.write(topic, 3, 'x');
+  await follower.add({ name: topic, from: 'earliest', partitions: [3] });
+  await waitFor('the record', () => seen.length === 1);
+  expect(seen).toEqual(['x']);
+});
+
+async function opened(topics: readonly string[]) {
+  const producer = await IdempotentProducer.open({
+    client: cluster.admin(),
+    clientId: 'changing-writer',
+    topics,
+  });
+  return {
+    write: (topic: string, partition: number, text: string) =>
+      producer.send({ topic, partition, value: Buffer.from(text) }),
+    [Symbol.asyncDispose]: () => producer.close(),
+  };
+}
