@@ -9,7 +9,8 @@ import type { Logger } from 'pino';
 import { startAgentAdmin } from './admin.ts';
 import { Commands } from './commands.ts';
 import type { AgentConfig } from './config.ts';
-import type { DeviceCommand, Driver, DriverHost, Taken } from './drivers/driver.ts';
+import type { Driver, DriverHost, Taken } from './drivers/driver.ts';
+import { listenHere } from './drivers/listen.ts';
 import { startDrivers } from './drivers/start-drivers.ts';
 import { type AgentEvents, createAgentEvents } from './events.ts';
 import { readingBytesMax } from './model/batches.ts';
@@ -59,14 +60,13 @@ export async function startAgent(
   stack.use(await holdDirectory(dataDirectory, holdTimeoutMs));
 
   const drivers: Driver[] = [];
-  const driverOf = ({ device }: DeviceCommand) => drivers.find((driver) => driver.drives(device));
   const commands = await Commands.open({
     directory: join(dataDirectory, 'commands'),
     building,
     events,
     now,
     fail,
-    apply: (command) => driverOf(command)?.apply(command),
+    driverOf: (device) => drivers.find((driver) => driver.drives(device)),
   });
   const uplink: Uplink = new Uplink({
     config: config.uplink,
@@ -92,7 +92,7 @@ export async function startAgent(
   stack.use(startLoop((signal) => uplink.run(signal), fail));
   stack.use(commands);
 
-  const host = hostOf({ config, store, uplink, events, log, now, fail });
+  const host = hostOf({ config, store, uplink, commands, events, log, now, fail });
   for (const driver of await startDrivers(config.drivers, dataDirectory, host))
     drivers.push(stack.use(driver));
   commands.resume();
@@ -132,13 +132,15 @@ interface HostParts {
   readonly config: AgentConfig;
   readonly store: Store;
   readonly uplink: Uplink;
+  readonly commands: Commands;
   readonly events: AgentEvents;
   readonly log: Logger;
   readonly now: () => number;
   readonly fail: (error: unknown) => void;
 }
 
-function hostOf({ config, store, uplink, events, log, now, fail }: HostParts): DriverHost {
+function hostOf(parts: HostParts): DriverHost {
+  const { config, store, uplink, commands, events, log, now, fail } = parts;
   const entriesOf = ({ device, payload, history = false, trustTime = false }: Taken): Entry[] => {
     const arrival = { atMs: now(), trustTime: history || trustTime };
     const lane = history ? 'history' : 'live';
@@ -151,6 +153,8 @@ function hostOf({ config, store, uplink, events, log, now, fail }: HostParts): D
     now,
     fail,
     numbersOf: (device: DeviceId) => store.numbersOf(device),
+    reachable: (device) => commands.reachable(device),
+    listen: (_name, at) => listenHere(at),
     status: (device, state) => uplink.tellStatus(device, state),
     take: async (taken) => {
       const entries = taken.flatMap(entriesOf);

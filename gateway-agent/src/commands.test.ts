@@ -1,12 +1,13 @@
 import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseBuildingId } from '@domicile/core/identities.ts';
+import { parseBuildingId, parseDeviceId } from '@domicile/core/identities.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { Registry } from 'prom-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { z } from 'zod';
 import { Commands, type CommandsOptions } from './commands.ts';
+import type { Driver } from './drivers/driver.ts';
 import { createAgentEvents } from './events.ts';
 import { commandBookSchema } from './model/command-book.ts';
 
@@ -22,16 +23,19 @@ beforeEach(async () => {
 
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-function opened(apply: CommandsOptions['apply']): Promise<Commands> {
+const nowMs = 1_800_000_000_000;
+
+function opened(apply: Driver['apply'], options: Partial<CommandsOptions> = {}): Promise<Commands> {
   return Commands.open({
     directory,
     building,
-    apply,
+    driverOf: () => ({ apply }),
     events: createAgentEvents(new Registry(), log),
-    now: () => 1_800_000_000_000,
+    now: () => nowMs,
     fail: (error) => {
       throw error;
     },
+    ...options,
   });
 }
 
@@ -96,4 +100,77 @@ test('what is no command of this building is not one', async () => {
   await commands.receive('v1/us-other/r101-thermostat/commands/c1', command);
   await commands.receive('v1/de-test/r101-thermostat/telemetry', command);
   expect(commands.unsent()).toEqual([]);
+});
+
+const told = (commands: Commands) =>
+  commands
+    .unsent()
+    .map(({ payload }) =>
+      z
+        .object({ id: z.string(), state: z.string(), reason: z.string().default('') })
+        .parse(JSON.parse(payload.toString())),
+    )
+    .map(({ id, state, reason }) => `${id} ${state} ${reason}`.trim());
+
+async function sendTo(commands: Commands, id: string, body: object): Promise<void> {
+  const of = { id, set: { target_temperature: 20 }, ...body };
+  await commands.receive(topic.replace('c1', id), Buffer.from(JSON.stringify(of)));
+}
+
+test('a command waits for its device, on disk as delivered, and goes out when it is back', async () => {
+  let isThere = false;
+  const applied = Promise.withResolvers<void>();
+  const apply: Driver['apply'] = async () => {
+    applied.resolve();
+    return { state: 'applied' };
+  };
+  const driverOf = () => (isThere ? { apply } : undefined);
+  const commands = await opened(apply, { driverOf });
+  await commands.receive(topic, command);
+  expect(await onDisk()).toBe('delivered');
+  isThere = true;
+  commands.reachable(parseDeviceId('r101-thermostat'));
+  await applied.promise;
+  await commands[Symbol.asyncDispose]();
+  expect(statesOf(commands)).toEqual(['delivered', 'applying', 'applied']);
+});
+
+test('a stop leaves a waiting command delivered; patience and expiry end it', async () => {
+  const away = { driverOf: () => undefined, patienceMs: 60_000 };
+  const apply: Driver['apply'] = async () => ({ state: 'applied' });
+  const first = await opened(apply, away);
+  await first.receive(topic, command);
+  await first[Symbol.asyncDispose]();
+  expect(await onDisk()).toBe('delivered');
+  let atMs = nowMs;
+  const second = await opened(apply, { ...away, patienceMs: 50, now: () => (atMs += 60) });
+  second.resume();
+  await sendTo(second, 'c2', { expiresAt: new Date(nowMs).toISOString() });
+  while (second.unsent().length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+  await second[Symbol.asyncDispose]();
+  expect(told(second)).toEqual([
+    'c1 delivered',
+    'c2 delivered',
+    'c1 failed no driver has this device',
+    'c2 failed expired',
+  ]);
+});
+
+test('of two set points that wait for a device only the newer reaches it, also when it came first', async () => {
+  const applied: string[] = [];
+  let isThere = false;
+  const apply: Driver['apply'] = async ({ id }) => {
+    applied.push(id);
+    return { state: 'applied' };
+  };
+  const commands = await opened(apply, { driverOf: () => (isThere ? { apply } : undefined) });
+  await sendTo(commands, 'new', { acceptedAt: '2026-01-01T00:00:02Z' });
+  await sendTo(commands, 'late', { acceptedAt: '2026-01-01T00:00:01Z' });
+  await sendTo(commands, 'newest', { set: { mode: 'eco' } });
+  isThere = true;
+  commands.reachable(parseDeviceId('r101-thermostat'));
+  while (commands.unsent().length < 8) await new Promise((resolve) => setTimeout(resolve, 5));
+  await commands[Symbol.asyncDispose]();
+  expect(applied).toEqual(['new', 'newest']);
+  expect(told(commands)).toContain('late failed superseded: new is newer');
 });

@@ -1,10 +1,15 @@
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
-import { type BuildingId, parseCommandId, parseDeviceId } from '@domicile/core/identities.ts';
+import {
+  type BuildingId,
+  type DeviceId,
+  parseCommandId,
+  parseDeviceId,
+} from '@domicile/core/identities.ts';
 import { parseTime } from '@domicile/core/telemetry.ts';
 import { parseTopic, topicText } from '@domicile/core/topics.ts';
-import type { CommandOutcome, DeviceCommand } from './drivers/driver.ts';
+import type { Driver } from './drivers/driver.ts';
 import type { AgentEvents } from './events.ts';
 import {
   type CommandBook,
@@ -19,20 +24,26 @@ import {
   receiveCommand,
   reopen,
   reported,
+  supersededBy,
 } from './model/command-book.ts';
 import { isNoSpace, replaceFile } from './store/files.ts';
 import type { CommandPort } from './uplink/uplink.ts';
 
 const fileName = 'commands.json';
 const reasonLengthMax = 256;
+/** How long a command waits for its device to come: after a start, devices need a while to be back. */
+const patienceMsDefault = 60_000;
+/** Timers take no more. */
+const timerMsMax = 2 ** 31 - 1;
 
 export interface CommandsOptions {
   readonly directory: string;
   readonly building: BuildingId;
   readonly events: AgentEvents;
   readonly now: () => number;
-  /** Carries a command to its device by the driver that has it; undefined if none has. */
-  readonly apply: (command: DeviceCommand) => Promise<CommandOutcome> | undefined;
+  /** The driver that reaches a device now. */
+  readonly driverOf: (device: DeviceId) => Pick<Driver, 'apply'> | undefined;
+  readonly patienceMs?: number;
   readonly fail: (error: unknown) => void;
 }
 
@@ -40,6 +51,7 @@ export interface CommandsOptions {
 export class Commands implements CommandPort, AsyncDisposable {
   readonly #options: CommandsOptions;
   readonly #ofDevice = new Map<string, Promise<void>>();
+  readonly #waiting = new Map<string, () => void>();
   #book: CommandBook;
   #writing: Promise<void> = Promise.resolve();
   #listener: () => void = () => undefined;
@@ -74,7 +86,8 @@ export class Commands implements CommandPort, AsyncDisposable {
     if (!isKnown && openCommands(this.#book).length >= openMax)
       throw new PlatformError('RATE_LIMITED', 'Cannot take a command: too many are open');
     await this.#change((book) => receiveCommand(book, command, this.#options.now()));
-    if (!isKnown) this.#enqueue(command);
+    const held = this.#book.commands.find(({ id }) => id === command.id);
+    if (!isKnown && held) this.#enqueue(held);
   }
 
   unsent() {
@@ -96,17 +109,28 @@ export class Commands implements CommandPort, AsyncDisposable {
     this.#book = reported(this.#book, key);
   }
 
-  /** One command of a device at a time, in the order they came. */
-  #enqueue(command: HeldCommand): void {
-    const before = this.#ofDevice.get(command.device) ?? Promise.resolve();
-    const after = this.#carryOutAfter(before, command).catch(this.#options.fail);
-    this.#ofDevice.set(command.device, after);
+  /** A driver reaches the device now: what waited for it goes on. */
+  reachable(device: DeviceId): void {
+    this.#waiting.get(device)?.();
   }
 
-  async #carryOutAfter(before: Promise<void>, command: HeldCommand): Promise<void> {
+  /** One command of a device at a time, in the order they came. */
+  #enqueue(command: HeldCommand): void {
+    const { device } = command;
+    const patientUntilMs = this.#options.now() + (this.#options.patienceMs ?? patienceMsDefault);
+    const before = this.#ofDevice.get(device) ?? Promise.resolve();
+    const after = this.#carryOutAfter(before, { command, patientUntilMs })
+      .catch(this.#options.fail)
+      .finally(() => {
+        if (this.#ofDevice.get(device) === after) this.#ofDevice.delete(device);
+      });
+    this.#ofDevice.set(device, after);
+  }
+
+  async #carryOutAfter(before: Promise<void>, waiting: WaitingCommand): Promise<void> {
     await before;
     try {
-      await this.#carryOut(command);
+      await this.#carryOut(waiting);
     } catch (error) {
       // On a full disk no step may be taken. After the next start it goes on, or its fate is unknown.
       if (!isNoSpace(error)) throw error;
@@ -114,17 +138,45 @@ export class Commands implements CommandPort, AsyncDisposable {
     }
   }
 
-  async #carryOut({ id, device, set, expiresAt }: HeldCommand): Promise<void> {
-    if (this.#stopped) return;
+  async #carryOut({ command, patientUntilMs }: WaitingCommand): Promise<void> {
+    const { id, set, expiresAt } = command;
+    const device = parseDeviceId(command.device);
     const expiresMs = expiresAt === undefined ? Infinity : (parseTime(expiresAt) ?? Infinity);
-    if (this.#options.now() > expiresMs) {
-      await this.#move({ id, state: 'failed', reason: 'expired' });
+    const driver = await this.#driverOf(device, Math.min(expiresMs, patientUntilMs));
+    if (this.#stopped) return;
+    const refusal = this.#refusalOf(command, expiresMs) ?? (driver ? undefined : noDriver);
+    if (!driver || refusal !== undefined) {
+      await this.#move({ id, state: 'failed', reason: refusal ?? noDriver });
       return;
     }
     await this.#move({ id, state: 'applying' });
-    const applying = this.#options.apply({ id, device: parseDeviceId(device), set, expiresAt });
-    const outcome = await (applying ?? noDriver);
+    const outcome = await driver.apply({ id, device, set, expiresAt });
     await this.#move({ id, ...outcome });
+  }
+
+  #refusalOf(command: HeldCommand, expiresMs: number): string | undefined {
+    if (this.#options.now() > expiresMs) return 'expired';
+    const newer = supersededBy(this.#book, command);
+    return newer && `superseded: ${newer.id} is newer`;
+  }
+
+  async #driverOf(device: DeviceId, untilMs: number): Promise<Pick<Driver, 'apply'> | undefined> {
+    const { now, driverOf } = this.#options;
+    for (;;) {
+      const driver = driverOf(device);
+      const restMs = untilMs - now();
+      if (driver || this.#stopped || restMs <= 0) return driver;
+      await this.#comesWithin(device, Math.min(restMs, timerMsMax));
+    }
+  }
+
+  async #comesWithin(device: DeviceId, timeoutMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    this.#waiting.set(device, resolve);
+    await promise;
+    clearTimeout(timer);
+    this.#waiting.delete(device);
   }
 
   async #move(move: Move): Promise<void> {
@@ -157,21 +209,33 @@ export class Commands implements CommandPort, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped = true;
+    for (const goOn of this.#waiting.values()) goOn();
     await Promise.all(this.#ofDevice.values());
     await this.#writing;
   }
 }
 
-const noDriver: CommandOutcome = { state: 'failed', reason: 'no driver has this device' };
+interface WaitingCommand {
+  readonly command: HeldCommand;
+  readonly patientUntilMs: number;
+}
+
+const noDriver = 'no driver has this device';
 
 /** Undefined for a topic that is no command's. What cannot be read is a command that sets nothing. */
-function commandOf(topic: string, payload: Buffer, building: BuildingId): HeldCommand | undefined {
+function commandOf(
+  topic: string,
+  payload: Buffer,
+  building: BuildingId,
+): Omit<HeldCommand, 'place' | 'state'> | undefined {
   const read = parseTopic(topic);
   if (read?.kind !== 'command' || read.building !== building) return undefined;
   const { device, command: id } = read;
   const parsed = commandPayloadSchema.safeParse(jsonOf(payload));
-  const { set, expiresAt } = parsed.success ? parsed.data : { set: {}, expiresAt: undefined };
-  return { id, device, set, expiresAt, state: 'delivered' };
+  if (!parsed.success) return { id, device, set: {} };
+  const { set, expiresAt, acceptedAt } = parsed.data;
+  const acceptedAtMs = typeof acceptedAt === 'string' ? parseTime(acceptedAt) : acceptedAt;
+  return { id, device, set, expiresAt, acceptedAtMs };
 }
 
 function jsonOf(payload: Buffer): unknown {

@@ -10,6 +10,7 @@ import {
 } from '@domicile/runtime/environment.ts';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { type DriversConfig, driverSettings, withPaths } from './drivers/driver-settings.ts';
 
 export const agentSettings = z.object({
   GATEWAY_CONFIG: z.string().describe('Path of the configuration file, YAML.'),
@@ -23,7 +24,6 @@ export const agentSettings = z.object({
 
 const bytes = z.number().int().min(1);
 const ms = z.number().int().min(1);
-const port = z.number().int().min(0).max(65_535);
 
 export const fileSchema = z.strictObject({
   building: parsedBy(parseBuildingId).describe(
@@ -68,42 +68,12 @@ export const fileSchema = z.strictObject({
     keepAliveSeconds: z.number().int().min(1).default(20).describe('MQTT keep-alive.'),
     drainTimeoutMs: ms.default(5000).describe('How long a stop waits for acks.'),
   }),
-  drivers: z
-    .strictObject({
-      mqtt: z
-        .strictObject({
-          host: z.string().default('127.0.0.1').describe('Address to listen on.'),
-          port: port.default(1883).describe('Port; 0 takes a free one.'),
-          passwordsFile: z
-            .string()
-            .optional()
-            .describe('YAML, user name: password; absent, whoever reaches the port may send.'),
-          answerTimeoutMs: ms
-            .default(30_000)
-            .describe('How long a device may take to say what became of a command.'),
-        })
-        .optional(),
-      http: z
-        .strictObject({
-          host: z.string().default('127.0.0.1').describe('Address to listen on.'),
-          port: port.default(8088).describe('Port; 0 takes a free one.'),
-          tokensFile: z
-            .string()
-            .optional()
-            .describe('YAML, device: token; absent, whoever reaches the port may send.'),
-        })
-        .optional(),
-      replay: z
-        .strictObject({ mappingFile: z.string().describe('Mapping file, YAML.') })
-        .optional(),
-    })
-    .default({}),
+  drivers: driverSettings,
 });
 
 type ConfigFile = z.output<typeof fileSchema>;
 
 export type StoreConfig = ConfigFile['store'];
-export type DriversConfig = ConfigFile['drivers'];
 export type UplinkConfig = ConfigFile['uplink'] & {
   readonly building: BuildingId;
   readonly gateway: string;
@@ -149,7 +119,6 @@ export function parseConfig(
   const { building, gateway, dataDirectory, store, uplink, drivers } = result.data;
   const at = (path: string | undefined) => path && resolve(directory, path);
   const { caFile, certFile, keyFile, passwordFile } = uplink;
-  const { mqtt, http, replay } = drivers;
   return {
     building,
     dataDirectory: resolve(directory, dataDirectory),
@@ -163,10 +132,6 @@ export function parseConfig(
       keyFile: at(keyFile),
       passwordFile: at(passwordFile),
     },
-    drivers: {
-      ...(mqtt && { mqtt: { ...mqtt, passwordsFile: at(mqtt.passwordsFile) } }),
-      ...(http && { http: { ...http, tokensFile: at(http.tokensFile) } }),
-      ...(replay && { replay: { mappingFile: resolve(directory, replay.mappingFile) } }),
-    },
+    drivers: withPaths(drivers, (path) => resolve(directory, path)),
   };
 }

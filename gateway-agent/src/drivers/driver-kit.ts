@@ -1,4 +1,5 @@
 import { deepEqual, equal } from 'node:assert/strict';
+import type { Server } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { parseBuildingId } from '@domicile/core/identities.ts';
@@ -6,16 +7,21 @@ import { createLog } from '@domicile/runtime/log.ts';
 import { Registry } from 'prom-client';
 import { createAgentEvents } from '../events.ts';
 import { testBuilding } from '../test-agent.ts';
-import type { Driver, DriverHost, Taken } from './driver.ts';
+import type { Driver, DriverHost, ListenAt, Taken } from './driver.ts';
+import { listenHere } from './listen.ts';
 
 /** A host whose store does what the test says. */
 export class TestHost implements DriverHost {
+  readonly registry = new Registry();
   readonly building = parseBuildingId(testBuilding);
   readonly log = createLog('gateway-agent', { write: () => undefined });
-  readonly events = createAgentEvents(new Registry(), this.log);
+  readonly events = createAgentEvents(this.registry, this.log);
   readonly taken: Taken[] = [];
   readonly statuses: string[] = [];
   readonly failures: unknown[] = [];
+  readonly reached: string[] = [];
+  /** Names under which sockets were asked for. */
+  readonly listeners: string[] = [];
   keep: () => Promise<void> = async () => undefined;
   readonly now = () => Date.now();
   readonly fail = (error: unknown) => void this.failures.push(error);
@@ -31,6 +37,23 @@ export class TestHost implements DriverHost {
 
   status(device: string, state: string): void {
     this.statuses.push(`${device} ${state}`);
+  }
+
+  reachable(device: string): void {
+    this.reached.push(device);
+  }
+
+  listen(name: string, at: ListenAt): Promise<Server> {
+    this.listeners.push(name);
+    return listenHere(at);
+  }
+
+  /** Messages that the driver counted as refused, by code. */
+  async refused(): Promise<Record<string, number>> {
+    const metric = await this.registry.getSingleMetric('gateway_driver_refused_total')?.get();
+    return Object.fromEntries(
+      (metric?.values ?? []).map(({ labels, value }) => [String(labels['code']), value]),
+    );
   }
 
   get payloads(): string[] {

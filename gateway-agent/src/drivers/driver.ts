@@ -1,3 +1,4 @@
+import type { Server } from 'node:net';
 import type { BuildingId, DeviceId } from '@domicile/core/identities.ts';
 import type { Logger } from 'pino';
 import type { AgentEvents } from '../events.ts';
@@ -30,8 +31,21 @@ export interface DriverHost {
   take(taken: readonly Taken[]): Promise<void>;
   /** A device came or went; told to the cell, and again after an outage. Not kept on disk. */
   status(device: DeviceId, state: 'online' | 'offline'): void;
+  /** A driver reaches the device now: commands that wait for it may come. */
+  reachable(device: DeviceId): void;
+  /**
+   * The socket that devices reach the driver `name` at: it listens already, and may be one that a process before this one
+   * listened on. The driver takes its connections from the same turn on, and closes it when it is disposed.
+   */
+  listen(name: string, at: ListenAt): Promise<Server>;
   /** An end that nobody asked for; it takes the agent down. */
   readonly fail: (error: unknown) => void;
+}
+
+export interface ListenAt {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
 }
 
 export interface DeviceCommand {

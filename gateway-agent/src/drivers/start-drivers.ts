@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import type { DriversConfig } from '../config.ts';
+import type { DriversConfig } from './driver-settings.ts';
 import type { Driver, DriverHost } from './driver.ts';
 import { startHttpDriver } from './http/http-driver.ts';
 import { startMqttDriver } from './mqtt/mqtt-driver.ts';

@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import {
   type CommandBook,
-  type HeldCommand,
   emptyBook,
   endedMax,
   isEnded,
@@ -10,14 +9,16 @@ import {
   receiveCommand,
   reopen,
   reported,
+  supersededBy,
 } from './command-book.ts';
 
-const command = (id: string): HeldCommand => ({
+type Received = Parameters<typeof receiveCommand>[1];
+
+const command = (id: string, more: Partial<Received> = {}): Received => ({
   id,
   device: 'r101-thermostat',
   set: { target_temperature: 22 },
-  expiresAt: undefined,
-  state: 'delivered',
+  ...more,
 });
 
 const statesOf = ({ reports }: CommandBook) => reports.map(({ id, state }) => `${id} ${state}`);
@@ -70,4 +71,45 @@ test('open commands are never forgotten, ended ones beyond a bound are', () => {
   }
   expect(book.commands.filter(isEnded)).toHaveLength(endedMax);
   expect(openCommands(book).map(({ id }) => id)).toEqual(['open']);
+});
+
+function newerThan(id: string, book: CommandBook): string | undefined {
+  const held = book.commands.find((one) => one.id === id);
+  return held && supersededBy(book, held)?.id;
+}
+
+function received(...commands: Received[]): CommandBook {
+  return commands.reduce((book, one) => receiveCommand(book, one, 0), emptyBook);
+}
+
+test.each(['applying', 'applied', 'unknown'] as const)(
+  'an old set point does not undo a newer one that is %s',
+  (state) => {
+    const book = received(
+      command('new', { acceptedAtMs: 2000 }),
+      command('old', { acceptedAtMs: 1000, set: { mode: 'eco', target_temperature: 18 } }),
+    );
+    expect(newerThan('old', book)).toBeUndefined();
+    const touched = moveCommand(book, { id: 'new', state }, 0);
+    expect(newerThan('old', touched)).toBe('new');
+    expect(newerThan('new', touched)).toBeUndefined();
+  },
+);
+
+test('a waiting command goes by for a newer one that sets all that it sets', () => {
+  const both = { mode: 'eco', target_temperature: 18 };
+  const book = received(command('a'), command('b', { set: both }), command('c'));
+  expect(newerThan('a', book)).toBe('b');
+  expect(newerThan('b', book)).toBeUndefined();
+  expect(newerThan('c', book)).toBeUndefined();
+});
+
+test('a newer command that failed, one of another device and one of another point forbid nothing', () => {
+  const book = received(
+    command('a'),
+    command('failed'),
+    command('other-device', { device: 'r102-thermostat' }),
+    command('other-point', { set: { mode: 'eco' } }),
+  );
+  expect(newerThan('a', moveCommand(book, { id: 'failed', state: 'failed' }, 0))).toBeUndefined();
 });

@@ -10,6 +10,8 @@ export const commandPayloadSchema = z.object({
   id: z.string(),
   set: z.record(z.string(), settable),
   expiresAt: z.string().optional(),
+  /** When the cell took it, so that an old one that comes late is known. */
+  acceptedAt: z.union([z.string(), z.number()]).optional(),
 });
 
 const stateSchema = z.enum(['delivered', 'applying', 'applied', 'failed', 'unknown']);
@@ -19,6 +21,9 @@ const heldSchema = z.object({
   device: z.string(),
   set: z.record(z.string(), settable),
   expiresAt: z.string().optional(),
+  acceptedAtMs: z.number().optional(),
+  /** Where it stands in the order in which commands came. */
+  place: z.number().default(0),
   state: stateSchema,
   reason: z.string().optional(),
 });
@@ -67,9 +72,16 @@ export function openCommands(book: CommandBook): readonly HeldCommand[] {
  * A command came down. A new one is `delivered`; of a known one its last state is told again, since the cell
  * would not repeat what it knows to be settled.
  */
-export function receiveCommand(book: CommandBook, command: HeldCommand, atMs: number): CommandBook {
-  const known = book.commands.find(({ id }) => id === command.id);
-  if (!known) return report({ ...book, commands: [...book.commands, command] }, command, atMs);
+export function receiveCommand(
+  book: CommandBook,
+  received: Omit<HeldCommand, 'place' | 'state'>,
+  atMs: number,
+): CommandBook {
+  const known = book.commands.find(({ id }) => id === received.id);
+  if (!known) {
+    const command: HeldCommand = { ...received, place: book.nextKey, state: 'delivered' };
+    return report({ ...book, commands: [...book.commands, command] }, command, atMs);
+  }
   const isOnItsWay = book.reports.some(({ id, state }) => id === known.id && state === known.state);
   return isOnItsWay ? book : report(book, known, atMs);
 }
@@ -87,6 +99,30 @@ export function moveCommand(book: CommandBook, move: Move, atMs: number): Comman
   const moved: HeldCommand = { ...known, ...move };
   const others = book.commands.filter(({ id }) => id !== move.id);
   return report({ ...book, commands: bounded([...others, moved]) }, moved, atMs);
+}
+
+/**
+ * The newer command that forbids this one: one that has touched any of its points, or may have, or one that waits and sets
+ * all of them. An old set point must not undo a new one.
+ */
+export function supersededBy(book: CommandBook, command: HeldCommand): HeldCommand | undefined {
+  const points = Object.keys(command.set);
+  return book.commands.find((other) => {
+    if (other.device !== command.device || !isNewer(other, command)) return false;
+    const isSet = (point: string) => Object.hasOwn(other.set, point);
+    if (other.state === 'failed') return false;
+    return other.state === 'delivered'
+      ? points.length > 0 && points.every(isSet)
+      : points.some(isSet);
+  });
+}
+
+/** By the cell's times where both have one, else by the order in which they came. */
+function isNewer(one: HeldCommand, other: HeldCommand): boolean {
+  const { acceptedAtMs: oneMs, place } = one;
+  const { acceptedAtMs: otherMs } = other;
+  if (oneMs !== undefined && otherMs !== undefined && oneMs !== otherMs) return oneMs > otherMs;
+  return place > other.place;
 }
 
 /** After a start: whatever was being applied may or may not have reached its device. */

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
@@ -171,4 +171,16 @@ test('the admin port tells life, readiness with its reasons, and metrics by rout
   const metrics = await (await fetch(`${admin.url}/metrics`)).text();
   expect(metrics).toContain('{service="test",method="GET",route="/echo",status="200"} 1');
   expect(metrics).not.toContain('de-7f3k');
+});
+
+test('a socket that listens already is served, and closed with the server', async () => {
+  const listener = createServer();
+  listener.listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const server = await startHttp(routes(), { host: '127.0.0.1', port: 0, log, listener });
+  const slow = fetch(`${server.url}/slow`);
+  await wait(50);
+  await server[Symbol.asyncDispose]();
+  expect(await (await slow).json()).toBe('done');
+  await expect(fetch(`${server.url}/slow`)).rejects.toThrow('fetch failed');
 });

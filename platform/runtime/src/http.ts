@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
+import type { Server as Listener } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { assert } from '@domicile/core/invariants.ts';
@@ -20,6 +21,8 @@ export interface HttpOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Listens already, for example since another process; taken over in this turn, and closed with the server. */
+  readonly listener?: Listener;
   readonly log: Logger;
   readonly registry?: Registry;
   /** Bodies must be JSON and are parsed; `false` leaves them to the routes as streams. */
@@ -214,10 +217,11 @@ function answerBrokenRequest(error: Error & { code?: string }, socket: Duplex): 
   );
 }
 
-async function listen(server: Server, { host, port }: HttpOptions): Promise<number> {
+async function listen(server: Server, { host, port, listener }: HttpOptions): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  server.listen({ host, port }, resolve);
+  if (listener) server.listen(listener, resolve);
+  else server.listen({ host, port }, resolve);
   await promise;
   server.off('error', reject);
   const address = server.address();

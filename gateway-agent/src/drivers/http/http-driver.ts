@@ -42,6 +42,7 @@ export async function startHttpDriver(config: HttpDriverConfig, host: DriverHost
   const server = await startHttp(refusalsCounted(router, host), {
     host: config.host,
     port: config.port,
+    listener: await host.listen('http', config),
     log,
     jsonBodies: false,
   });

@@ -1,12 +1,10 @@
 import { timingSafeEqual } from 'node:crypto';
-import { once } from 'node:events';
-import { type Socket, createServer } from 'node:net';
+import type { Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { commandStatePayload } from '@domicile/core/command.ts';
 import { deviceStatusPayload } from '@domicile/core/device-status.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { DeviceId } from '@domicile/core/identities.ts';
-import { must } from '@domicile/core/invariants.ts';
 import { parseTime } from '@domicile/core/telemetry.ts';
 import type { Topic } from '@domicile/core/topics.ts';
 import {
@@ -20,6 +18,7 @@ import {
 import { reason } from '@domicile/mqtt/reason-codes.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
 import type { CommandOutcome, DeviceCommand, Driver, DriverHost } from '../driver.ts';
+import { portOf } from '../listen.ts';
 import { commandTopics, mayListen, parseLanTopic } from './lan-topics.ts';
 import { Repeats } from './repeats.ts';
 
@@ -51,13 +50,11 @@ type LanSession = Session<LanClient>;
 export async function startMqttDriver(config: MqttDriverConfig, host: DriverHost): Promise<Driver> {
   const lan = new LanOwner(config, host);
   const mqtt = new MqttServer<LanClient, Socket>(lan, { limits: lanLimits });
-  const listener = createServer({ noDelay: true }, (socket) => mqtt.serve(socket, socket));
-  listener.listen(config.port, config.host);
-  await once(listener, 'listening');
-  const address = listener.address();
+  const listener = await host.listen('mqtt', config);
+  listener.on('connection', (socket) => mqtt.serve(socket, socket));
   return {
     name: 'mqtt',
-    port: must(typeof address === 'object' ? address?.port : undefined, 'A listener has a port'),
+    port: portOf(listener),
     drives: (device) => lan.drives(device),
     apply: (command) => lan.apply(command),
     async [Symbol.asyncDispose]() {

@@ -1,21 +1,6 @@
-import { durationMsOf } from '@domicile/core/device-types.ts';
-import { expandRange } from '@domicile/core/values.ts';
 import { z } from 'zod';
 import type { MetricSource } from '../../model/replay.ts';
-
-const duration = z.string().transform((text, context) => {
-  const ms = durationMsOf(text);
-  if (ms !== undefined) return ms;
-  context.addIssue('expected an ISO 8601 duration such as PT10S');
-  return z.NEVER;
-});
-
-const rooms = z.string().transform((text, context) => {
-  const expanded = expandRange(text);
-  if (expanded) return expanded;
-  context.addIssue('expected a room or a range of rooms such as r1[01-25]');
-  return z.NEVER;
-});
+import { duration, rooms } from '../setting-types.ts';
 
 const source = z.union([
   z.string().transform((column): MetricSource => ({ column, as: 'number' })),

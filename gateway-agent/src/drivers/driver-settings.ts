@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { httpSettings } from './http/http-settings.ts';
+import { mqttSettings } from './mqtt/mqtt-settings.ts';
+import { replaySettings } from './replay/replay-settings.ts';
+
+/** The drivers of an agent, as the configuration file has them. */
+export const driverSettings = z
+  .strictObject({
+    mqtt: mqttSettings.optional(),
+    http: httpSettings.optional(),
+    replay: replaySettings.optional(),
+  })
+  .default({});
+
+export type DriversConfig = z.output<typeof driverSettings>;
+
+/** `at` makes a path of the configuration file absolute. */
+export function withPaths(
+  { mqtt, http, replay }: DriversConfig,
+  at: (path: string) => string,
+): DriversConfig {
+  const optional = (path: string | undefined) => (path === undefined ? undefined : at(path));
+  return {
+    ...(mqtt && { mqtt: { ...mqtt, passwordsFile: optional(mqtt.passwordsFile) } }),
+    ...(http && { http: { ...http, tokensFile: optional(http.tokensFile) } }),
+    ...(replay && { replay: { mappingFile: at(replay.mappingFile) } }),
+  };
+}
