@@ -8,14 +8,22 @@ import {
   portSetting,
   readEnvironment,
 } from '@domicile/runtime/environment.ts';
-import { parse } from 'yaml';
 import { z } from 'zod';
+import { readFileBy } from './configuration/read-file.ts';
 import { type DriversConfig, driverSettings, withPaths } from './drivers/driver-settings.ts';
+import type { ConfigFault } from './model/config-faults.ts';
 
 export const agentSettings = z.object({
-  GATEWAY_CONFIG: z.string().describe('Path of the configuration file, YAML.'),
-  GATEWAY_ADMIN_HOST: z.string().default('127.0.0.1').describe('Address of the admin port.'),
-  GATEWAY_ADMIN_PORT: portSetting.default(0).describe('Admin port; 0 takes a free one.'),
+  GATEWAY_CONFIG: z
+    .string()
+    .default('/etc/domicile/gateway.yaml')
+    .describe('Path of the configuration file, YAML.'),
+  GATEWAY_ADMIN_HOST: z.string().optional().describe('Address of the admin port, before the file.'),
+  GATEWAY_ADMIN_PORT: portSetting.optional().describe('Admin port, before the file.'),
+  GATEWAY_LOG: z
+    .enum(['json', 'text'])
+    .optional()
+    .describe('How log lines are written; unset: text on a terminal, else JSON.'),
   GATEWAY_ALLOW_DROP: z
     .enum(['0', '1'])
     .default('0')
@@ -24,6 +32,22 @@ export const agentSettings = z.object({
 
 const bytes = z.number().int().min(1);
 const ms = z.number().int().min(1);
+
+const portNumber = z.number().int().min(0).max(65_535);
+
+const enrolmentSchema = z.strictObject({
+  url: z
+    .string()
+    .regex(/^https:\/\/[^/?#]+(\/[^?#]*)?$/, 'expected https://, a host and perhaps a path')
+    .describe('The issuer of the cell; /.well-known/est is added (RFC 7030).'),
+  tokenFile: z
+    .string()
+    .describe('The enrolment token of the building; used once, may be removed after that.'),
+  caFile: z
+    .string()
+    .optional()
+    .describe('Certificate authority of the issuer, PEM; absent: uplink.caFile.'),
+});
 
 export const fileSchema = z.strictObject({
   building: parsedBy(parseBuildingId).describe(
@@ -60,6 +84,9 @@ export const fileSchema = z.strictObject({
       .string()
       .optional()
       .describe('Password of the building, where the cell allows it.'),
+    enrolment: enrolmentSchema
+      .optional()
+      .describe('How this gateway gets its certificate, and renews it in time.'),
     inFlightMax: z.number().int().min(2).max(1000).default(200).describe('Unacked messages.'),
     backfillPerSecond: z.number().int().min(1).default(2000).describe('Readings of the backlog.'),
     accountEveryMs: ms.default(60_000).describe('How often the account is told.'),
@@ -69,6 +96,17 @@ export const fileSchema = z.strictObject({
     drainTimeoutMs: ms.default(5000).describe('How long a stop waits for acks.'),
   }),
   drivers: driverSettings,
+  admin: z
+    .strictObject({
+      host: z
+        .string()
+        .default('127.0.0.1')
+        .describe('Address of the status page, metrics and health; it asks for no password.'),
+      port: portNumber
+        .default(0)
+        .describe('Its port; 0 takes a free one and writes it to addresses.json.'),
+    })
+    .prefault({}),
 });
 
 type ConfigFile = z.output<typeof fileSchema>;
@@ -89,49 +127,92 @@ export interface AgentConfig {
   readonly allowDrop: boolean;
 }
 
-/** Reads the environment and the file that it names. Throws `CONFIG_INVALID` with every fault at once. */
-export async function readConfig(env: Environment = process.env): Promise<AgentConfig> {
+/**
+ * Reads the environment and the file that it names, or `file`. What the environment says of the admin port goes before what
+ * the file says. Throws `CONFIG_INVALID` with every fault at once.
+ */
+export async function readConfig(
+  env: Environment = process.env,
+  file?: string,
+): Promise<AgentConfig> {
   const read = readEnvironment(agentSettings, env);
-  const text = await readFile(read.GATEWAY_CONFIG, 'utf8').catch((error: unknown) => {
-    throw new PlatformError('CONFIG_INVALID', 'Cannot read the file that GATEWAY_CONFIG names', {
-      cause: error,
-    });
+  const path = resolve(file ?? read.GATEWAY_CONFIG);
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    const why = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
+    throw new PlatformError(
+      'CONFIG_INVALID',
+      `Cannot read ${path}${why}: name the configuration file as an argument or in GATEWAY_CONFIG`,
+      { cause },
+    );
   });
+  const config = parseConfig(text, dirname(path), file ?? read.GATEWAY_CONFIG);
   return {
-    ...parseConfig(text, dirname(resolve(read.GATEWAY_CONFIG))),
-    admin: { host: read.GATEWAY_ADMIN_HOST, port: read.GATEWAY_ADMIN_PORT },
+    ...config,
+    admin: {
+      host: read.GATEWAY_ADMIN_HOST ?? config.admin.host,
+      port: read.GATEWAY_ADMIN_PORT ?? config.admin.port,
+    },
     allowDrop: read.GATEWAY_ALLOW_DROP === '1',
   };
 }
 
-/** `directory` is what paths in the file are relative to. */
+/** How log lines are written: of settings alone, so that a fault of the file can be told too. */
+export function readLogForm(env: Environment = process.env): 'json' | 'text' {
+  const wanted = env['GATEWAY_LOG'];
+  if (wanted === 'json' || wanted === 'text') return wanted;
+  return process.stdout.isTTY ? 'text' : 'json';
+}
+
+/**
+ * `directory` is what paths in the file are relative to, `name` is what faults call it. Throws `CONFIG_INVALID` with every
+ * fault at once, each with its line.
+ */
 export function parseConfig(
   text: string,
   directory: string,
-): Omit<AgentConfig, 'admin' | 'allowDrop'> {
-  const result = fileSchema.safeParse(parse(text));
-  if (!result.success) {
-    const faults = result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
-    throw new PlatformError('CONFIG_INVALID', `Cannot read settings: ${faults.join('; ')}`, {
-      details: { faults },
-    });
-  }
-  const { building, gateway, dataDirectory, store, uplink, drivers } = result.data;
-  const at = (path: string | undefined) => path && resolve(directory, path);
-  const { caFile, certFile, keyFile, passwordFile } = uplink;
+  name = 'gateway.yaml',
+): Omit<AgentConfig, 'allowDrop'> {
+  const file = readFileBy(fileSchema, { text, name }, whatGoesTogether);
+  const at = (path: string) => resolve(directory, path);
   return {
-    building,
-    dataDirectory: resolve(directory, dataDirectory),
-    store,
-    uplink: {
-      ...uplink,
-      building,
-      gateway,
-      caFile: at(caFile),
-      certFile: at(certFile),
-      keyFile: at(keyFile),
-      passwordFile: at(passwordFile),
-    },
-    drivers: withPaths(drivers, (path) => resolve(directory, path)),
+    ...file,
+    dataDirectory: at(file.dataDirectory),
+    uplink: uplinkOf(file, at),
+    drivers: withPaths(file.drivers, at),
   };
+}
+
+function uplinkOf(
+  { building, gateway, uplink }: ConfigFile,
+  at: (path: string) => string,
+): UplinkConfig {
+  const { caFile, certFile, keyFile, passwordFile, enrolment } = uplink;
+  return {
+    ...uplink,
+    building,
+    gateway,
+    caFile: caFile && at(caFile),
+    certFile: certFile && at(certFile),
+    keyFile: keyFile && at(keyFile),
+    passwordFile: passwordFile && at(passwordFile),
+    enrolment: enrolment && {
+      ...enrolment,
+      tokenFile: at(enrolment.tokenFile),
+      caFile: enrolment.caFile && at(enrolment.caFile),
+    },
+  };
+}
+
+/** What the schema cannot say. */
+function whatGoesTogether({ uplink }: ConfigFile): ConfigFault[] {
+  const { certFile, keyFile, enrolment } = uplink;
+  const given = { certFile, keyFile };
+  const missing = (['certFile', 'keyFile'] as const).filter((name) => given[name] === undefined);
+  if (missing.length === 0 || (missing.length === 2 && !enrolment)) return [];
+  const why = enrolment ? 'enrolment writes it' : 'certFile and keyFile go together';
+  return missing.map((name) => ({
+    path: ['uplink', name],
+    detail: `is missing; ${why}`,
+    where: 'parent',
+  }));
 }

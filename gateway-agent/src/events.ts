@@ -23,6 +23,8 @@ export interface AgentEvents {
   messageSent(of: { lane: string; readings: number; seconds: number }): void;
   messageRefused(of: { lane: string; device: string; reasonCode: number }): void;
   readingTaken(driver: string, count: number): void;
+  /** Readings of devices are on disk; one call for what came together. */
+  devicesHeard(of: readonly { readonly device: string; readonly readings: number }[]): void;
   readingRefused(driver: string, code: string): void;
   commandRefused(): void;
   commandsUnreadable(): void;
@@ -157,6 +159,7 @@ function driverEvents(registry: Registry, log: Logger) {
   const commands = counter(registry, 'gateway_commands_total', 'States of commands.', 'state');
   return {
     readingTaken: (driver, count) => taken.inc({ driver }, count),
+    devicesHeard: () => undefined,
     readingRefused: (driver, code) => refused.inc({ driver, code }),
     commandRefused: () => log.warn('Command not kept or not carried out: the disk is full'),
     commandsUnreadable: () => log.error('Commands cannot be read, they are set aside'),
