@@ -8,6 +8,7 @@ import { freshName } from '@domicile/devkit/fresh-name.ts';
 
 export interface TestDemoOptions extends Omit<DemoOptions, 'fail'> {
   readonly replay?: boolean;
+  readonly brokers?: number;
   readonly landingFlushMs?: number;
   readonly servingFlushMs?: number;
 }
@@ -19,7 +20,13 @@ export class TestDemo {
   readonly restarts: string[];
 
   static async start(options: TestDemoOptions = {}): Promise<TestDemo> {
-    const { replay = false, landingFlushMs = 2_000, servingFlushMs = 2_000, ...rest } = options;
+    const {
+      replay = false,
+      brokers = 1,
+      landingFlushMs = 2_000,
+      servingFlushMs = 2_000,
+      ...rest
+    } = options;
     const dir = join(stateDir, 'tests', freshName('demo'));
     const restarts: string[] = [];
     const demo = await Demo.start(
@@ -28,6 +35,7 @@ export class TestDemo {
         DEMO_FILE: join(dir, 'demo.json'),
         DEMO_WEB_PORT: 0,
         DEMO_REPLAY: replay,
+        DEMO_BROKERS: brokers,
         DEMO_LANDING_FLUSH_MS: landingFlushMs,
         DEMO_SERVING_FLUSH_MS: servingFlushMs,
       },

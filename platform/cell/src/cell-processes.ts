@@ -27,6 +27,8 @@ export interface CellPlan {
   readonly ports: {
     readonly mqtt: number;
     readonly mqtts: number;
+    /** Of the brokers beside the first. */
+    readonly moreBrokers: readonly { readonly mqtt: number; readonly mqtts: number }[];
     readonly api: number;
     readonly serving: number;
     readonly raw: number;
@@ -40,7 +42,8 @@ const root = join(import.meta.dirname, '../../..');
 /** The processes of a cell, in the order of a reading's way. */
 export function processesOf(plan: CellPlan): ProcessSpec[] {
   return [
-    broker(plan),
+    broker(plan, { name: 'broker', ...plan.ports }),
+    ...plan.ports.moreBrokers.map((ports, at) => broker(plan, { name: brokerName(at), ...ports })),
     tasks(plan),
     lander(plan),
     servingBuilder(plan),
@@ -78,18 +81,26 @@ function kafkaEnv(plan: CellPlan, principal: Principal): Record<string, string> 
   };
 }
 
-function broker(plan: CellPlan): ProcessSpec {
+/** Of the brokers beside the first, from 0: `broker-2` and on. */
+export function brokerName(index: number): string {
+  return `broker-${index + 2}`;
+}
+
+function broker(
+  plan: CellPlan,
+  { name, mqtt, mqtts }: { readonly name: string; readonly mqtt: number; readonly mqtts: number },
+): ProcessSpec {
   return specOf(plan, {
-    name: 'broker',
+    name,
     entry: 'platform/broker/src/main.ts',
     env: {
       ...kafkaEnv(plan, 'broker'),
-      BROKER_MQTT_PORT: `${plan.ports.mqtt}`,
-      BROKER_MQTTS_PORT: `${plan.ports.mqtts}`,
+      BROKER_MQTT_PORT: `${mqtt}`,
+      BROKER_MQTTS_PORT: `${mqtts}`,
       BROKER_TLS_CERT_FILE: plan.tls.certFile,
       BROKER_TLS_KEY_FILE: plan.tls.keyFile,
       BROKER_TLS_CA_FILE: plan.tls.caFile,
-      ADMIN_PORT: `${plan.ports.admin['broker']}`,
+      ADMIN_PORT: `${plan.ports.admin[name]}`,
     },
   });
 }

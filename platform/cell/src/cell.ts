@@ -7,7 +7,7 @@ import { lowerCountry } from '@domicile/core/identities.ts';
 import { type Principal, rights } from '@domicile/core/streams.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { issueCertificate, loopbackNames } from '@domicile/devkit/certificates.ts';
-import { type CellPlan, processesOf } from './cell-processes.ts';
+import { brokerName, type CellPlan, processesOf } from './cell-processes.ts';
 import { Credentials } from './credentials.ts';
 import type { RegistryChanges } from './model/registry-changes.ts';
 import { Ports } from './ports.ts';
@@ -30,6 +30,8 @@ export interface CellOptions {
   readonly cells: ReadonlyMap<string, string>;
   /** Where MQTT listens if the port is free; TLS two above it. 0: any. */
   readonly mqttPort: number;
+  /** Brokers side by side; any of them takes any client. */
+  readonly brokers: number;
   readonly flushMs: { readonly landing: number; readonly serving: number };
   /** Added to the settings of single processes, by process name without the country. */
   readonly overrides?: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -159,6 +161,13 @@ async function planOf(
   const ports = await Ports.open(join(dir, 'ports.json'));
   const cc = lowerCountry(country);
   const preferred = options.mqttPort;
+  const moreNames = Array.from({ length: options.brokers - 1 }, (_, index) => brokerName(index));
+  const moreBrokers: { mqtt: number; mqtts: number }[] = [];
+  for (const name of moreNames)
+    moreBrokers.push({
+      mqtt: await ports.of(`mqtt-${name}`),
+      mqtts: await ports.of(`mqtts-${name}`),
+    });
   return {
     ...options,
     overrides: options.overrides ?? {},
@@ -180,11 +189,12 @@ async function planOf(
     ports: {
       mqtt: await ports.of('mqtt', preferred),
       mqtts: await ports.of('mqtts', preferred === 0 ? 0 : preferred + 2),
+      moreBrokers,
       api: portOf(options.cells.get(country)),
       serving: await ports.of('serving'),
       raw: await ports.of('raw'),
       commands: await ports.of('commands'),
-      admin: await adminPorts(ports),
+      admin: await adminPorts(ports, [...adminNames, ...moreNames]),
     },
   };
 }
@@ -201,9 +211,9 @@ const adminNames = [
 ];
 
 /** One after the other, so that none is given twice. */
-async function adminPorts(ports: Ports): Promise<Record<string, number>> {
+async function adminPorts(ports: Ports, names: readonly string[]): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
-  for (const name of adminNames) found[name] = await ports.of(`admin-${name}`);
+  for (const name of names) found[name] = await ports.of(`admin-${name}`);
   return found;
 }
 

@@ -11,6 +11,13 @@ export const demoSettings = z.object({
     .default('.domicile/demo.json')
     .describe('Where addresses, log-ins and tokens are written'),
   DEMO_WEB_PORT: portSetting.default(8080).describe('The port of the web app, if it is free'),
+  DEMO_BROKERS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(4)
+    .default(1)
+    .describe('MQTT brokers side by side in each country'),
   DEMO_REPLAY: z
     .stringbool()
     .default(true)

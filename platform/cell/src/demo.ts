@@ -194,6 +194,7 @@ export class Demo {
         webOrigins: [addresses.web],
         cells: addresses.cells,
         overrides: overrides?.[country] ?? {},
+        brokers: this.#config.DEMO_BROKERS,
         mqttPort: isPlain ? (mqttPorts[country] ?? 0) : 0,
         flushMs: {
           landing: this.#config.DEMO_LANDING_FLUSH_MS,

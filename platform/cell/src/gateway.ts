@@ -17,6 +17,10 @@ export interface GatewayOptions {
   readonly ports: Ports;
   /** How often the gateway tells how far its numberings went; absent: its own default. */
   readonly accountEveryMs?: number;
+  /** What its store may take on disk; absent: its own default. */
+  readonly storeBytesMax?: number;
+  /** Given to its process: clocks that go wrong, in tests. */
+  readonly nodeFlags?: readonly string[];
 }
 
 /** A gateway agent in a process of its own, as it would run in the building: with a certificate and a store. */
@@ -28,6 +32,9 @@ export async function gatewaySpec(options: GatewayOptions): Promise<ProcessSpec>
     building,
     gateway: 'gateway',
     dataDirectory: join(dir, 'store'),
+    ...(options.storeBytesMax !== undefined && {
+      store: { bytesMax: options.storeBytesMax, segmentBytesMax: 512 * 1024 },
+    }),
     uplink: {
       url: options.mqtts,
       caFile: credentials.caFile,
@@ -51,6 +58,7 @@ export async function gatewaySpec(options: GatewayOptions): Promise<ProcessSpec>
       GATEWAY_CONFIG: configFile,
       GATEWAY_ADMIN_PORT: `${adminPort}`,
     },
+    ...(options.nodeFlags && { nodeFlags: options.nodeFlags }),
     logFile: join(options.logDir, `${name}.log`),
     adminPort,
   };

@@ -21,6 +21,8 @@ export interface ProcessSpec {
   readonly adminPort: number;
 }
 
+export type ProcessSignal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT';
+
 export interface SupervisorEvents {
   /** It ended by itself and is started again. */
   restarted(name: string, outcome: string): void;
@@ -68,8 +70,8 @@ export class Supervisor {
     return this.#child(name).starts;
   }
 
-  /** Ends it at once, as a crash would; it is started again. */
-  kill(name: string, signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): void {
+  /** Ends it at once, as a crash would, and it is started again; or stops it and lets it go on. */
+  kill(name: string, signal: ProcessSignal = 'SIGKILL'): void {
     this.#child(name).signal(signal);
   }
 
@@ -138,7 +140,7 @@ class Supervised {
     child.once('exit', (code, signal) => void this.#ended(child, signal ?? `code ${code}`));
   }
 
-  signal(name: 'SIGKILL' | 'SIGTERM'): void {
+  signal(name: ProcessSignal): void {
     this.#child?.kill(name);
   }
 
