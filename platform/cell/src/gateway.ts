@@ -19,8 +19,6 @@ export interface GatewayOptions {
   readonly accountEveryMs?: number;
   /** What its store may take on disk; absent: its own default. */
   readonly storeBytesMax?: number;
-  /** Given to its process: clocks that go wrong, in tests. */
-  readonly nodeFlags?: readonly string[];
 }
 
 /** A gateway agent in a process of its own, as it would run in the building: with a certificate and a store. */
@@ -58,7 +56,6 @@ export async function gatewaySpec(options: GatewayOptions): Promise<ProcessSpec>
       GATEWAY_CONFIG: configFile,
       GATEWAY_ADMIN_PORT: `${adminPort}`,
     },
-    ...(options.nodeFlags && { nodeFlags: options.nodeFlags }),
     logFile: join(options.logDir, `${name}.log`),
     adminPort,
   };
