@@ -7,6 +7,7 @@ import {
   type InboundMessage,
   MqttDisconnect,
   type MqttOwner,
+  type Subscription,
 } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
 import { authenticate, type Authentication, type Peer } from './authentication.ts';
@@ -85,7 +86,8 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     void this.#publishWill(session, message);
   }
 
-  subscribe(session: BrokerSession, filter: string, qos: 0 | 1 | 2): number {
+  subscribe(session: BrokerSession, { filter, share, qos }: Subscription): number {
+    if (share !== undefined) return reason.sharedSubscriptionsUnsupported;
     return filterStaysIn(filter, session.identity.building)
       ? Math.min(qos, 1)
       : reason.notAuthorized;

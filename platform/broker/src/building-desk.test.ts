@@ -17,6 +17,7 @@ class StubSession {
   readonly identity = { building, gateway: undefined, key: Buffer.from(building) };
   readonly protocolVersion = 5;
   readonly connected = true;
+  readonly expirySeconds = 0;
   readonly subscriptions = new Map();
   readonly delivered: OutboundMessage[] = [];
   readonly disconnects: number[] = [];
@@ -26,6 +27,9 @@ class StubSession {
     this.delivered.push(message);
     return this.outcome;
   };
+  offer = () => false;
+  state = () => ({ subscriptions: [], receivedIds: [], inFlight: [] });
+  abandon = () => undefined;
   disconnect = (code: number) => void this.disconnects.push(code);
 }
 

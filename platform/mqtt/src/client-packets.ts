@@ -5,7 +5,9 @@ export type ClientPacket =
   | ConnectPacket
   | PublishPacket
   | { readonly type: 'puback'; readonly packetId: number; readonly reasonCode: number }
+  | { readonly type: 'pubrec'; readonly packetId: number; readonly reasonCode: number }
   | { readonly type: 'pubrel'; readonly packetId: number }
+  | { readonly type: 'pubcomp'; readonly packetId: number }
   | SubscribePacket
   | { readonly type: 'unsubscribe'; readonly packetId: number; readonly filters: readonly string[] }
   | { readonly type: 'pingreq' }

@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
-import type { ClientPacket, ConnectPacket, PublishPacket, WillPacket } from './client-packets.ts';
+import type {
+  ClientPacket,
+  ConnectPacket,
+  PublishPacket,
+  SubscribePacket,
+} from './client-packets.ts';
 import { connectFault, encodeConnack, requestOf, serverKeepAliveOf } from './connect.ts';
 import { connectVersion, decodeConnect, decodePacket, isConnect } from './decode.ts';
 import {
@@ -10,6 +15,7 @@ import {
   encodeDisconnect,
   encodedPingResponse,
   encodeRefusal,
+  encodeUnsuback,
 } from './encode.ts';
 import type { MqttLimits } from './limits.ts';
 import {
@@ -20,13 +26,20 @@ import {
 } from './live-session.ts';
 import { AckQueue, type Ticket } from './model/ack-queue.ts';
 import { FrameReader } from './model/frame-reader.ts';
+import type { AckFault } from './model/outbound-flow.ts';
 import { TopicAliases } from './model/topic-aliases.ts';
 import { isTopicName } from './model/topic-filters.ts';
-import { MqttDisconnect, type InboundMessage, type MqttOwner } from './owner.ts';
+import {
+  type DisconnectDetails,
+  type InboundMessage,
+  MqttDisconnect,
+  type MqttOwner,
+} from './owner.ts';
 import { PacketFault } from './packet-fault.ts';
 import { failureFrom, reason } from './reason-codes.ts';
+import type { SessionStore } from './session-store.ts';
 import { SocketWriter } from './socket-writer.ts';
-import { subscribe, unsubscribe } from './subscribe.ts';
+import { encodeSuback, subscribe } from './subscribe.ts';
 
 /** What a connection needs of its server. */
 export interface ConnectionHost<Identity, Peer> {
@@ -37,14 +50,7 @@ export interface ConnectionHost<Identity, Peer> {
   pendingBytes: number;
   /** Connections that wait for others' bytes to be settled, the longest first. */
   readonly starved: Set<{ goOn(): void }>;
-  /** The session of an accepted CONNECT, or the reason why there is none. */
-  attach(
-    connection: SessionLink,
-    connect: ConnectPacket,
-    admitted: { readonly key: string; readonly clientId: string; readonly identity: Identity },
-  ): { readonly session: LiveSession<Identity>; readonly resumed: boolean } | number;
-  /** This connection serves its session no longer; the will, if one is due. */
-  detach(session: LiveSession<Identity>, will: WillPacket | undefined): void;
+  readonly store: SessionStore<Identity, Peer>;
   /** The socket is gone. */
   forget(connection: Connection<Identity, Peer>): void;
 }
@@ -70,6 +76,8 @@ export class Connection<Identity, Peer> implements SessionLink {
   #pending = 0;
   #pendingBytes = 0;
   #processing = false;
+  /** A SUBSCRIBE or UNSUBSCRIBE is being answered: nothing is read before. */
+  #answering = false;
   /** The socket is paused, and something has to ask whether it may go on. */
   #held = false;
   #draining = false;
@@ -99,6 +107,10 @@ export class Connection<Identity, Peer> implements SessionLink {
     this.#aliases = new TopicAliases(host.limits.topicAliasMax);
     this.#startedMs = host.clock();
     this.#heardMs = this.#startedMs;
+  }
+
+  get gone(): boolean {
+    return this.#state === 'closed';
   }
 
   get pendingMessages(): number {
@@ -158,13 +170,31 @@ export class Connection<Identity, Peer> implements SessionLink {
     const session = this.#session;
     const connect = this.#connect;
     if (this.#state !== 'open' || !session || !connect) return;
-    const window = Math.min(connect.receiveMaximum, this.#host.limits.outboundInFlightMax);
-    while (!this.#writer.stalled) {
-      const step = session.outbound.next(this.#host.clock(), window);
-      if (!step) return;
+    const { outbound } = session;
+    if (!outbound) return;
+    const receiveMaximum = Math.min(connect.receiveMaximum, this.#host.limits.outboundInFlightMax);
+    while (!this.#writer.stalled && !this.gone) {
+      const nowMs = this.#host.clock();
+      const step = outbound.next({ nowMs, receiveMaximum, durable: session.durable });
+      if (!step) break;
       if (step.do === 'drop') step.entry.settle('expired');
-      else this.#send(session, step);
+      else if (step.do === 'send') this.#send(session, step);
+      else if (step.do === 'release') this.#writer.writeAck(ackBytes.pubrel, step.packetId);
+      else {
+        session.keep(
+          () => {
+            outbound.saved(step.flights);
+            session.connection?.pump();
+          },
+          (error) => this.#notSaved(error),
+        );
+      }
     }
+    session.tellRoom();
+  }
+
+  #notSaved(error: unknown): void {
+    this.close(error instanceof MqttDisconnect ? error.reasonCode : reason.unspecified);
   }
 
   /** What held the reading back may be over. */
@@ -173,11 +203,11 @@ export class Connection<Identity, Peer> implements SessionLink {
   }
 
   /** Says why, where the version has words for it, and closes. */
-  close(reasonCode: number): void {
+  close(reasonCode: number, details?: DisconnectDetails): void {
     if (this.#state === 'closed') return;
     const speaks5 = this.#connect?.protocolVersion === 5;
     if (this.#state === 'open' && speaks5 && reasonCode >= failureFrom) {
-      this.#writer.write(encodeDisconnect(reasonCode));
+      this.#writer.write(encodeDisconnect(reasonCode, details));
     }
     this.#ended(reasonCode, false);
     this.#finish();
@@ -197,6 +227,7 @@ export class Connection<Identity, Peer> implements SessionLink {
     const { inFlightMax, inFlightBytesMax, totalInFlightBytesMax } = this.#host.limits;
     return (
       this.#state === 'authenticating' ||
+      this.#answering ||
       this.#draining ||
       this.#pendingBytes >= inFlightBytesMax ||
       this.#isStarved(totalInFlightBytesMax) ||
@@ -280,7 +311,9 @@ export class Connection<Identity, Peer> implements SessionLink {
       return;
     }
     const { key, identity } = admission;
-    const attached = this.#host.attach(this, connect, { key, clientId, identity });
+    const attached = await this.#host.store.attach(this, connect, { key, clientId, identity });
+    // What was opened for a client that has left is closed again by now.
+    if (this.#state !== 'authenticating') return;
     if (typeof attached === 'number') {
       this.#refuse(attached, connect.protocolVersion);
       return;
@@ -308,25 +341,23 @@ export class Connection<Identity, Peer> implements SessionLink {
       case 'publish':
         this.#publish(session, packet);
         return;
-      case 'puback': {
-        const entry = session.outbound.acked(packet.packetId);
-        entry?.settle(packet.reasonCode < failureFrom ? 'acked' : 'refused');
-        this.pump();
+      case 'puback':
+        this.#completed(session.outbound?.acked(packet.packetId), packet.reasonCode);
         return;
-      }
-      case 'pubrel': {
-        const released = session.inbox.release(packet.packetId);
-        if (released === 'pending') throw new PacketFault(reason.protocolError);
-        this.#awaitingRelease.delete(packet.packetId);
-        const code = released === 'released' ? reason.success : reason.packetIdNotFound;
-        this.#ack(ackBytes.pubcomp, packet.packetId, code);
+      case 'pubcomp':
+        this.#completed(session.outbound?.completed(packet.packetId), reason.success);
         return;
-      }
+      case 'pubrec':
+        this.#received(session, packet);
+        return;
+      case 'pubrel':
+        this.#release(session, packet.packetId);
+        return;
       case 'subscribe':
-        subscribe(this.#host, session, packet, (bytes) => this.#writer.write(bytes));
+        void this.#answer(() => this.#subscribe(session, packet));
         return;
       case 'unsubscribe':
-        this.#writer.write(unsubscribe(session, packet.packetId, packet.filters));
+        void this.#answer(() => this.#unsubscribe(session, packet.packetId, packet.filters));
         return;
       case 'pingreq':
         this.#writer.write(encodedPingResponse);
@@ -337,6 +368,87 @@ export class Connection<Identity, Peer> implements SessionLink {
       case 'connect':
         throw new PacketFault(reason.protocolError);
     }
+  }
+
+  #completed(ended: OutboundEntry | AckFault | undefined, reasonCode: number): void {
+    if (ended === 'wrong') throw new PacketFault(reason.protocolError);
+    if (ended === undefined || ended === 'unknown') return;
+    ended.settle(reasonCode < failureFrom ? 'acked' : 'refused');
+    this.pump();
+  }
+
+  #received(
+    session: LiveSession<Identity>,
+    { packetId, reasonCode }: { readonly packetId: number; readonly reasonCode: number },
+  ): void {
+    if (reasonCode >= failureFrom) {
+      this.#completed(session.outbound?.refused(packetId), reasonCode);
+      return;
+    }
+    const received = session.outbound?.received(packetId) ?? 'unknown';
+    if (received === 'wrong') throw new PacketFault(reason.protocolError);
+    if (received === 'unknown') this.#ack(ackBytes.pubrel, packetId, reason.packetIdNotFound);
+    else this.pump();
+  }
+
+  #release(session: LiveSession<Identity>, packetId: number): void {
+    const { inbox } = session;
+    const released = inbox.release(packetId);
+    if (released === 'pending') throw new PacketFault(reason.protocolError);
+    if (released === 'unknown') {
+      this.#ack(ackBytes.pubcomp, packetId, reason.packetIdNotFound);
+      return;
+    }
+    session.keep(
+      () => {
+        inbox.released(packetId);
+        this.#awaitingRelease.delete(packetId);
+        if (!this.gone) this.#ack(ackBytes.pubcomp, packetId, reason.success);
+      },
+      (error) => {
+        inbox.keep(packetId);
+        this.#notSaved(error);
+      },
+    );
+  }
+
+  /** Nothing more of the client is handled before its answer. */
+  async #answer(answer: () => Promise<void>): Promise<void> {
+    this.#answering = true;
+    try {
+      await answer();
+    } catch (error) {
+      if (error instanceof PacketFault || error instanceof MqttDisconnect) {
+        this.close(error.reasonCode);
+      } else this.close(reason.unspecified);
+    } finally {
+      this.#answering = false;
+    }
+    this.goOn();
+  }
+
+  async #subscribe(session: LiveSession<Identity>, packet: SubscribePacket): Promise<void> {
+    const { owner } = this.#host;
+    const { codes, made } = await subscribe(this.#host, session, packet);
+    if (made.length > 0) await session.kept();
+    if (this.gone || session.ended) return;
+    this.#writer.write(encodeSuback(packet.packetId, codes, session.protocolVersion));
+    for (const { subscription, isNew } of made) owner.subscribed?.(session, subscription, isNew);
+  }
+
+  async #unsubscribe(
+    session: LiveSession<Identity>,
+    packetId: number,
+    names: readonly string[],
+  ): Promise<void> {
+    const taken = names.map((name) => session.unsubscribe(name));
+    for (const subscription of taken) {
+      if (subscription) this.#host.owner.unsubscribed?.(session, subscription);
+    }
+    if (taken.some((each) => each)) await session.kept();
+    if (this.gone) return;
+    const codes = taken.map((each) => (each ? reason.success : reason.noSubscriptionExisted));
+    this.#writer.write(encodeUnsuback(packetId, codes, session.protocolVersion));
   }
 
   #publish(session: LiveSession<Identity>, packet: PublishPacket): void {
@@ -428,7 +540,7 @@ export class Connection<Identity, Peer> implements SessionLink {
     const { entry, packetId } = step;
     const bytes = encode(publishPacketOf(step, this.#host.clock()), session.protocolVersion);
     if (bytes.length > (this.#connect?.packetBytesMax ?? Infinity)) {
-      if (packetId !== undefined) session.outbound.acked(packetId);
+      if (packetId !== undefined) session.outbound?.dropped(packetId);
       entry.settle('too-large');
       return;
     }
@@ -478,7 +590,7 @@ export class Connection<Identity, Peer> implements SessionLink {
     }
     this.#host.owner.closed?.(session, { clean, reasonCode });
     if (session.connection === this) {
-      this.#host.detach(session, clean ? undefined : this.#connect?.will);
+      this.#host.store.detach(session, clean ? undefined : this.#connect?.will);
     }
   }
 

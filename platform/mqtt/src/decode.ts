@@ -58,9 +58,17 @@ function readPacket(frame: Buffer, protocolVersion: 4 | 5): ClientPacket {
         packetId: packetIdOf(packet),
         reasonCode: packet.reasonCode ?? reason.success,
       };
-    case 'pubrel':
+    case 'pubrec':
       whole(packet, frame);
-      return { type: 'pubrel', packetId: packetIdOf(packet) };
+      return {
+        type: 'pubrec',
+        packetId: packetIdOf(packet),
+        reasonCode: packet.reasonCode ?? reason.success,
+      };
+    case 'pubrel':
+    case 'pubcomp':
+      whole(packet, frame);
+      return { type: packet.cmd, packetId: packetIdOf(packet) };
     case 'subscribe':
       return readSubscribe(packet);
     case 'unsubscribe':
@@ -80,13 +88,11 @@ function readPacket(frame: Buffer, protocolVersion: 4 | 5): ClientPacket {
     case 'connack':
     case 'connect':
     case 'pingresp':
-    case 'pubcomp':
-    case 'pubrec':
     case 'suback':
     case 'unsuback':
       break;
   }
-  // A second CONNECT, what only a server sends, and what no QoS 2 of ours could have asked for.
+  // A second CONNECT, and what only a server sends.
   throw new PacketFault(reason.protocolError);
 }
 

@@ -1,8 +1,9 @@
 import { generate, type Packet } from 'mqtt-packet';
+import type { DisconnectDetails } from './owner.ts';
 import { connectReturnCode } from './reason-codes.ts';
 
 /** First bytes (MQTT 5, section 2.1.2). */
-export const ackBytes = { puback: 0x40, pubrec: 0x50, pubcomp: 0x70 } as const;
+export const ackBytes = { puback: 0x40, pubrec: 0x50, pubrel: 0x62, pubcomp: 0x70 } as const;
 
 /** An ack with a reason code and no properties (MQTT 5, section 3.4). */
 export function encodeReason(firstByte: number, packetId: number, reasonCode: number): Buffer {
@@ -11,8 +12,16 @@ export function encodeReason(firstByte: number, packetId: number, reasonCode: nu
 
 export const encodedPingResponse = Buffer.from([0xd0, 0]);
 
-export function encodeDisconnect(reasonCode: number): Buffer {
-  return Buffer.from([0xe0, 2, reasonCode, 0]);
+export function encodeDisconnect(reasonCode: number, details: DisconnectDetails = {}): Buffer {
+  return encode({ cmd: 'disconnect', reasonCode, properties: { ...details } }, 5);
+}
+
+export function encodeUnsuback(
+  packetId: number,
+  codes: readonly number[],
+  protocolVersion: 4 | 5,
+): Buffer {
+  return encode({ cmd: 'unsuback', messageId: packetId, granted: [...codes] }, protocolVersion);
 }
 
 /** A refused CONNECT, in the words of the client's version; unknown versions get those of 3.1.1. */

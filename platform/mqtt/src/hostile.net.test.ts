@@ -72,7 +72,6 @@ const malformed: [string, number[], number][] = [
   ],
   ['a CONNACK', [0x20, 3, 0, 0, 0], reason.protocolError],
   ['a SUBACK', [0x90, 4, 0, 1, 0, 0], reason.protocolError],
-  ['a PUBREC that nobody asked for', [0x50, 2, 0, 1], reason.protocolError],
   ['an AUTH', [0xf0, 0], reason.malformedPacket],
   ['packet type 0', [0x00, 0], reason.malformedPacket],
   ['SUBSCRIBE with wrong flags', [0x80, 7, 0, 1, 0, 0, 1, 97, 0], reason.malformedPacket],

@@ -335,7 +335,11 @@ test('the properties of a message reach the owner', async () => {
       responseTopic: 'r',
       correlationData: Buffer.from('c'),
       payloadFormatIndicator: true,
-      userProperties: { a: ['1', '2'] },
+      userProperties: [
+        ['__proto__', 'p'],
+        ['a', '1'],
+        ['a', '2'],
+      ],
     },
   });
   await client.endAsync();

@@ -1,7 +1,7 @@
 /**
- * The seam between this room, which speaks MQTT, and its owner, who knows who may do what and where a
- * message is kept. Order of calls for one connection: `authenticate`, then `opened`, then any of
- * `publish`, `subscribe` and `subscribed`, then `closed`.
+ * The seam between this room, which speaks MQTT, and its owner, who knows who may do what, where a message is kept and
+ * where sessions live. Order of calls for one connection: `authenticate`, `open`, `opened`, then any of `publish`,
+ * `subscribe`, `subscribed`, `unsubscribed`, `save` and `room`, then `closed`.
  */
 export interface MqttOwner<Identity, Peer> {
   /**
@@ -11,17 +11,41 @@ export interface MqttOwner<Identity, Peer> {
   authenticate(request: ConnectRequest, peer: Peer): Promise<Admission<Identity>>;
 
   /**
-   * Takes a message. It is acked only after this resolves, with `undefined` or 0; a failure code (0x80 and
-   * above) refuses this one message, and a `MqttDisconnect` ends the connection with nothing acked, so
-   * that the client sends again. Any other rejection does the same with "unspecified error".
+   * Makes the session this server's, wherever it was served before, and tells what is known of it; a failure code refuses
+   * the CONNECT. Resolves only when nobody else will send or take anything for it any more. Absent: sessions live in
+   * this server's memory and nowhere else.
+   */
+  open?(request: OpenRequest<Identity>): Promise<OpenedSession | number>;
+
+  /**
+   * Resolves when the session's `state()`, as it is at the call, will survive this process. Awaited before SUBACK and
+   * UNSUBACK, before the PUBCOMP that frees a client's packet id, before a QoS 2 PUBLISH is sent for the first time, and
+   * before the PUBREL that answers a client's PUBREC. Called only for sessions that outlive their connection.
+   */
+  save?(session: Session<Identity>): Promise<void>;
+
+  /**
+   * Takes a message. It is acked only after this resolves, with `undefined` or a code below 0x80 (0x10: nobody
+   * subscribes); a failure code (0x80 and above) refuses this one message, and a `MqttDisconnect` ends the connection with
+   * nothing acked, so that the client sends again. Any other rejection does the same with "unspecified error". For QoS 2
+   * it resolves when message and packet id are both kept.
    */
   publish(session: Session<Identity>, message: InboundMessage): Promise<number | undefined>;
 
-  /** The granted QoS (0 or 1), or a failure code. */
-  subscribe(session: Session<Identity>, filter: string, qos: 0 | 1 | 2): number;
+  /**
+   * The granted QoS (0 to 2), or a failure code. `asked.share` is set for a shared subscription. Nothing more of this
+   * client is handled until it resolves: what the client publishes next comes after the subscription.
+   */
+  subscribe(session: Session<Identity>, asked: Subscription): number | Promise<number>;
 
   /** After the SUBACK: the time to deliver what is retained. `isNew` is false for a renewed filter. */
   subscribed?(session: Session<Identity>, subscription: Subscription, isNew: boolean): void;
+
+  /** The session no longer has it. `key` as in `Session.subscriptions`. */
+  unsubscribed?(session: Session<Identity>, subscription: Subscription): void;
+
+  /** There is room again in the session's queue, after `offer` refused. */
+  room?(session: Session<Identity>): void;
 
   /** A will whose time has come. It is a message like any other, but nobody waits for an ack. */
   will(session: Session<Identity>, message: InboundMessage): void;
@@ -31,7 +55,7 @@ export interface MqttOwner<Identity, Peer> {
   /** The connection is gone; the session may live on until `ended`. */
   closed?(session: Session<Identity>, why: Closing): void;
 
-  /** The session is forgotten. */
+  /** The session is forgotten here: expired, replaced by a clean start, or given up by `Session.abandon`. */
   ended?(session: Session<Identity>): void;
 
   /**
@@ -43,6 +67,41 @@ export interface MqttOwner<Identity, Peer> {
   /** CONNECT refused, or the connection ended before one was accepted. Nothing of its packet is told. */
   refused?(reasonCode: number): void;
 }
+
+export interface OpenRequest<Identity> {
+  readonly key: string;
+  readonly clientId: string;
+  readonly identity: Identity;
+  readonly protocolVersion: 4 | 5;
+  readonly cleanStart: boolean;
+  /** As granted; 0 ends the session with its connection, `Infinity` never ends it. */
+  readonly expirySeconds: number;
+  /** What is to be published if the connection ends without a DISCONNECT that takes it back. */
+  readonly will: InboundMessage | undefined;
+  readonly willDelaySeconds: number;
+  /** The session lives in this server's memory: its state here is newer than any that was kept elsewhere. */
+  readonly isHere: boolean;
+}
+
+export type OpenedSession =
+  | { readonly resumed: false }
+  /** Without `state` the one in memory goes on (`isHere`). */
+  | { readonly resumed: true; readonly state?: SessionState };
+
+/** What of a session outlives a process, as plain data. */
+export interface SessionState {
+  readonly subscriptions: readonly Subscription[];
+  /** Packet ids of the client's QoS 2 messages that are kept and not yet released. */
+  readonly receivedIds: readonly number[];
+  /** QoS 2 messages to the client that it has not completed, in the order of their sending. */
+  readonly inFlight: readonly InFlight[];
+}
+
+export type InFlight =
+  /** Sent again with DUP. */
+  | { readonly packetId: number; readonly stage: 'sent'; readonly message: OutboundMessage }
+  /** The client has it: only PUBREL goes out again. */
+  | { readonly packetId: number; readonly stage: 'received'; readonly token: string | undefined };
 
 export interface ConnectRequest {
   readonly clientId: string;
@@ -62,7 +121,8 @@ export interface MessageProperties {
   readonly responseTopic?: string;
   readonly correlationData?: Buffer;
   readonly payloadFormatIndicator?: boolean;
-  readonly userProperties?: Readonly<Record<string, string | string[]>>;
+  /** Names and values in their order, which the standard keeps; a name may come again. */
+  readonly userProperties?: readonly (readonly [name: string, value: string])[];
 }
 
 export interface InboundMessage {
@@ -82,7 +142,9 @@ export interface OutboundMessage {
   readonly topic: string;
   readonly payload: Buffer;
   /** Sent with the lower of this and the granted QoS. */
-  readonly qos: 0 | 1;
+  readonly qos: 0 | 1 | 2;
+  /** The owner's name for it, which comes back in `SessionState.inFlight`. */
+  readonly token?: string;
   /** It was published with the retain flag, or comes from what is retained (`fromRetained`). */
   readonly retain?: boolean;
   readonly fromRetained?: boolean;
@@ -92,8 +154,8 @@ export interface OutboundMessage {
 }
 
 /**
- * What became of a delivery. `acked`: the client's PUBACK came (QoS 1). `sent`: written to the socket
- * (QoS 0). `refused`: PUBACK with a failure code. The rest never reached the client.
+ * What became of a delivery. `acked`: the client's PUBACK (QoS 1) or PUBCOMP (QoS 2) came. `sent`: written to the socket
+ * (QoS 0). `refused`: PUBACK or PUBREC with a failure code. The rest never reached the client.
  */
 export type Delivery =
   | 'acked'
@@ -106,8 +168,13 @@ export type Delivery =
   | 'session-ended';
 
 export interface Subscription {
+  /** As the client named it, `$share/…` included: the key in `Session.subscriptions`. */
+  readonly name: string;
+  /** What it matches: the name without `$share/{group}/`. */
   readonly filter: string;
-  readonly qos: 0 | 1;
+  /** Name of the share group. */
+  readonly share: string | undefined;
+  readonly qos: 0 | 1 | 2;
   readonly noLocal: boolean;
   readonly retainAsPublished: boolean;
   /** 0 send retained messages, 1 only if the subscription is new, 2 never. */
@@ -121,13 +188,35 @@ export interface Session<Identity> {
   readonly identity: Identity;
   readonly protocolVersion: 4 | 5;
   readonly connected: boolean;
+  /** How long it is kept without a connection, as last agreed (a DISCONNECT may change it); `Infinity` for ever. */
+  readonly expirySeconds: number;
   readonly subscriptions: ReadonlyMap<string, Subscription>;
   /** Whether any subscription takes the topic. */
   wants(topic: string): boolean;
   /** Never blocks others: queues up to the bounds, survives a reconnect of the session, settles once. */
   deliver(message: OutboundMessage): Promise<Delivery>;
+  /**
+   * Queues one copy for these subscriptions of the session (their identifiers, the highest of their QoS). False when the
+   * queue has no room: nothing was taken, and `MqttOwner.room` tells when to come again. `settled` is called once, never
+   * within this call.
+   */
+  offer(
+    message: OutboundMessage,
+    matching: readonly Subscription[],
+    settled: (delivery: Delivery) => void,
+  ): boolean;
+  /** What has to survive this process. */
+  state(): SessionState;
   /** DISCONNECT with the code (MQTT 5) and close. */
-  disconnect(reasonCode: number): void;
+  disconnect(reasonCode: number, details?: DisconnectDetails): void;
+  /** Another server has it now: its connection is closed with the code and it is forgotten here, its will unsaid. */
+  abandon(reasonCode: number): void;
+}
+
+export interface DisconnectDetails {
+  readonly reasonString?: string;
+  /** Where to go instead ("use another server", "server moved"). */
+  readonly serverReference?: string;
 }
 
 export interface Closing {

@@ -93,16 +93,16 @@ export class PacketProperties {
     };
   }
 
-  #userProperties(): Record<string, string | string[]> | undefined {
+  #userProperties(): (readonly [string, string])[] | undefined {
     const value = this.#values.get('userProperties');
     if (typeof value !== 'object' || value === null) return undefined;
-    const read = Object.create(null);
+    const read: (readonly [string, string])[] = [];
     for (const [name, given] of Object.entries(value)) {
       const texts: unknown[] = Array.isArray(given) ? given : [given];
-      if (!texts.every((each) => typeof each === 'string')) {
-        throw new PacketFault(reason.malformedPacket);
+      for (const text of texts) {
+        if (typeof text !== 'string') throw new PacketFault(reason.malformedPacket);
+        read.push([name, text]);
       }
-      read[name] = texts.length === 1 ? texts[0] : texts;
     }
     return read;
   }

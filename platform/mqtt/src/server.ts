@@ -1,11 +1,10 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { ConnectPacket, PacketMessage, WillPacket } from './client-packets.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { defaultLimits, type MqttLimits } from './limits.ts';
-import { LiveSession, type SessionLink } from './live-session.ts';
-import type { InboundMessage, MqttOwner, Session } from './owner.ts';
+import type { MqttOwner, Session } from './owner.ts';
 import { reason } from './reason-codes.ts';
+import { SessionStore } from './session-store.ts';
 
 export interface MqttServerOptions {
   readonly limits?: Partial<MqttLimits>;
@@ -16,16 +15,15 @@ export interface MqttServerOptions {
 const tickMs = 250;
 
 /**
- * Serves MQTT 3.1.1 and 5 on sockets that its owner accepted: TCP, TLS, or any byte stream. Keeps sessions
- * in memory, by the key that the owner gives. Disposing ends all connections at once; `drain` first lets
+ * Serves MQTT 3.1.1 and 5 on sockets that its owner accepted: TCP, TLS, WebSocket, or any byte stream. Disposing ends all connections at once; `drain` first lets
  * what was taken in be acked.
  */
 export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer>, Disposable {
   readonly owner: MqttOwner<Identity, Peer>;
   readonly limits: MqttLimits;
   readonly clock: () => number;
+  readonly store: SessionStore<Identity, Peer>;
   readonly #connections = new Set<Connection<Identity, Peer>>();
-  readonly #sessions = new Map<string, LiveSession<Identity>>();
   readonly #ticking: NodeJS.Timeout;
   #draining = false;
   /** Bytes of all connections that the owner has not settled. */
@@ -39,6 +37,7 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
     this.owner = owner;
     this.limits = Object.freeze({ ...defaultLimits, ...limits });
     this.clock = clock;
+    this.store = new SessionStore(owner, this.limits, clock);
     this.#ticking = setInterval(() => this.#tick(), tickMs).unref();
   }
 
@@ -47,7 +46,7 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
   }
 
   get sessions(): number {
-    return this.#sessions.size;
+    return this.store.size;
   }
 
   /** Messages taken from clients that the owner has not settled. */
@@ -58,7 +57,7 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
   }
 
   session(key: string): Session<Identity> | undefined {
-    return this.#sessions.get(key);
+    return this.store.get(key);
   }
 
   /**
@@ -91,56 +90,7 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
     this.#draining = true;
     clearInterval(this.#ticking);
     for (const connection of this.#connections) connection.destroy();
-    for (const session of this.#sessions.values()) session.end();
-    this.#sessions.clear();
-  }
-
-  attach(
-    connection: SessionLink,
-    connect: ConnectPacket,
-    admitted: { readonly key: string; readonly clientId: string; readonly identity: Identity },
-  ): { readonly session: LiveSession<Identity>; readonly resumed: boolean } | number {
-    let session = this.#sessions.get(admitted.key);
-    session?.connection?.close(reason.sessionTakenOver);
-    // What ended with its connection is gone by now.
-    session = this.#sessions.get(admitted.key);
-    if (session && connect.cleanStart) this.#end(session);
-    const resumed = session !== undefined && !connect.cleanStart;
-    if (!session || !resumed) {
-      if (this.#sessions.size >= this.limits.sessionsMax) return reason.quotaExceeded;
-      session = new LiveSession(admitted, this.limits);
-      this.#sessions.set(admitted.key, session);
-    }
-    session.identity = admitted.identity;
-    session.protocolVersion = connect.protocolVersion;
-    session.connection = connection;
-    session.endsAtMs = undefined;
-    session.delayedWill = undefined;
-    session.expirySeconds = Math.min(
-      connect.protocolVersion === 5
-        ? (connect.sessionExpirySeconds ?? 0)
-        : connect.cleanStart
-          ? 0
-          : Infinity,
-      this.limits.sessionExpirySecondsMax,
-    );
-    session.outbound.reconnected();
-    return { session, resumed };
-  }
-
-  detach(session: LiveSession<Identity>, will: WillPacket | undefined): void {
-    const nowMs = this.clock();
-    session.connection = undefined;
-    session.endsAtMs = nowMs + session.expirySeconds * 1000;
-    if (will) {
-      const delaySeconds = Math.min(
-        will.delaySeconds,
-        session.expirySeconds,
-        this.limits.willDelaySecondsMax,
-      );
-      session.delayedWill = { will, atMs: nowMs + delaySeconds * 1000 };
-    }
-    this.#age(session, nowMs);
+    this.store.clear();
   }
 
   forget(connection: Connection<Identity, Peer>): void {
@@ -151,38 +101,6 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
   #tick(): void {
     const nowMs = this.clock();
     for (const connection of this.#connections) connection.tick(nowMs);
-    for (const session of this.#sessions.values()) this.#age(session, nowMs);
+    this.store.tick(nowMs);
   }
-
-  #age(session: LiveSession<Identity>, nowMs: number): void {
-    if (session.delayedWill && session.delayedWill.atMs <= nowMs) this.#publishWill(session);
-    if (session.endsAtMs !== undefined && session.endsAtMs <= nowMs) this.#end(session);
-  }
-
-  #end(session: LiveSession<Identity>): void {
-    if (session.delayedWill) this.#publishWill(session);
-    this.#sessions.delete(session.key);
-    session.end();
-    this.owner.ended?.(session);
-  }
-
-  #publishWill(session: LiveSession<Identity>): void {
-    const will = session.delayedWill?.will;
-    session.delayedWill = undefined;
-    if (will) this.owner.will(session, willMessage(will));
-  }
-}
-
-function willMessage(will: PacketMessage): InboundMessage {
-  const { topic, payload, qos, retain, expirySeconds, properties } = will;
-  return {
-    topic,
-    payload,
-    qos,
-    retain,
-    expirySeconds,
-    properties,
-    dup: false,
-    packetId: undefined,
-  };
 }

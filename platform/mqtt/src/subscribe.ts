@@ -2,8 +2,9 @@ import type { SubscribePacket } from './client-packets.ts';
 import { encode } from './encode.ts';
 import type { MqttLimits } from './limits.ts';
 import type { LiveSession } from './live-session.ts';
-import { isTopicFilter } from './model/topic-filters.ts';
+import { parseSubscriptionName } from './model/topic-filters.ts';
 import type { MqttOwner, Subscription } from './owner.ts';
+import { PacketFault } from './packet-fault.ts';
 import { failureFrom, reason } from './reason-codes.ts';
 
 interface Host<Identity, Peer> {
@@ -11,64 +12,59 @@ interface Host<Identity, Peer> {
   readonly limits: MqttLimits;
 }
 
-/** SUBSCRIBE: one verdict a filter, the SUBACK, then what the owner delivers for it. */
-export function subscribe<Identity, Peer>(
+/** What a SUBSCRIBE came to: one code a filter, and what the session has now. */
+export interface Subscribed {
+  readonly codes: readonly number[];
+  readonly made: readonly { readonly subscription: Subscription; readonly isNew: boolean }[];
+}
+
+/** Asks the owner filter by filter and takes up what it grants. Throws `PacketFault`. */
+export async function subscribe<Identity, Peer>(
+  host: Host<Identity, Peer>,
+  session: LiveSession<Identity>,
+  { subscriptions, identifier }: SubscribePacket,
+): Promise<Subscribed> {
+  const asked = subscriptions.map(({ filter: name, ...options }) => {
+    const parsed = parseSubscriptionName(name, host.limits.topicLevelsMax);
+    // MQTT 5, section 3.8.3.1.
+    if (parsed?.share !== undefined && options.noLocal) throw new PacketFault(reason.protocolError);
+    return parsed && { ...options, ...parsed, name, identifier };
+  });
+  const codes: number[] = [];
+  const made: { subscription: Subscription; isNew: boolean }[] = [];
+  for (const each of asked) {
+    const code = await verdict(host, session, each);
+    codes.push(code);
+    if (!each || code >= failureFrom) continue;
+    const isNew = !session.subscriptions.has(each.name);
+    const subscription = { ...each, qos: qosOf(Math.min(code, each.qos)) };
+    session.subscribe(subscription);
+    made.push({ subscription, isNew });
+  }
+  return { codes, made };
+}
+
+function verdict<Identity, Peer>(
   { owner, limits }: Host<Identity, Peer>,
   session: LiveSession<Identity>,
-  packet: SubscribePacket,
-  write: (bytes: Buffer) => void,
-): void {
-  const renewed: { readonly subscription: Subscription; readonly isNew: boolean }[] = [];
-  const granted = packet.subscriptions.map((asked) => {
-    const fault = filterFault(session, asked.filter, limits);
-    const code = fault ?? owner.subscribe(session, asked.filter, asked.qos);
-    if (code >= failureFrom) return code;
-    const isNew = !session.subscriptions.has(asked.filter);
-    const subscription: Subscription = {
-      ...asked,
-      qos: code === 0 ? 0 : 1,
-      identifier: packet.identifier,
-    };
-    session.subscribe(subscription);
-    renewed.push({ subscription, isNew });
-    return code;
-  });
-  write(
-    encode(
-      {
-        cmd: 'suback',
-        messageId: packet.packetId,
-        granted:
-          session.protocolVersion === 5
-            ? granted
-            : granted.map((code) => (code >= failureFrom ? reason.unspecified : code)),
-      },
-      session.protocolVersion,
-    ),
-  );
-  for (const { subscription, isNew } of renewed) owner.subscribed?.(session, subscription, isNew);
+  asked: Subscription | undefined,
+): number | Promise<number> {
+  if (!asked) return reason.topicFilterInvalid;
+  const more = !session.subscriptions.has(asked.name);
+  if (more && session.subscriptions.size >= limits.subscriptionsMax) return reason.quotaExceeded;
+  return owner.subscribe(session, asked);
 }
 
-export function unsubscribe<Identity>(
-  session: LiveSession<Identity>,
+const qosOf = (code: number): 0 | 1 | 2 => (code === 2 ? 2 : code === 1 ? 1 : 0);
+
+export function encodeSuback(
   packetId: number,
-  filters: readonly string[],
+  codes: readonly number[],
+  protocolVersion: 4 | 5,
 ): Buffer {
-  const granted = filters.map((filter) =>
-    session.unsubscribe(filter) ? reason.success : reason.noSubscriptionExisted,
-  );
-  return encode({ cmd: 'unsuback', messageId: packetId, granted }, session.protocolVersion);
-}
-
-function filterFault<Identity>(
-  session: LiveSession<Identity>,
-  filter: string,
-  limits: MqttLimits,
-): number | undefined {
-  if (filter.startsWith('$share/')) return reason.sharedSubscriptionsUnsupported;
-  if (!isTopicFilter(filter, limits.topicLevelsMax)) return reason.topicFilterInvalid;
-  const more = !session.subscriptions.has(filter);
-  return more && session.subscriptions.size >= limits.subscriptionsMax
-    ? reason.quotaExceeded
-    : undefined;
+  const granted =
+    protocolVersion === 5
+      ? [...codes]
+      : codes.map((code) => (code >= failureFrom ? reason.unspecified : code));
+  return encode({ cmd: 'suback', messageId: packetId, granted }, protocolVersion);
 }

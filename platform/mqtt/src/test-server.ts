@@ -37,7 +37,7 @@ export class TestServer implements AsyncDisposable {
           this.messages.push(message);
           return 0;
         },
-        subscribe: (_session, _filter, qos) => Math.min(qos, 1),
+        subscribe: (_session, { qos }) => qos,
         will: (_session, message) => this.wills.push(message),
         closed: (_session, why) => this.closings.push(why),
         refused: (code) => this.refusals.push(code),

@@ -14,6 +14,7 @@ import {
   MqttDisconnect,
   type MqttOwner,
   type Session,
+  type Subscription,
 } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
@@ -179,7 +180,8 @@ class LanOwner implements MqttOwner<LanClient, Socket> {
     void this.publish(session, message).catch(() => undefined);
   }
 
-  subscribe(_session: LanSession, filter: string, qos: 0 | 1 | 2): number {
+  subscribe(_session: LanSession, { filter, share, qos }: Subscription): number {
+    if (share !== undefined) return reason.sharedSubscriptionsUnsupported;
     if (!mayListen(filter, this.#host.building)) return reason.notAuthorized;
     return Math.min(qos, 1);
   }

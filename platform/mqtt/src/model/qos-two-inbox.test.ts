@@ -11,7 +11,14 @@ test('a repeat before PUBREL is not published again', () => {
   expect(inbox.arrive(repeat)).toBe('pending');
   expect(inbox.settle(5, true)).toEqual([first, repeat]);
   expect(inbox.arrive(late)).toBe('received');
-  expect(inbox.release(5)).toBe('released');
+  expect(inbox.received()).toEqual([5]);
+  expect(inbox.release(5)).toBe('releasing');
+  expect(inbox.received()).toEqual([]);
+  inbox.keep(5);
+  expect(inbox.received()).toEqual([5]);
+  expect(inbox.release(5)).toBe('releasing');
+  expect(inbox.release(5)).toBe('releasing');
+  inbox.released(5);
   expect(inbox.release(5)).toBe('unknown');
   expect(inbox.arrive(queue.arrive(5, 2))).toBe('publish');
 });
@@ -46,6 +53,7 @@ test.each(seeds)(
         if (ok && dice(2) === 0) break;
       }
       inbox.release(packetId);
+      inbox.released(packetId);
     }
     expect(accepted).toEqual(Array.from({ length: 40 }, (_, index) => index));
     expect(inbox.size).toBe(0);

@@ -40,3 +40,26 @@ export function filterTakes(filter: string, topic: string): boolean {
   }
   return wanted.length === given.length;
 }
+
+export interface SubscriptionName {
+  readonly filter: string;
+  readonly share: string | undefined;
+}
+
+const sharePrefix = '$share/';
+
+/** What a client subscribes to, read: a filter, or `$share/{group}/{filter}` (MQTT 5, section 4.8.2). */
+export function parseSubscriptionName(
+  name: string,
+  levelsMax: number,
+): SubscriptionName | undefined {
+  if (!name.startsWith(sharePrefix)) {
+    return isTopicFilter(name, levelsMax) ? { filter: name, share: undefined } : undefined;
+  }
+  const end = name.indexOf('/', sharePrefix.length);
+  if (end < 0) return undefined;
+  const share = name.slice(sharePrefix.length, end);
+  const filter = name.slice(end + 1);
+  if (share === '' || /[+#\0]/.test(share)) return undefined;
+  return isTopicFilter(filter, levelsMax) ? { filter, share } : undefined;
+}

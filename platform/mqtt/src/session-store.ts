@@ -1,0 +1,215 @@
+import type { ConnectPacket, PacketMessage, WillPacket } from './client-packets.ts';
+import type { MqttLimits } from './limits.ts';
+import { LiveSession, type SessionHost, type SessionLink } from './live-session.ts';
+import type { InboundMessage, MqttOwner, OpenedSession } from './owner.ts';
+import { failureFrom, reason } from './reason-codes.ts';
+
+export interface Admitted<Identity> {
+  readonly key: string;
+  readonly clientId: string;
+  readonly identity: Identity;
+}
+
+export interface Attached<Identity> {
+  readonly session: LiveSession<Identity>;
+  readonly resumed: boolean;
+}
+
+/** The CONNECT of a key that is being answered; who comes next waits for it. */
+interface Opening {
+  readonly link: SessionLink;
+  readonly done: Promise<unknown>;
+}
+
+/** The sessions of a server, by the key that its owner gives: taken over, resumed, aged and ended here. */
+export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
+  readonly limits: MqttLimits;
+  readonly #owner: MqttOwner<Identity, Peer>;
+  readonly #clock: () => number;
+  readonly #sessions = new Map<string, LiveSession<Identity>>();
+  readonly #opening = new Map<string, Opening>();
+
+  constructor(owner: MqttOwner<Identity, Peer>, limits: MqttLimits, clock: () => number) {
+    this.#owner = owner;
+    this.limits = limits;
+    this.#clock = clock;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  get saves(): boolean {
+    return this.#owner.save !== undefined;
+  }
+
+  get(key: string): LiveSession<Identity> | undefined {
+    return this.#sessions.get(key);
+  }
+
+  async save(session: LiveSession<Identity>): Promise<void> {
+    await this.#owner.save?.(session);
+  }
+
+  room(session: LiveSession<Identity>): void {
+    this.#owner.room?.(session);
+  }
+
+  /** The session of an accepted CONNECT, or the reason why there is none. One at a time for a key; the last one wins. */
+  async attach(
+    link: SessionLink,
+    connect: ConnectPacket,
+    admitted: Admitted<Identity>,
+  ): Promise<Attached<Identity> | number> {
+    const { key } = admitted;
+    const before = this.#opening.get(key);
+    before?.link.close(reason.sessionTakenOver);
+    const opening = { link, done: this.#attachAfter(before, { link, connect, admitted }) };
+    this.#opening.set(key, opening);
+    try {
+      return await opening.done;
+    } finally {
+      if (this.#opening.get(key) === opening) this.#opening.delete(key);
+    }
+  }
+
+  async #attachAfter(
+    before: Opening | undefined,
+    what: { link: SessionLink; connect: ConnectPacket; admitted: Admitted<Identity> },
+  ): Promise<Attached<Identity> | number> {
+    await before?.done.catch(() => undefined);
+    const { link, connect, admitted } = what;
+    this.#sessions.get(admitted.key)?.connection?.close(reason.sessionTakenOver);
+    const opened = await this.#open(connect, admitted);
+    if (typeof opened === 'number') return opened;
+    const session = this.#sessionOf(opened, admitted);
+    if (typeof session === 'number') return session;
+    session.identity = admitted.identity;
+    session.protocolVersion = connect.protocolVersion;
+    session.connection = link;
+    session.endsAtMs = undefined;
+    session.delayedWill = undefined;
+    session.expirySeconds = this.#expirySecondsOf(connect);
+    session.outbound?.reconnected();
+    if (!link.gone) return { session, resumed: opened.resumed };
+    // It was opened for a client that has left meanwhile.
+    this.#owner.opened?.(session, opened.resumed);
+    this.#owner.closed?.(session, { clean: false, reasonCode: reason.unspecified });
+    this.detach(session, connect.will);
+    return reason.unspecified;
+  }
+
+  /** What the owner knows of the session; without its word what stands in memory. */
+  async #open(
+    connect: ConnectPacket,
+    { key, clientId, identity }: Admitted<Identity>,
+  ): Promise<OpenedSession | number> {
+    const isHere = this.#sessions.has(key);
+    const { protocolVersion, cleanStart, will } = connect;
+    if (!this.#owner.open) return { resumed: isHere && !cleanStart };
+    const opened = await this.#owner
+      .open({
+        key,
+        clientId,
+        identity,
+        protocolVersion,
+        cleanStart,
+        expirySeconds: this.#expirySecondsOf(connect),
+        will: will && willMessage(will),
+        willDelaySeconds: will ? this.#willDelaySecondsOf(will, this.#expirySecondsOf(connect)) : 0,
+        isHere,
+      })
+      .catch(() => reason.serverUnavailable);
+    return typeof opened === 'number' && opened < failureFrom ? reason.serverUnavailable : opened;
+  }
+
+  #sessionOf(opened: OpenedSession, admitted: Admitted<Identity>): LiveSession<Identity> | number {
+    const known = this.#sessions.get(admitted.key);
+    if (known && opened.resumed && !opened.state) return known;
+    // What was kept elsewhere stands for the will of the old one too.
+    if (known && opened.resumed) known.delayedWill = undefined;
+    if (known) this.#end(known);
+    if (this.#sessions.size >= this.limits.sessionsMax) return reason.quotaExceeded;
+    const session = new LiveSession(admitted, this);
+    if (opened.resumed && opened.state) session.restore(opened.state);
+    this.#sessions.set(admitted.key, session);
+    return session;
+  }
+
+  /** This connection serves its session no longer; the will, if one is due. */
+  detach(session: LiveSession<Identity>, will: WillPacket | undefined): void {
+    const nowMs = this.#clock();
+    session.connection = undefined;
+    session.endsAtMs = nowMs + session.expirySeconds * 1000;
+    if (will) {
+      const delaySeconds = this.#willDelaySecondsOf(will, session.expirySeconds);
+      session.delayedWill = { will, atMs: nowMs + delaySeconds * 1000 };
+    }
+    this.#age(session, nowMs);
+  }
+
+  abandon(session: LiveSession<Identity>, reasonCode: number): void {
+    if (this.#sessions.get(session.key) !== session) return;
+    const { connection } = session;
+    session.connection = undefined;
+    session.delayedWill = undefined;
+    this.#end(session);
+    connection?.close(reasonCode);
+  }
+
+  tick(nowMs: number): void {
+    for (const session of this.#sessions.values()) this.#age(session, nowMs);
+  }
+
+  clear(): void {
+    for (const session of this.#sessions.values()) session.end();
+    this.#sessions.clear();
+  }
+
+  #age(session: LiveSession<Identity>, nowMs: number): void {
+    // Whoever opens it now takes it up or ends it.
+    if (session.connection || this.#opening.has(session.key)) return;
+    if (session.delayedWill && session.delayedWill.atMs <= nowMs) this.#publishWill(session);
+    if (session.endsAtMs !== undefined && session.endsAtMs <= nowMs) this.#end(session);
+  }
+
+  #end(session: LiveSession<Identity>): void {
+    if (session.delayedWill) this.#publishWill(session);
+    this.#sessions.delete(session.key);
+    session.end();
+    this.#owner.ended?.(session);
+  }
+
+  #publishWill(session: LiveSession<Identity>): void {
+    const will = session.delayedWill?.will;
+    session.delayedWill = undefined;
+    if (will) this.#owner.will(session, willMessage(will));
+  }
+
+  #willDelaySecondsOf(will: WillPacket, expirySeconds: number): number {
+    return Math.min(will.delaySeconds, expirySeconds, this.limits.willDelaySecondsMax);
+  }
+
+  #expirySecondsOf({
+    protocolVersion,
+    cleanStart,
+    sessionExpirySeconds = 0,
+  }: ConnectPacket): number {
+    const asked = protocolVersion === 5 ? sessionExpirySeconds : cleanStart ? 0 : Infinity;
+    return Math.min(asked, this.limits.sessionExpirySecondsMax);
+  }
+}
+
+function willMessage(will: PacketMessage): InboundMessage {
+  const { topic, payload, qos, retain, expirySeconds, properties } = will;
+  return {
+    topic,
+    payload,
+    qos,
+    retain,
+    expirySeconds,
+    properties,
+    dup: false,
+    packetId: undefined,
+  };
+}
