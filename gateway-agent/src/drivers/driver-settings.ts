@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { httpSettings } from './http/http-settings.ts';
+import { httpSettings, resolveHttpPaths } from './http/http-settings.ts';
 import { mqttSettings } from './mqtt/mqtt-settings.ts';
 import { replaySettings } from './replay/replay-settings.ts';
 
@@ -22,7 +22,7 @@ export function withPaths(
   const optional = (path: string | undefined) => (path === undefined ? undefined : at(path));
   return {
     ...(mqtt && { mqtt: { ...mqtt, passwordsFile: optional(mqtt.passwordsFile) } }),
-    ...(http && { http: { ...http, tokensFile: optional(http.tokensFile) } }),
+    ...(http && { http: resolveHttpPaths(http, at) }),
     ...(replay && { replay: { mappingFile: at(replay.mappingFile) } }),
   };
 }

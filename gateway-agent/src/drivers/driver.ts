@@ -46,6 +46,8 @@ export interface ListenAt {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
+  /** Every message is answered: a connection is left only after the answer. */
+  readonly answersAll?: boolean;
 }
 
 export interface DeviceCommand {

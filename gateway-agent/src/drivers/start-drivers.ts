@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import type { DriversConfig } from './driver-settings.ts';
@@ -8,33 +9,65 @@ import { startHttpDriver } from './http/http-driver.ts';
 import { startMqttDriver } from './mqtt/mqtt-driver.ts';
 import { startReplayDriver } from './replay/replay-driver.ts';
 
-/** Starts the drivers that are configured. If one cannot start, those that did are stopped. */
+/** Devices come to drivers that listen; the others go to their devices, or have none. */
+export type WhichDrivers = 'all' | 'listening' | 'polling';
+
+/** Starts the drivers that are configured. If one cannot start, those that did are stopped. Throws `CONFIG_INVALID`. */
 export async function startDrivers(
   config: DriversConfig,
   dataDirectory: string,
   host: DriverHost,
+  which: WhichDrivers = 'all',
 ): Promise<Driver[]> {
   await using stack = new AsyncDisposableStack();
   const drivers: Driver[] = [];
-  const { mqtt, http, replay } = config;
-  if (mqtt) {
-    const passwords = await secretsIn(mqtt.passwordsFile);
-    drivers.push(stack.use(await startMqttDriver({ ...mqtt, passwords }, host)));
-  }
-  if (http) {
-    const tokens = await secretsIn(http.tokensFile);
-    drivers.push(stack.use(await startHttpDriver({ ...http, tokens }, host)));
-  }
-  if (replay) {
-    const directory = join(dataDirectory, 'replay');
-    drivers.push(stack.use(await startReplayDriver({ ...replay, directory }, host)));
-  }
+  const starts = [
+    ...(which === 'polling' ? [] : listening(config, host)),
+    ...(which === 'listening' ? [] : polling(config, dataDirectory, host)),
+  ];
+  for (const start of starts) drivers.push(stack.use(await start()));
   stack.move();
   return drivers;
 }
 
+type Start = () => Promise<Driver>;
+
+function listening({ mqtt, http }: DriversConfig, host: DriverHost): Start[] {
+  const starts: Start[] = [];
+  if (mqtt)
+    starts.push(async () => {
+      const passwords = await secretsIn(mqtt.passwordsFile);
+      return startMqttDriver({ ...mqtt, passwords }, host);
+    });
+  if (http)
+    starts.push(async () => {
+      const tokens = await secretsIn(http.tokensFile);
+      return startHttpDriver({ ...http, tokens }, host);
+    });
+  return starts;
+}
+
+function polling({ replay }: DriversConfig, dataDirectory: string, host: DriverHost): Start[] {
+  const starts: Start[] = [];
+  if (replay) {
+    const directory = join(dataDirectory, 'replay');
+    starts.push(() => startReplayDriver({ ...replay, directory }, host));
+  }
+  return starts;
+}
+
+const secretsSchema = z.record(z.string(), z.string());
+
 /** A YAML file of names and secrets. */
 async function secretsIn(path: string | undefined): Promise<Record<string, string> | undefined> {
   if (path === undefined) return undefined;
-  return z.record(z.string(), z.string()).parse(parse(await readFile(path, 'utf8')));
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new PlatformError('CONFIG_INVALID', `Cannot read ${path}`, { cause });
+  });
+  const secrets = secretsSchema.safeParse(parse(text));
+  if (secrets.success) return secrets.data;
+  throw new PlatformError(
+    'CONFIG_INVALID',
+    `Cannot read ${path}: expected lines of the form name: secret`,
+  );
 }

@@ -173,14 +173,17 @@ test('the admin port tells life, readiness with its reasons, and metrics by rout
   expect(metrics).not.toContain('de-7f3k');
 });
 
-test('a socket that listens already is served, and closed with the server', async () => {
+test('a socket that listens already is served, and closed with the server when all is answered', async () => {
   const listener = createServer();
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
   const server = await startHttp(routes(), { host: '127.0.0.1', port: 0, log, listener });
+  await fetch(`${server.url}/echo`);
   const slow = fetch(`${server.url}/slow`);
   await wait(50);
-  await server[Symbol.asyncDispose]();
-  expect(await (await slow).json()).toBe('done');
+  const closed = server[Symbol.asyncDispose]().then(() => 'closed');
+  const answered = slow.then((answer) => answer.json());
+  expect(await Promise.race([closed, answered])).toBe('done');
+  expect(await closed).toBe('closed');
   await expect(fetch(`${server.url}/slow`)).rejects.toThrow('fetch failed');
 });

@@ -21,7 +21,7 @@ export interface HttpOptions {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** Listens already, for example since another process; taken over in this turn, and closed with the server. */
+  /** Listens already, for example since another process. Its connections are taken from this turn on; closed with the server. */
   readonly listener?: Listener;
   readonly log: Logger;
   readonly registry?: Registry;
@@ -99,7 +99,7 @@ export async function startHttp(routes: RequestHandler, options: HttpOptions): P
     url: `http://${options.host}:${port}`,
     async [Symbol.asyncDispose]() {
       stop.abort();
-      await close(server, options.drainTimeoutMs ?? drainTimeoutMs);
+      await close(server, options);
     },
   };
 }
@@ -218,20 +218,31 @@ function answerBrokenRequest(error: Error & { code?: string }, socket: Duplex): 
 }
 
 async function listen(server: Server, { host, port, listener }: HttpOptions): Promise<number> {
+  if (listener) {
+    listener.on('connection', (socket) => server.emit('connection', socket));
+    // From here on it watches the time of its connections, and knows the idle ones.
+    server.emit('listening');
+    return portOf(listener);
+  }
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
-  if (listener) server.listen(listener, resolve);
-  else server.listen({ host, port }, resolve);
+  server.listen({ host, port }, resolve);
   await promise;
   server.off('error', reject);
+  return portOf(server);
+}
+
+function portOf(server: Listener): number {
   const address = server.address();
   assert(address !== null && typeof address === 'object', 'A listening server has an address');
   return address.port;
 }
 
-async function close(server: Server, timeoutMs: number): Promise<void> {
+async function close(server: Server, options: HttpOptions): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  server.close(() => resolve());
+  (options.listener ?? server).close(() => resolve());
+  if (options.listener) server.close();
+  const timeoutMs = options.drainTimeoutMs ?? drainTimeoutMs;
   const cut = setTimeout(() => server.closeAllConnections(), timeoutMs);
   await promise;
   clearTimeout(cut);
