@@ -55,6 +55,7 @@ test('what is followed may change while it runs', async () => {
   expect(again()).toEqual(['second-1-b', 'second-1-before', 'second-1-b', 'second-1-unseen']);
   expect(seen.filter((text) => text.startsWith('second-2-'))).toEqual(['second-2-c', 'second-2-e']);
   expect(follower.position(second, 1)).toBe(3n);
+  expect(await follower.ends(second)).toEqual([0n, 3n, 2n, 0n]);
 });
 
 test('a follower that begins with nothing follows what is added', async () => {

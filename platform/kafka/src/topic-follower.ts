@@ -100,6 +100,19 @@ export class TopicFollower {
     this.#reader?.remove(topic, partition);
   }
 
+  /**
+   * The offset behind the last record of each partition of a topic now, open transactions included, asked by the follower's
+   * own connections.
+   */
+  async ends(topic: string): Promise<readonly bigint[]> {
+    this.#consumer.topics.track(topic);
+    try {
+      return await offsetsAt(this.#consumer, { topic, timestamp: -1n, isolationLevel: 0 });
+    } catch (error) {
+      throw platformErrorOf(error, `ask where ${topic} ends`);
+    }
+  }
+
   /** The next offset that `onRecords` has not seen. */
   position(topic: string, partition: number): bigint {
     return this.#handled.get(`${topic}:${partition}`) ?? -1n;
@@ -256,20 +269,26 @@ export interface RangeQuestion extends LogQuestion {
   readonly to: bigint;
   /** How long no progress is borne, as when a transaction stays open. */
   readonly stallTimeoutMs?: number;
+  /** Of one fetch, before a record that is larger by itself. */
+  readonly bytesMax?: number;
 }
+
+const rangeBytesMax = 4 << 20;
 
 const rangeStallTimeoutMs = 60_000;
 
 /** The records of a partition from `from` to `to`, in batches as the broker gives them. */
 export async function* readRange(question: RangeQuestion): AsyncGenerator<InputRecord[]> {
   const { client, topic, partition, to, stallTimeoutMs = rangeStallTimeoutMs } = question;
+  const { bytesMax = rangeBytesMax } = question;
   const isolationLevel = question.isolation === 'uncommitted' ? 0 : 1;
   const consumer = followingConsumer(client, 'range');
   consumer.topics.track(topic);
   let progressAt = Date.now();
   try {
     for (let offset = question.from; offset < to;) {
-      const answer = await fetchOnce(consumer, { topic, partition, offset, isolationLevel });
+      const at = { topic, partition, offset, isolationLevel, bytesMax } as const;
+      const answer = await fetchOnce(consumer, at);
       const last = answer?.records?.at(-1);
       if (answer === undefined || last === undefined || nextOffset(last) <= offset) {
         requireProgress(`${topic} at ${partition}:${offset}`, progressAt + stallTimeoutMs);
@@ -295,16 +314,22 @@ function requireProgress(where: string, deadlineMs: number): void {
 
 async function fetchOnce(
   consumer: Consumer,
-  of: { topic: string; partition: number; offset: bigint; isolationLevel: 0 | 1 },
+  of: {
+    topic: string;
+    partition: number;
+    offset: bigint;
+    isolationLevel: 0 | 1;
+    bytesMax: number;
+  },
 ): Promise<fetchV17.FetchResponsePartition | undefined> {
-  const { topic, partition, offset, isolationLevel } = of;
+  const { topic, partition, offset, isolationLevel, bytesMax } = of;
   try {
     const metadata = (await consumer.metadata({ topics: [topic] })).topics.get(topic);
     const { responses } = await consumer.fetch({
       node: metadata?.partitions[partition]?.leader ?? -1,
       maxWaitTime: 250,
       minBytes: 1,
-      maxBytes: 8 << 20,
+      maxBytes: 2 * bytesMax,
       isolationLevel,
       topics: [
         {
@@ -313,7 +338,7 @@ async function fetchOnce(
             {
               partition,
               fetchOffset: offset,
-              partitionMaxBytes: 4 << 20,
+              partitionMaxBytes: bytesMax,
               currentLeaderEpoch: -1,
               lastFetchedEpoch: -1,
             },
