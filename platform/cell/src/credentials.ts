@@ -24,12 +24,13 @@ export interface CredentialFiles {
 export class Credentials {
   readonly #dir: string;
   readonly #country: CountryCode;
-  readonly #authority: Certificate;
+  /** Who issues, to rooms that issue for this cell too. */
+  readonly authority: Certificate;
 
   constructor(of: { dir: string; country: CountryCode; authority: Certificate }) {
     this.#dir = of.dir;
     this.#country = of.country;
-    this.#authority = of.authority;
+    this.authority = of.authority;
   }
 
   filesOf(building: string): CredentialFiles {
@@ -46,16 +47,20 @@ export class Credentials {
     return (await readFile(this.filesOf(building).passwordFile, 'utf8')).trim();
   }
 
+  /** A new key and certificate in the place of the old ones, which stay valid until they expire. */
+  async renew(building: string): Promise<void> {
+    const { certFile, keyFile, caFile } = this.filesOf(building);
+    const names = [gatewayName({ country: this.#country, building, gateway })];
+    const issued = await issueCertificate(this.authority, { name: building, names });
+    await writePrivate(keyFile, issued.key);
+    await writePrivate(caFile, this.authority.certificate);
+    await writePrivate(certFile, issued.certificate);
+  }
+
   /** Makes what is missing; what is there stays, also for a building that is declared again. Returns the hash for the registry. */
   async issue(building: string, presentHash: string | null): Promise<string> {
-    const { passwordFile, certFile, keyFile, caFile } = this.filesOf(building);
-    if (!existsSync(certFile)) {
-      const names = [gatewayName({ country: this.#country, building, gateway })];
-      const issued = await issueCertificate(this.#authority, { name: building, names });
-      await writePrivate(keyFile, issued.key);
-      await writePrivate(caFile, this.#authority.certificate);
-      await writePrivate(certFile, issued.certificate);
-    }
+    const { passwordFile, certFile } = this.filesOf(building);
+    if (!existsSync(certFile)) await this.renew(building);
     if (!existsSync(passwordFile))
       await writePrivate(passwordFile, `${randomBytes(18).toString('base64url')}\n`);
     else if (presentHash !== null) return presentHash;

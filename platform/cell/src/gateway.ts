@@ -17,8 +17,8 @@ export interface GatewayOptions {
   readonly ports: Ports;
   /** How often the gateway tells how far its numberings went; absent: its own default. */
   readonly accountEveryMs?: number;
-  /** What its store may take on disk; absent: its own default. */
-  readonly storeBytesMax?: number;
+  /** Of its store; absent: its own defaults. */
+  readonly store?: { readonly bytesMax: number; readonly segmentBytesMax: number };
 }
 
 /** A gateway agent in a process of its own, as it would run in the building: with a certificate and a store. */
@@ -30,9 +30,7 @@ export async function gatewaySpec(options: GatewayOptions): Promise<ProcessSpec>
     building,
     gateway: 'gateway',
     dataDirectory: join(dir, 'store'),
-    ...(options.storeBytesMax !== undefined && {
-      store: { bytesMax: options.storeBytesMax, segmentBytesMax: 512 * 1024 },
-    }),
+    ...(options.store && { store: options.store }),
     uplink: {
       url: options.mqtts,
       caFile: credentials.caFile,
