@@ -33,6 +33,7 @@ export interface AgentPorts {
   readonly log?: Logger;
 }
 
+const dayMs = 86_400_000;
 /** How long a start waits for an agent before it that is still stopping. */
 const holdTimeoutMs = 15_000;
 
@@ -79,6 +80,7 @@ export async function startAgent(
   const store = stack.use(
     await openStore({
       ...config.store,
+      ageMaxMs: config.store.ageMaxDays && config.store.ageMaxDays * dayMs,
       directory: join(dataDirectory, 'store'),
       events,
       fail,

@@ -62,6 +62,14 @@ export const fileSchema = z.strictObject({
   store: z
     .strictObject({
       bytesMax: bytes.default(4 * 1024 ** 3).describe('What the store may take on disk.'),
+      freeBytesMin: bytes
+        .default(64 * 1024 ** 2)
+        .describe('What the store leaves free on the disk.'),
+      ageMaxDays: z
+        .number()
+        .min(1)
+        .optional()
+        .describe('Unsent readings are dropped when older, into the account; absent: never.'),
       segmentBytesMax: bytes.default(8 * 1024 ** 2).describe('A segment is closed above this.'),
       whenFull: z
         .enum(['refuse', 'drop-oldest'])

@@ -79,7 +79,8 @@ function storeEvents(registry: Registry, log: Logger) {
     appendRefused: (code) => refused.inc({ code }),
     recordsUnreadable(count) {
       unreadable.inc(count);
-      log.error({ count }, 'Records cannot be read');
+      if (count > 0) log.error({ count }, 'Records cannot be read');
+      else log.error('A file of the store has changed; all of its records can be read');
     },
     recordsDropped(count, reason) {
       dropped.inc({ reason }, count);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
-/** Why numbers will never come: cut by recovery, unreadable on disk, no room for them, or an operator's word. */
-export type DropReason = 'cut' | 'unreadable' | 'store-full' | 'operator';
+/** Why numbers will never come: cut by recovery, unreadable on disk, no room for them, too old, or an operator's word. */
+export type DropReason = 'cut' | 'unreadable' | 'store-full' | 'too-old' | 'operator';
 
 /** Numbers `from` up to and with `to` of one run of one device. */
 export interface Dropped {
@@ -17,7 +17,7 @@ export const droppedSchema = z.object({
   boot: z.string(),
   from: z.number(),
   to: z.number(),
-  reason: z.enum(['cut', 'unreadable', 'store-full', 'operator']),
+  reason: z.enum(['cut', 'unreadable', 'store-full', 'too-old', 'operator']),
 });
 
 /** Adds to what is known as dropped; what touches is joined, what is known is not added twice. */

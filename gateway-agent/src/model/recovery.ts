@@ -36,6 +36,8 @@ export interface Remains {
 export interface Recovered extends Checkpoint {
   /** Why the run is a new one; absent if it goes on. */
   readonly renewedFor?: string;
+  /** Records that the checkpoint had seen and that are gone from the end. */
+  readonly cut: number;
 }
 
 /**
@@ -58,7 +60,7 @@ export function recover(remains: Remains): Recovered {
       boot,
       before: known?.numbers ?? {},
       read: numbersRead,
-      cut: scans.length > 0 && nextRead < (known?.next ?? 0),
+      cut: scans.length > 0 && (nextRead < (known?.next ?? 0) || hasNameless(scans)),
     }),
   ].reduce(addDropped, known?.dropped ?? []);
   return {
@@ -69,8 +71,14 @@ export function recover(remains: Remains): Recovered {
     numbers: reason === undefined ? numbers : renewed(numbers, boot),
     dropped: [...dropped],
     orders: known?.orders ?? [],
+    cut: scans.length === 0 ? 0 : Math.max(0, (known?.next ?? 0) - nextRead),
     ...(reason !== undefined && { renewedFor: reason }),
   };
+}
+
+/** Records of the newest segment are gone that nothing in it names: the checkpoint may. */
+function hasNameless(scans: readonly SegmentScan[]): boolean {
+  return scans[0]?.head !== undefined && scans.some(({ unknown }) => unknown > 0);
 }
 
 function reasonToRenew(

@@ -5,6 +5,7 @@ import { countOf } from '../model/ranges.ts';
 import { type Recovered, recover } from '../model/recovery.ts';
 import { runId } from '../model/run-id.ts';
 import { type SegmentScan, scanSegment } from '../model/segment.ts';
+import { readableOf } from './damage.ts';
 import {
   type SegmentFile,
   isNoSpace,
@@ -14,7 +15,7 @@ import {
   writeCheckpoint,
 } from './files.ts';
 import { Reserve } from './reserve.ts';
-import { type Segment, readBytes } from './segment-reader.ts';
+import { type Segment, readBytes } from './segment-file.ts';
 import { SegmentStore } from './segment-store.ts';
 import type { Store, StoreListener } from './store.ts';
 
@@ -24,6 +25,10 @@ export interface StoreOptions {
   readonly bytesMax: number;
   /** A segment is closed above this. */
   readonly segmentBytesMax: number;
+  /** What must stay free on the disk, as for what else runs there. */
+  readonly freeBytesMin: number;
+  /** Unsent readings are dropped when they are older, and stand in the account; undefined: never. */
+  readonly ageMaxMs?: number | undefined;
   readonly whenFull: 'refuse' | 'drop-oldest';
   readonly checkpointEveryMs: number;
   readonly events: AgentEvents;
@@ -51,8 +56,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const reserve = new Reserve(directory);
   await reserve.spendFor(() => writeCheckpoint(directory, withoutReason(recovered)));
   const newest = scans.at(-1);
-  if (newest && newest.scan.ending !== 'whole') await cut(newest.file, newest.scan.bytes);
+  if (newest?.file.form === 'plain' && newest.scan.ending !== 'whole')
+    await cut(newest.file, newest.scan.bytes);
   const segments = await Promise.all(files.map(segmentOf));
+  if (recovered.cut > 0) events.recordsUnreadable(recovered.cut);
   events.storeOpened({
     boot: recovered.boot,
     next: recovered.next,
@@ -62,7 +69,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return SegmentStore.begin(options, { state: withoutReason(recovered), segments, reserve });
 }
 
-function withoutReason({ renewedFor: _reason, ...checkpoint }: Recovered) {
+function withoutReason({ renewedFor: _reason, cut: _cut, ...checkpoint }: Recovered) {
   return checkpoint;
 }
 
@@ -70,7 +77,7 @@ function withoutReason({ renewedFor: _reason, ...checkpoint }: Recovered) {
 async function scanNewest(files: readonly SegmentFile[]) {
   const scans: { file: SegmentFile; scan: SegmentScan }[] = [];
   for (const file of files.toReversed()) {
-    const bytes = await readBytes(file.path, 0, (await stat(file.path)).size);
+    const { bytes } = await readableOf(await segmentOf(file));
     const scan = scanSegment(bytes, file.first);
     scans.unshift({ file, scan });
     if (scan.head) break;
@@ -88,6 +95,6 @@ async function cut({ path }: SegmentFile, at: number): Promise<void> {
   await truncate(path, at);
 }
 
-async function segmentOf({ first, path }: SegmentFile): Promise<Segment> {
-  return { first, path, bytes: (await stat(path)).size };
+async function segmentOf({ first, path, form }: SegmentFile): Promise<Segment> {
+  return { first, path, form, bytes: (await stat(path)).size };
 }

@@ -1,24 +1,8 @@
-import { open } from 'node:fs/promises';
 import { assert } from '@domicile/core/invariants.ts';
 import { type StoredRecord, findRecord } from '../model/record.ts';
+import { SealedReader } from './sealed-reader.ts';
+import { type Segment, type SegmentPart, readBytes } from './segment-file.ts';
 import type { ReadLimits } from './store.ts';
-
-/** A segment as the store knows it. */
-export interface Segment {
-  /** Index of its first record. */
-  readonly first: number;
-  readonly path: string;
-  /** Bytes that are synced; what is beyond is nobody's business yet. */
-  bytes: number;
-}
-
-export interface SegmentPart {
-  readonly records: readonly StoredRecord[];
-  /** Index at which the next read goes on; undefined at the segment's end. */
-  readonly next: number | undefined;
-  /** Something on the way could not be read. */
-  readonly damaged: boolean;
-}
 
 /** A part of a segment in memory, and how far it was read. */
 interface Loaded {
@@ -33,11 +17,31 @@ interface Loaded {
 /** What is held in memory, unless there is damage: then the rest of a segment. Longer than any record. */
 const windowBytes = 1024 * 1024;
 
-/** Reads segments from front to back and remembers where the last read ended. */
+/** Reads segments of either form from front to back and remembers where the last read ended. */
 export class SegmentReader {
-  #loaded: Loaded | undefined;
+  readonly #plain = new PlainReader();
+  readonly #sealed = new SealedReader();
 
   /** Records of one segment from `from` below `to`. */
+  read(
+    segment: Segment,
+    range: { from: number; to: number },
+    limits: ReadLimits,
+  ): Promise<SegmentPart> {
+    const reader = segment.form === 'sealed' ? this.#sealed : this.#plain;
+    return reader.read(segment, range, limits);
+  }
+
+  /** Forgets a segment that is being deleted. */
+  forget(path: string): void {
+    this.#plain.forget(path);
+    this.#sealed.forget(path);
+  }
+}
+
+class PlainReader {
+  #loaded: Loaded | undefined;
+
   async read(
     segment: Segment,
     { from, to }: { from: number; to: number },
@@ -77,7 +81,6 @@ export class SegmentReader {
     }
   }
 
-  /** Forgets a segment that is being deleted. */
   forget(path: string): void {
     if (this.#loaded?.path === path) this.#loaded = undefined;
   }
@@ -111,16 +114,4 @@ export class SegmentReader {
     this.#loaded = loaded;
     return loaded;
   }
-}
-
-export async function readBytes(path: string, from: number, to: number): Promise<Buffer> {
-  await using file = await open(path, 'r');
-  const bytes = Buffer.allocUnsafe(Math.max(0, to - from));
-  let filled = 0;
-  while (filled < bytes.length) {
-    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, from + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return bytes.subarray(0, filled);
 }

@@ -1,6 +1,5 @@
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { stat, statfs } from 'node:fs/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
-import { must } from '@domicile/core/invariants.ts';
 import type { AccountSource } from '../model/account.ts';
 import { type DropOrder, type Dropped, addDropped, isOrdered } from '../model/dropped.ts';
 import { type DeviceNumbers, Numbering } from '../model/numbering.ts';
@@ -13,15 +12,14 @@ import {
   removeRange,
   within,
 } from '../model/ranges.ts';
-import { type StoredRecord, encodeRecord } from '../model/record.ts';
+import type { StoredRecord } from '../model/record.ts';
 import { type Checkpoint, unsentRangesMax } from '../model/recovery.ts';
-import { encodeSegmentHead } from '../model/segment.ts';
 import { type Batch, encodeBatch } from './batch.ts';
-import { damageOf } from './damage.ts';
-import { isNoSpace, segmentPath, syncDirectory, writeAll, writeCheckpoint } from './files.ts';
+import { isNoSpace, writeCheckpoint } from './files.ts';
 import type { StoreOptions } from './open-store.ts';
 import type { Reserve } from './reserve.ts';
-import { type Segment, SegmentReader } from './segment-reader.ts';
+import type { Segment } from './segment-file.ts';
+import { Segments } from './segments.ts';
 import type { Entry, ReadLimits, ReadPart, Store } from './store.ts';
 
 /** What may wait for the disk; above it senders are held back. */
@@ -31,6 +29,8 @@ const batchBytesMax = 4 * 1024 * 1024;
 const recordOverheadBytes = 256;
 const ordersMax = 100;
 const droppedMax = 10_000;
+/** 2024: a file that is older was written by a clock that nobody had set. */
+const earliestMs = 1_704_067_200_000;
 
 interface Waiting {
   readonly entries: readonly Entry[];
@@ -49,20 +49,23 @@ export class SegmentStore implements Store {
   readonly boot: string;
   readonly #options: StoreOptions;
   readonly #numbering: Numbering;
-  readonly #segments: Segment[];
+  readonly #segments: Segments;
   readonly #reserve: Reserve;
-  readonly #reader = new SegmentReader();
   #next: number;
   #unsent: Ranges;
   #dropped: readonly Dropped[];
   #orders: readonly DropOrder[];
-  #file: FileHandle | undefined;
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #writing: Promise<void> | undefined;
   #checkpointing: Promise<unknown> = Promise.resolve();
   #isDirty = false;
+  readonly #explained = new Set<number>();
   #failure: unknown;
+  #stopped = false;
+  /** As it was last measured, less what was written since. */
+  #freeBytes = Infinity;
+  #tidying: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(options: StoreOptions, { state, segments, reserve }: StoreParts) {
@@ -73,7 +76,7 @@ export class SegmentStore implements Store {
     this.#dropped = state.dropped;
     this.#orders = state.orders;
     this.#numbering = new Numbering(state.numbers);
-    this.#segments = segments;
+    this.#segments = new Segments(options.directory, segments);
     this.#reserve = reserve;
   }
 
@@ -85,6 +88,7 @@ export class SegmentStore implements Store {
     await reserve.spendFor(() => store.#roll());
     await store.checkpoint();
     await reserve.fill();
+    await store.#measure();
     store.#timer = setInterval(() => store.#tick(), options.checkpointEveryMs);
     return store;
   }
@@ -98,7 +102,7 @@ export class SegmentStore implements Store {
   }
 
   get bytes(): number {
-    return this.#segments.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#segments.bytes;
   }
 
   append(entries: readonly Entry[]): Promise<void> {
@@ -120,10 +124,16 @@ export class SegmentStore implements Store {
       return new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot keep readings: the disk fails');
     if (this.#waitingBytes + bytes > waitingBytesMax)
       return new PlatformError('RATE_LIMITED', 'Cannot keep readings: too many wait for the disk');
-    const { bytesMax, whenFull } = this.#options;
-    if (whenFull === 'refuse' && this.bytes + this.#waitingBytes + bytes > bytesMax)
+    const asked = this.#waitingBytes + bytes;
+    if (this.#options.whenFull === 'refuse' && this.#lackFor(asked) > 0)
       return new PlatformError('STORE_FULL', 'Cannot keep readings: the store is full');
     return undefined;
+  }
+
+  /** Bytes that are too many for the store's bounds; 0 or below: it has room. */
+  #lackFor(bytes: number): number {
+    const { bytesMax, freeBytesMin } = this.#options;
+    return Math.max(this.bytes + bytes - bytesMax, freeBytesMin + bytes - this.#freeBytes);
   }
 
   /** Group commit: whatever came while the disk was busy goes into the next write. */
@@ -158,7 +168,7 @@ export class SegmentStore implements Store {
     if (this.#failure !== undefined)
       throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot keep readings: the disk fails');
     const from = performance.now();
-    if (this.#active().bytes >= segmentBytesMax) await this.#rollOver();
+    if (this.#segments.active.bytes >= segmentBytesMax) await this.#rollOver();
     const batch = encodeBatch(
       taken.flatMap(({ entries }) => entries),
       {
@@ -181,20 +191,15 @@ export class SegmentStore implements Store {
   }
 
   async #commit({ bytes }: Batch): Promise<void> {
-    const active = this.#active();
-    const file = must(this.#file, 'A store that writes has a file');
     try {
-      await writeAll(file, bytes, active.bytes);
+      await this.#segments.write(bytes);
     } catch (error) {
-      if (!isNoSpace(error)) throw this.#failed(error);
-      await file.truncate(active.bytes).catch((broken: unknown) => this.#failed(broken));
-      throw noSpace(error);
+      throw isNoSpace(error) ? noSpace(error) : this.#failed(error);
     }
-    // After a failed sync nobody knows what is on the disk: only a new start can tell.
-    await file.datasync().catch((error: unknown) => {
+    await this.#segments.sync(bytes.length).catch((error: unknown) => {
       throw this.#failed(error);
     });
-    active.bytes += bytes.length;
+    this.#freeBytes -= bytes.length;
   }
 
   #failed(error: unknown): PlatformError {
@@ -214,55 +219,32 @@ export class SegmentStore implements Store {
     }
   }
 
-  /** Begins a segment: it is there, with its head, or not at all. */
-  async #roll(): Promise<void> {
-    const { directory } = this.#options;
-    const path = segmentPath(directory, this.#next);
-    const head = encodeRecord({
-      index: this.#next,
-      kind: 'segment',
-      lane: 'live',
-      device: '',
-      boot: '',
-      seq: -1,
-      body: encodeSegmentHead({ boot: this.boot, numbers: this.#numbering.numbers() }),
+  #roll(): Promise<void> {
+    return this.#segments.roll(this.#next, {
+      boot: this.boot,
+      numbers: this.#numbering.numbers(),
     });
-    const file = await open(`${path}.new`, 'w');
-    await writeAll(file, head, 0);
-    await file.datasync();
-    await rename(`${path}.new`, path);
-    await syncDirectory(directory);
-    await this.#file?.close();
-    this.#file = file;
-    const last = this.#segments.at(-1);
-    if (last?.first === this.#next) this.#segments.pop();
-    this.#segments.push({ first: this.#next, path, bytes: head.length });
-  }
-
-  #active(): Segment {
-    return must(this.#segments.at(-1), 'A store has an open segment');
   }
 
   async read(from: number, to: number, limits: ReadLimits): Promise<ReadPart> {
-    const place = this.#segments.findLastIndex(({ first }) => first <= from);
-    const segment = this.#segments[place];
-    if (!segment) return { records: [], next: Math.min(to, this.#segments[0]?.first ?? to) };
+    const place = this.#segments.at(from);
+    if (!place) return { records: [], next: Math.min(to, this.#segments.first ?? to) };
     // Taken before the wait: what is appended meanwhile is not what this read answers for.
-    const segmentEnd = this.#segments[place + 1]?.first ?? this.#next;
-    const part = await this.#reader.read(segment, { from, to }, limits);
-    if (part.damaged) await this.#explain(segment);
+    const segmentEnd = place.end ?? this.#next;
+    const part = await this.#segments.read(from, to, limits);
+    if (part.damaged) await this.#explain(place.segment);
     return { records: part.records, next: Math.min(to, part.next ?? segmentEnd) };
   }
 
-  async #explain(segment: Segment): Promise<void> {
-    const after = this.#segments[this.#segments.indexOf(segment) + 1];
-    const damage = await damageOf(segment, after);
-    const before = this.#dropped;
+  /** Once for each segment: what it lost is in the account, or at least counted. */
+  async #explain({ first }: Segment): Promise<void> {
+    if (this.#explained.has(first)) return;
+    this.#explained.add(first);
+    const damage = await this.#segments.damageAt(first);
     this.#dropped = damage.dropped.reduce(addDropped, this.#dropped).slice(-droppedMax);
     this.#isDirty = true;
-    if (JSON.stringify(before) === JSON.stringify(this.#dropped)) return;
     this.#options.events.recordsUnreadable(damage.unreadable);
-    this.#options.listener.accountChanged();
+    if (damage.dropped.length > 0) this.#options.listener.accountChanged();
   }
 
   sent(indices: readonly number[]): void {
@@ -368,59 +350,79 @@ export class SegmentStore implements Store {
   }
 
   async #removeSent(unsent: Ranges): Promise<void> {
-    const ends = this.#segments.slice(1).map(({ first }) => first);
-    const removable = this.#segments
-      .slice(0, -1)
-      .filter(
-        ({ first }, place) =>
-          within(unsent, { from: first, to: ends[place] ?? first }).length === 0,
-      );
-    for (const segment of removable) await this.#remove(segment);
-  }
-
-  async #remove(segment: Segment): Promise<void> {
-    this.#segments.splice(this.#segments.indexOf(segment), 1);
-    this.#reader.forget(segment.path);
-    await unlink(segment.path);
+    for (const { segment, end } of this.#segments.closed())
+      if (within(unsent, { from: segment.first, to: end }).length === 0)
+        await this.#segments.remove(segment);
   }
 
   /** The policy `drop-oldest`: what goes is written down before it goes. */
   async #makeRoom(bytes: number): Promise<void> {
-    while (this.bytes + bytes > this.#options.bytesMax && this.#segments.length > 1) {
-      const [oldest] = this.#segments;
-      if (!oldest) return;
-      const end = this.#segments[1]?.first ?? this.#next;
-      const limits = { recordsMax: Infinity, bytesMax: Infinity };
-      const { records } = await new SegmentReader().read(
-        oldest,
-        { from: oldest.first, to: end },
-        limits,
-      );
-      for (const { index, device, boot, seq } of records) {
-        if (holds(this.#unsent, index) && seq >= 0)
-          this.#drop({ device, boot, from: seq, to: seq, reason: 'store-full' });
-      }
-      this.#unsent = removeRange(this.#unsent, { from: oldest.first, to: end });
-      if (!(await this.checkpoint())) throw noSpace();
-      if (this.#segments[0] === oldest) await this.#remove(oldest);
+    while (this.#lackFor(bytes) > 0) {
+      const [oldest] = this.#segments.closed();
+      if (!oldest) break;
+      await this.#dropSegment(oldest, 'store-full');
+      await this.#measure();
     }
+    if (this.#options.freeBytesMin + bytes > this.#freeBytes) throw noSpace();
+  }
+
+  async #dropSegment(
+    { segment, end }: { segment: Segment; end: number },
+    reason: 'store-full' | 'too-old',
+  ): Promise<void> {
+    const { events, listener } = this.#options;
+    const records = await this.#segments.readAll(segment, end);
+    const gone = records.filter(({ index, seq }) => seq >= 0 && holds(this.#unsent, index));
+    for (const { device, boot, seq } of gone)
+      this.#dropped = addDropped(this.#dropped, { device, boot, from: seq, to: seq, reason });
+    this.#dropped = this.#dropped.slice(-droppedMax);
+    if (gone.length > 0) {
+      events.recordsDropped(gone.length, reason);
+      listener.accountChanged();
+    }
+    this.#unsent = removeRange(this.#unsent, { from: segment.first, to: end });
+    if (!(await this.checkpoint())) throw noSpace();
+    await this.#segments.remove(segment);
+  }
+
+  /** Only an operator's word drops what is old: without `ageMaxMs` it waits for ever. */
+  async #dropOld(): Promise<void> {
+    const { ageMaxMs, now } = this.#options;
+    if (ageMaxMs === undefined) return;
+    for (const one of this.#segments.closed()) {
+      const { mtimeMs } = await stat(one.segment.path);
+      // Written before the clock was known: its age is not.
+      if (mtimeMs < earliestMs || now() - mtimeMs < ageMaxMs) return;
+      await this.#dropSegment(one, 'too-old');
+    }
+  }
+
+  async #measure(): Promise<void> {
+    const { bavail, bsize } = await statfs(this.#options.directory);
+    this.#freeBytes = bavail * bsize;
   }
 
   #tick(): void {
     const { events, fail } = this.#options;
     events.storeMeasured({ bytes: this.bytes, unsent: countOf(this.#unsent) });
-    if (this.#isDirty) void this.#tidy().catch(fail);
+    this.#tidying = this.#tidying.then(() => this.#tidy()).catch(fail);
   }
 
   async #tidy(): Promise<void> {
-    if (await this.checkpoint()) await this.#reserve.fill();
+    if (this.#stopped) return;
+    if (this.#isDirty && (await this.checkpoint())) await this.#reserve.fill();
+    await this.#measure();
+    await this.#dropOld();
+    await this.#segments.seal(() => this.#stopped);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
+    this.#stopped = true;
     await this.#writing;
+    await this.#tidying;
     await this.checkpoint();
-    await this.#file?.close();
+    await this.#segments[Symbol.asyncDispose]();
   }
 }
 

@@ -27,6 +27,7 @@ function opened(options: Partial<StoreOptions> = {}): Promise<Store> {
   return openStore({
     directory,
     bytesMax: 100_000_000,
+    freeBytesMin: 0,
     segmentBytesMax: 4000,
     whenFull: 'refuse',
     checkpointEveryMs: 60_000,
