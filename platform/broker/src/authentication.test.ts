@@ -8,6 +8,8 @@ import { hashPassword, PasswordChecker } from './password.ts';
 
 const passwordHash = await hashPassword('correct', { N: 16, r: 1, p: 1 });
 
+const certificate = { serial: '0A', issuer: 'CN=authority', expiresAtMs: 1e15 };
+
 /** A registry that tells what it was asked. */
 class AskedRegistry extends RegistryView {
   readonly asked: string[] = [];
@@ -39,7 +41,7 @@ function house() {
         will: undefined,
         ...more,
       },
-      { certificateUris },
+      certificateUris ? { certificate: { ...certificate, uris: certificateUris } } : {},
     );
   const withPassword = (userName: string, password = 'correct') =>
     come({ userName, password: Buffer.from(password) });
@@ -52,12 +54,16 @@ test('who comes with the right password, or with a certificate, is that building
   expect(await withPassword('de-a')).toEqual({
     admitted: true,
     key: 'de-a/c',
-    identity: { ...identity, gateway: undefined },
+    identity: { ...identity, gateway: undefined, credential: { kind: 'password', passwordHash } },
   });
   expect(await come({}, ['urn:domicile:de:de-a:gw-1'])).toEqual({
     admitted: true,
     key: 'de-a/c',
-    identity: { ...identity, gateway: 'gw-1' },
+    identity: {
+      ...identity,
+      gateway: 'gw-1',
+      credential: { kind: 'certificate', ...certificate },
+    },
   });
 });
 
@@ -102,4 +108,23 @@ test.each([
     admitted: false,
     reasonCode: reason.notAuthorized,
   });
+});
+
+test('a certificate that nobody stands for is refused, even beside the right password', async () => {
+  const { registry } = house();
+  const answer = await authenticate(
+    { country: 'DE', registry, passwords: new PasswordChecker() },
+    {
+      clientId: 'c',
+      protocolVersion: 5,
+      cleanStart: true,
+      userName: 'de-a',
+      password: Buffer.from('correct'),
+      will: undefined,
+    },
+    {
+      certificate: { ...certificate, uris: ['urn:domicile:de:de-a:gw-1'], fault: 'CERT_REVOKED' },
+    },
+  );
+  expect(answer).toEqual({ admitted: false, reasonCode: reason.notAuthorized });
 });

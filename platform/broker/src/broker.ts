@@ -10,20 +10,21 @@ import {
   type Subscription,
 } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
-import { authenticate, type Authentication, type Peer } from './authentication.ts';
-import { type BrokerSession, BuildingDesk, type ClientIdentity } from './building-desk.ts';
+import type { Gatekeeper } from './admission/gatekeeper.ts';
+import type { BrokerSession, ClientIdentity, Peer } from './admission/identity.ts';
+import { BuildingDesk } from './building-desk.ts';
 import type { BrokerEvents } from './events.ts';
 import type { CommandBook, PendingCommand } from './model/command-book.ts';
 import { publicationOf, type Publication, publicationTo } from './model/publication.ts';
+import type { RegistryView } from './model/registry-view.ts';
 import type { StreamWriter } from './stream-writer.ts';
 
 export interface BrokerOptions {
-  readonly authentication: Authentication;
+  readonly gatekeeper: Gatekeeper;
+  readonly registry: RegistryView;
   readonly commands: CommandBook;
   readonly writer: Pick<StreamWriter, 'write'>;
   readonly events: BrokerEvents;
-  readonly buildingConnectionsMax: number;
-  readonly buildingMessagesPerSecondMax: number;
   /** A deliberate fault: acks before Kafka has the message. */
   readonly acksEarly: boolean;
 }
@@ -40,13 +41,9 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   }
 
   async authenticate(request: ConnectRequest, peer: Peer): Promise<Admission<ClientIdentity>> {
-    const admission = await authenticate(this.#options.authentication, request, peer);
+    const admission = await this.#options.gatekeeper.authenticate(request, peer);
     if (!admission.admitted) return admission;
     const { building } = admission.identity;
-    const desk = this.#desks.get(building);
-    if (desk && desk.connections >= this.#options.buildingConnectionsMax) {
-      return { admitted: false, reasonCode: reason.quotaExceeded };
-    }
     const { will } = request;
     const willed = will ? publicationOf(will, building, Date.now()) : 0;
     return typeof willed === 'number' && willed >= failureFrom
@@ -55,12 +52,18 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   }
 
   async publish(session: BrokerSession, message: InboundMessage): Promise<number> {
-    const { events, acksEarly } = this.#options;
+    const { events, acksEarly, gatekeeper } = this.#options;
     const fromMs = performance.now();
     const receivedAtMs = Date.now();
     const { building } = session.identity;
     const publication = this.#publicationOf(session, message, receivedAtMs);
-    if (typeof publication === 'number') {
+    const isRefused = typeof publication === 'number';
+    gatekeeper.took(session, {
+      device: isRefused ? session.clientId : publication.device,
+      bytes: message.payload.length,
+      qos: message.qos,
+    });
+    if (isRefused) {
       events.messageRefused(building, publication);
       return publication;
     }
@@ -86,7 +89,10 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     void this.#publishWill(session, message);
   }
 
-  subscribe(session: BrokerSession, { filter, share, qos }: Subscription): number {
+  subscribe(session: BrokerSession, asked: Subscription): number {
+    const { filter, share, qos } = asked;
+    const refused = this.#options.gatekeeper.subscribing(session, asked);
+    if (refused !== undefined) return refused;
     if (share !== undefined) return reason.sharedSubscriptionsUnsupported;
     return filterStaysIn(filter, session.identity.building)
       ? Math.min(qos, 1)
@@ -106,36 +112,28 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   opened(session: BrokerSession, resumed: boolean): void {
     const { building } = session.identity;
     const desk = this.#desk(building);
-    desk.connections += 1;
     desk.sessions.add(session);
     this.#options.events.clientOpened(building, session.clientId, resumed);
+    this.#options.gatekeeper.opened(session);
     if (resumed) this.#sendCommands(session);
   }
 
   closed(session: BrokerSession, { reasonCode }: { readonly reasonCode: number }): void {
     const { building } = session.identity;
-    this.#desk(building).connections -= 1;
     this.#options.events.clientClosed(building, session.clientId, reasonCode);
   }
 
   ended(session: BrokerSession): void {
     this.#desk(session.identity.building).sessions.delete(session);
+    this.#options.gatekeeper.ended(session);
   }
 
-  holdMs(session: BrokerSession): number {
-    return this.#desk(session.identity.building).holdMs();
+  holdMs(session: BrokerSession, bytes: number): number {
+    return this.#options.gatekeeper.holdMs(session, bytes);
   }
 
   refused(reasonCode: number): void {
     this.#options.events.clientRefused(reasonCode);
-  }
-
-  /** A building was declared anew; if it was offboarded, its clients have to go. */
-  buildingChanged(building: string): void {
-    if (this.#options.authentication.registry.active(building)) return;
-    for (const session of this.#desks.get(building)?.sessions ?? []) {
-      session.disconnect(reason.notAuthorized);
-    }
   }
 
   commandAccepted(command: PendingCommand): void {
@@ -145,7 +143,7 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
 
   /** A status stands in its stream, written here or by another. */
   statusKept(record: DeviceStatusRecord): void {
-    const registered = this.#options.authentication.registry.active(record.building);
+    const registered = this.#options.registry.active(record.building);
     if (!registered) return;
     const desk = this.#desk(registered.id);
     const status = desk.statuses.note(record);
@@ -192,8 +190,8 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     publication: Publication,
     receivedAtMs: number,
   ): Promise<unknown> {
-    const { authentication, writer } = this.#options;
-    const registered = authentication.registry.active(identity.building);
+    const { registry, writer } = this.#options;
+    const registered = registry.active(identity.building);
     if (!registered) return Promise.reject(new MqttDisconnect(reason.notAuthorized, 'Offboarded'));
     const { offset: registryOffset } = registered;
     const origin = { key: identity.key, client: clientId, registryOffset, receivedAtMs };
@@ -211,9 +209,7 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   #desk(building: BuildingId): BuildingDesk {
     const known = this.#desks.get(building);
     if (known) return known;
-    const desk = new BuildingDesk(building, this.#options.events, {
-      messagesPerSecond: this.#options.buildingMessagesPerSecondMax,
-    });
+    const desk = new BuildingDesk(this.#options.events, building);
     this.#desks.set(building, desk);
     return desk;
   }

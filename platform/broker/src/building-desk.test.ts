@@ -5,7 +5,8 @@ import { reason } from '@domicile/mqtt/reason-codes.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
-import { BuildingDesk, type BrokerSession } from './building-desk.ts';
+import type { BrokerSession } from './admission/identity.ts';
+import { BuildingDesk } from './building-desk.ts';
 import { createBrokerEvents } from './events.ts';
 
 const building = parseBuildingId('de-7f3k');
@@ -36,7 +37,7 @@ class StubSession {
 function openDesk() {
   const registry = new Registry();
   const events = createBrokerEvents(registry, createLog('broker', { write: () => undefined }));
-  const desk = new BuildingDesk(building, events, { messagesPerSecond: 10 });
+  const desk = new BuildingDesk(events, building);
   const session = new StubSession();
   desk.sessions.add(session satisfies BrokerSession);
   return { desk, session, registry };
@@ -77,7 +78,7 @@ test('who does not keep up is told so and disconnected: no gap is silent', async
   await new Promise(setImmediate);
   expect(session.disconnects).toEqual([reason.quotaExceeded]);
   expect(await registry.metrics()).toContain(
-    'broker_deliveries_total{kind="status",outcome="queue-full"} 1',
+    'mqtt_messages_dropped_total{kind="status",reason="queue-full"} 1',
   );
 });
 

@@ -1,32 +1,21 @@
 import type { BuildingId } from '@domicile/core/identities.ts';
 import { filterMatches, type Topic } from '@domicile/core/topics.ts';
 import { devicesPerBuildingMax } from '@domicile/core/values.ts';
-import type { Delivery, OutboundMessage, Session } from '@domicile/mqtt/owner.ts';
+import type { Delivery, OutboundMessage } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
+import type { BrokerSession } from './admission/identity.ts';
 import type { BrokerEvents } from './events.ts';
 import type { PendingCommand } from './model/command-book.ts';
 import { publishableTopic } from './model/publication.ts';
 import { type RetainedStatus, RetainedStatuses } from './model/retained-statuses.ts';
-import { TokenBucket } from './model/token-bucket.ts';
-
-/** Who is connected: the building, and the gateway of its certificate if it has one. */
-export interface ClientIdentity {
-  readonly building: BuildingId;
-  readonly gateway: string | undefined;
-  /** The building's id as bytes, which is the key of what it sends. */
-  readonly key: Buffer;
-}
-
-export type BrokerSession = Session<ClientIdentity>;
 
 /** Topics that a building has published to lately and that are therefore known to be right. */
 const knownTopicsMax = 20_000;
 
-/** What the broker holds of one building: its sessions, its rate, its statuses. */
+/** What the broker holds of one building: its sessions and its statuses. */
 export class BuildingDesk {
   readonly statuses = new RetainedStatuses(devicesPerBuildingMax + 1);
   readonly sessions = new Set<BrokerSession>();
-  readonly #bucket: TokenBucket;
   readonly #events: BrokerEvents;
   /** Commands that a session has queued or in flight, so that none goes out twice at once. */
   readonly #sending = new WeakMap<BrokerSession, Set<string>>();
@@ -34,20 +23,10 @@ export class BuildingDesk {
   readonly #inTurn = new WeakMap<BrokerSession, Promise<void>>();
   readonly #topics = new Map<string, Topic>();
   readonly #building: BuildingId;
-  connections = 0;
 
-  constructor(
-    building: BuildingId,
-    events: BrokerEvents,
-    { messagesPerSecond }: { messagesPerSecond: number },
-  ) {
+  constructor(events: BrokerEvents, building: BuildingId) {
     this.#building = building;
     this.#events = events;
-    this.#bucket = new TokenBucket({
-      perSecond: messagesPerSecond,
-      burst: 2 * messagesPerSecond,
-      nowMs: Date.now(),
-    });
   }
 
   /** A topic to which the building may publish, or the reason code that refuses it. */
@@ -59,13 +38,6 @@ export class BuildingDesk {
     if (this.#topics.size >= knownTopicsMax) this.#topics.clear();
     this.#topics.set(text, topic);
     return topic;
-  }
-
-  /** Milliseconds to wait before this building is read from again. */
-  holdMs(): number {
-    const holdMs = this.#bucket.take(Date.now());
-    if (holdMs > 0) this.#events.buildingHeld();
-    return holdMs;
   }
 
   wants(topic: string): boolean {

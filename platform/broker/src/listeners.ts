@@ -1,38 +1,72 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { assert } from '@domicile/core/invariants.ts';
-import type { Peer } from './authentication.ts';
+import { HandshakeGate } from './admission/handshake-gate.ts';
+import type { Peer, Transport } from './admission/identity.ts';
+import type { TlsMaterial } from './admission/tls-material.ts';
+import { createTlsSide } from './admission/tls-side.ts';
+import { createWebSocketSide } from './admission/web-socket-side.ts';
+import type { BrokerEvents } from './events.ts';
+import type { HandshakeLineOptions } from './model/handshake-line.ts';
 
 export interface ListenersOptions {
   readonly host: string;
-  readonly mqttPort: number | undefined;
-  readonly mqttsPort: number;
-  readonly tls:
-    | { readonly certFile: string; readonly keyFile: string; readonly caFile: string }
-    | undefined;
-  readonly serve: (socket: Duplex, peer: Peer) => void;
-  /** A certificate that the cell's authority did not issue. */
-  readonly refused: () => void;
-}
-
-export interface Listeners {
+  /** `undefined`: not served. 0 takes a free one. */
   readonly mqttPort: number | undefined;
   readonly mqttsPort: number | undefined;
+  readonly wsPort: number | undefined;
+  readonly wssPort: number | undefined;
+  /** Without it the ports with TLS are not served. */
+  readonly tls: TlsMaterial | undefined;
+  readonly handshakes: HandshakeLineOptions;
+  readonly serve: (socket: Duplex, peer: Peer) => void;
+  readonly events: ListenerEvents;
+}
+
+export type ListenerEvents = Pick<BrokerEvents, 'socketRefused' | 'handshakeDone'>;
+
+export type Ports = Readonly<Record<PortName, number | undefined>>;
+type PortName = 'mqttPort' | 'mqttsPort' | 'wsPort' | 'wssPort';
+
+export interface Listeners extends Ports {
+  /** Of all sockets since the start, TLS and WebSocket frames included. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly handshakesWaiting: number;
   /** Takes no new connections; what is open stays. */
   close(): void;
 }
 
-const handshakeTimeoutMs = 10_000;
+/** Takes a socket that was just accepted. */
+export type Accept = (socket: Socket) => void;
+
 /** Connections that wait to be accepted: a whole cell's gateways come back at once. */
 const backlog = 1024;
+/** Finds peers that are gone without a word, of clients without a keep-alive of their own. */
+const tcpKeepAliveMs = 60_000;
 
+/** Opens the ports. What comes in by any of them, as plain bytes, goes to `serve`. */
 export async function listen(options: ListenersOptions): Promise<Listeners> {
-  const { host, mqttPort, mqttsPort, tls, serve } = options;
+  const { host, tls, serve, events } = options;
+  const traffic = new Traffic();
+  const gate = new HandshakeGate(options.handshakes, events);
   const servers: Server[] = [];
-  const started = async (server: Server, port: number): Promise<number> => {
+  const open = async (port: number | undefined, accept: Accept, waits = false) => {
+    if (port === undefined) return undefined;
+    const server = createServer(
+      {
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: tcpKeepAliveMs,
+        // Nothing is read from a socket before its turn: TLS takes the bytes from the start.
+        pauseOnConnect: waits,
+      },
+      (socket) => {
+        traffic.count(socket);
+        accept(socket);
+      },
+    );
     servers.push(server);
     server.listen({ host, port, backlog });
     await once(server, 'listening');
@@ -40,63 +74,61 @@ export async function listen(options: ListenersOptions): Promise<Listeners> {
     assert(address !== null && typeof address === 'object', 'a listening server has an address');
     return address.port;
   };
-  const plain =
-    mqttPort === undefined
-      ? undefined
-      : await started(
-          createServer({ noDelay: true }, (socket) =>
-            serve(socket, { certificateUris: undefined }),
-          ),
-          mqttPort,
-        );
-  const secured = tls && (await started(await tlsServer(options, tls), mqttsPort));
+  const webSocket = createWebSocketSide({ events, serve });
+  const mqttPort = await open(options.mqttPort, (socket) => serve(socket, peerOf('tcp', socket)));
+  const wsPort = await open(options.wsPort, (socket) => webSocket(socket, peerOf('ws', socket)));
+  const secured = async (port: number | undefined, transport: 'tls' | 'wss') => {
+    if (!tls) return undefined;
+    const side = createTlsSide({
+      tls,
+      transport,
+      events,
+      serve: transport === 'tls' ? serve : webSocket,
+    });
+    return open(port, (socket) => gate.join(socket, transport, side), true);
+  };
   return {
-    mqttPort: plain,
-    mqttsPort: secured,
+    mqttPort,
+    wsPort,
+    mqttsPort: await secured(options.mqttsPort, 'tls'),
+    wssPort: await secured(options.wssPort, 'wss'),
+    get bytesReceived() {
+      return traffic.bytes('bytesRead');
+    },
+    get bytesSent() {
+      return traffic.bytes('bytesWritten');
+    },
+    get handshakesWaiting() {
+      return gate.waiting;
+    },
     close() {
       for (const server of servers) server.close();
     },
   };
 }
 
-async function tlsServer(
-  { serve, refused }: ListenersOptions,
-  { certFile, keyFile, caFile }: NonNullable<ListenersOptions['tls']>,
-): Promise<Server> {
-  const [cert, key, ca] = await Promise.all(
-    [certFile, keyFile, caFile].map((file) => readFile(file)),
-  );
-  const server = createTlsServer(
-    {
-      cert,
-      key,
-      ca,
-      minVersion: 'TLSv1.2',
-      requestCert: true,
-      // Who has no certificate may come with a password; who has a wrong one may not come at all.
-      rejectUnauthorized: false,
-      ALPNProtocols: ['mqtt'],
-      handshakeTimeout: handshakeTimeoutMs,
-      noDelay: true,
-    },
-    (socket) => {
-      const uris = certificateUrisOf(socket);
-      if (uris !== undefined && !socket.authorized) {
-        refused();
-        socket.on('error', () => undefined);
-        socket.destroy();
-      } else serve(socket, { certificateUris: uris });
-    },
-  );
-  server.on('tlsClientError', () => undefined);
-  return server;
+function peerOf(transport: Transport, { remoteAddress = 'unknown' }: Socket): Peer {
+  return { transport, address: remoteAddress };
 }
 
-/** Undefined: no certificate was shown. */
-function certificateUrisOf(socket: TLSSocket): readonly string[] | undefined {
-  const certificate = socket.getPeerX509Certificate();
-  if (!certificate) return undefined;
-  // Node quotes a name that holds a comma, so that none can be smuggled in by another.
-  const names = certificate.subjectAltName?.split(', ') ?? [];
-  return names.filter((name) => name.startsWith('URI:')).map((name) => name.slice(4));
+/** Counts what sockets carry without touching what they carry. */
+class Traffic {
+  readonly #open = new Set<Socket>();
+  readonly #closed = { bytesRead: 0, bytesWritten: 0 };
+
+  count(socket: Socket): void {
+    this.#open.add(socket);
+    socket.on('error', () => undefined);
+    socket.once('close', () => {
+      this.#open.delete(socket);
+      this.#closed.bytesRead += socket.bytesRead;
+      this.#closed.bytesWritten += socket.bytesWritten;
+    });
+  }
+
+  bytes(of: 'bytesRead' | 'bytesWritten'): number {
+    let bytes = this.#closed[of];
+    for (const socket of this.#open) bytes += socket[of];
+    return bytes;
+  }
 }

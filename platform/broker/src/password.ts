@@ -16,7 +16,10 @@ const memoryBytesMax = 134_217_728;
 /** Derivations at once: each holds a thread of the pool, and 16 MiB. */
 const derivationsMax = 2;
 const waitingMax = 1024;
+/** Of them, for one hash. */
+const lineMax = 128;
 const knownMax = 20_000;
+const wrongMax = 20_000;
 
 /** `scrypt$N$r$p$salt$hash`, base64, as the registry keeps it. */
 export async function hashPassword(
@@ -34,17 +37,22 @@ export async function hashPassword(
 }
 
 /**
- * Checks passwords against the registry's hashes, a few at a time. What was right once is remembered as a
- * digest with a salt of this process, so that a thousand gateways that come back cost one derivation each
- * in the life of the process.
+ * Checks passwords against the registry's hashes, a few at a time and the hashes in turn, so that who guesses at one
+ * building's holds up no other's. What was right once is remembered as a digest with a salt of this process, so that a
+ * thousand gateways that come back cost one derivation each in the life of the process; so is what was wrong, since
+ * a gateway with an old password comes again and again.
  */
 export class PasswordChecker {
   readonly #salt = randomBytes(32);
   readonly #known = new Map<string, Buffer>();
+  readonly #wrong = new Set<string>();
+  /** What is being found out, so that the same question is asked once. */
+  readonly #asked = new Map<string, Promise<boolean | 'busy'>>();
+  readonly #lines = new Map<string, (() => void)[]>();
   #running = 0;
-  #waiting: (() => void)[] = [];
+  #waiting = 0;
 
-  /** `busy`: too many are waiting. */
+  /** `busy`: too many are waiting, in all or for this hash. */
   async check(password: Buffer, passwordHash: string): Promise<boolean | 'busy'> {
     const digest = createHash('sha256')
       .update(this.#salt)
@@ -54,28 +62,56 @@ export class PasswordChecker {
       .digest();
     const known = this.#known.get(passwordHash);
     if (known && timingSafeEqual(known, digest)) return true;
-    if (this.#waiting.length >= waitingMax) return 'busy';
-    const right = await this.#derive(password, passwordHash);
-    if (right) {
+    const name = digest.toString('base64');
+    if (this.#wrong.has(name)) return false;
+    const asked = this.#asked.get(name);
+    if (asked) return asked;
+    const answer = this.#derive(password, passwordHash).finally(() => this.#asked.delete(name));
+    this.#asked.set(name, answer);
+    const right = await answer;
+    if (right === true) {
       if (this.#known.size >= knownMax) this.#known.clear();
       this.#known.set(passwordHash, digest);
+    } else if (right === false) {
+      if (this.#wrong.size >= wrongMax) this.#wrong.clear();
+      this.#wrong.add(name);
     }
     return right;
   }
 
-  async #derive(password: Buffer, passwordHash: string): Promise<boolean> {
-    if (this.#running >= derivationsMax) {
-      await new Promise<void>((resolve) => {
-        this.#waiting.push(resolve);
-      });
-    } else this.#running += 1;
-    try {
-      return await matches(password, passwordHash);
-    } finally {
-      const next = this.#waiting.shift();
-      if (next) next();
-      else this.#running -= 1;
+  async #derive(password: Buffer, passwordHash: string): Promise<boolean | 'busy'> {
+    if (!(await this.#turn(passwordHash))) return 'busy';
+    return matches(password, passwordHash).finally(() => this.#next());
+  }
+
+  async #turn(passwordHash: string): Promise<boolean> {
+    if (this.#running < derivationsMax) {
+      this.#running += 1;
+      return true;
     }
+    const line = this.#lines.get(passwordHash) ?? [];
+    if (this.#waiting >= waitingMax || line.length >= lineMax) return false;
+    this.#lines.set(passwordHash, line);
+    this.#waiting += 1;
+    await new Promise<void>((resolve) => {
+      line.push(resolve);
+    });
+    return true;
+  }
+
+  /** Hands the place on to the hash whose turn it is. */
+  #next(): void {
+    const [turn] = this.#lines;
+    if (!turn) {
+      this.#running -= 1;
+      return;
+    }
+    const [passwordHash, line] = turn;
+    const resolve = line.shift();
+    this.#lines.delete(passwordHash);
+    if (line.length > 0) this.#lines.set(passwordHash, line);
+    this.#waiting -= 1;
+    resolve?.();
   }
 }
 

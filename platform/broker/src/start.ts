@@ -3,21 +3,28 @@ import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
 import type { Logger } from 'pino';
-import type { Peer } from './authentication.ts';
+import type { ClientIdentity, Peer } from './admission/identity.ts';
+import { type RunningAdmission, startAdmission } from './admission/start-admission.ts';
+import type { TlsMaterial } from './admission/tls-material.ts';
 import { Broker } from './broker.ts';
-import type { ClientIdentity } from './building-desk.ts';
 import type { BrokerConfig } from './config.ts';
-import { createBrokerEvents, exposeGauges } from './events.ts';
-import { listen } from './listeners.ts';
+import {
+  type BrokerEvents,
+  type BrokerGauges,
+  createBrokerEvents,
+  exposeGauges,
+} from './events.ts';
+import { listen, type Listeners } from './listeners.ts';
 import { CommandBook } from './model/command-book.ts';
 import { RegistryView } from './model/registry-view.ts';
-import { PasswordChecker } from './password.ts';
 import { followDownstream, followRegistry } from './stream-followers.ts';
 import { StreamWriter } from './stream-writer.ts';
 
 export interface RunningBroker extends AsyncDisposable {
   readonly mqttPort: number | undefined;
   readonly mqttsPort: number | undefined;
+  readonly wsPort: number | undefined;
+  readonly wssPort: number | undefined;
   readonly adminUrl: string;
 }
 
@@ -46,17 +53,17 @@ export async function startBroker(
   const registry = new RegistryView(config.country);
   const commands = new CommandBook(closedCommandsMax);
   const writer = stack.use(await StreamWriter.open(config));
-  const { country, buildingConnectionsMax, buildingMessagesPerSecondMax } = config;
+  const admission = stack.use(await startAdmission({ config, registry, events }));
+  const { gatekeeper, tls } = admission;
   const broker = new Broker({
-    authentication: { country, registry, passwords: new PasswordChecker() },
+    gatekeeper,
+    registry,
     commands,
     writer,
     events,
-    buildingConnectionsMax,
-    buildingMessagesPerSecondMax,
     acksEarly: config.mutant === 'ack-before-kafka',
   });
-  const changed = (building: string) => broker.buildingChanged(building);
+  const changed = (building: string) => gatekeeper.buildingChanged(building);
   stack.use(await followRegistry(following, registry, changed, events));
   const { lookbackRecords } = config;
   const downstream = { broker, commands, lookbackRecords, writerId: writer.id };
@@ -64,25 +71,17 @@ export async function startBroker(
   const server = stack.use(serverOf(broker, config));
   const expiring = setInterval(() => commands.expire(Date.now()), expireEveryMs).unref();
   stack.defer(() => clearInterval(expiring));
-  const listeners = await listen({
-    ...config,
-    serve: (socket, peer) => server.serve(socket, peer),
-    refused: () => events.clientRefused(badCertificate),
-  });
-  exposeGauges(metrics, {
-    connections: () => server.connections,
-    sessions: () => server.sessions,
-    inFlight: () => server.inFlight,
-    pendingCommands: () => commands.size,
-    buildings: () => registry.size,
-  });
+  const listeners = await openListeners(config, server, { tls, events });
+  exposeGauges(metrics, gaugesOf({ server, listeners, admission, commands, registry }));
   const running = stack.move();
   notReady = [];
-  const { mqttPort, mqttsPort } = listeners;
-  events.listening({ mqttPort, mqttsPort, country: config.country });
+  const { mqttPort, mqttsPort, wsPort, wssPort } = listeners;
+  events.listening({ mqttPort, mqttsPort, wsPort, wssPort, country: config.country });
   return {
     mqttPort,
     mqttsPort,
+    wsPort,
+    wssPort,
     adminUrl: admin.url,
     async [Symbol.asyncDispose]() {
       notReady = ['draining'];
@@ -94,10 +93,51 @@ export async function startBroker(
   };
 }
 
-/** "Not authorized": what a listener knows better than MQTT has a word for. */
-const badCertificate = 0x87;
+type Server = MqttServer<ClientIdentity, Peer>;
 
-function serverOf(broker: Broker, config: BrokerConfig): MqttServer<ClientIdentity, Peer> {
+function openListeners(
+  config: BrokerConfig,
+  server: Server,
+  { tls, events }: { tls: TlsMaterial | undefined; events: BrokerEvents },
+): Promise<Listeners> {
+  return listen({
+    ...config,
+    tls,
+    handshakes: {
+      perSecondMax: config.handshakesPerSecondMax,
+      waitingMax: config.handshakesWaitingMax,
+      addressWaitingMax: config.addressHandshakesWaitingMax,
+    },
+    serve: (socket, peer) => server.serve(socket, peer),
+    events,
+  });
+}
+
+interface Gauged {
+  readonly server: Server;
+  readonly listeners: Listeners;
+  readonly admission: RunningAdmission;
+  readonly commands: CommandBook;
+  readonly registry: RegistryView;
+}
+
+function gaugesOf({ server, listeners, admission, commands, registry }: Gauged): BrokerGauges {
+  const { gatekeeper, tls } = admission;
+  return {
+    connections: () => server.connections,
+    sessions: () => server.sessions,
+    inFlight: () => server.inFlight,
+    pendingCommands: () => commands.size,
+    buildings: () => registry.size,
+    subscriptions: () => gatekeeper.subscriptions,
+    bytesReceived: () => listeners.bytesReceived,
+    bytesSent: () => listeners.bytesSent,
+    handshakesWaiting: () => listeners.handshakesWaiting,
+    certificateExpiresSeconds: () => (tls ? tls.expiresAtMs / 1000 : 0),
+  };
+}
+
+function serverOf(broker: Broker, config: BrokerConfig): Server {
   return new MqttServer<ClientIdentity, Peer>(broker, {
     limits: {
       connectionsMax: config.connectionsMax,

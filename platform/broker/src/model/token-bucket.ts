@@ -12,11 +12,30 @@ export class TokenBucket {
     this.#atMs = nowMs;
   }
 
-  /** Takes one; gives how many milliseconds to wait before the next. */
-  take(nowMs: number): number {
+  /** Takes so many; gives how many milliseconds to wait before the next. */
+  take(nowMs: number, tokens = 1): number {
+    this.#fill(nowMs);
+    this.#tokens -= tokens;
+    return this.#tokens >= 0 ? 0 : Math.ceil(-this.#tokens / this.#perMs);
+  }
+
+  /** Takes one if it is there; makes no debt. */
+  takeIfThere(nowMs: number): boolean {
+    this.#fill(nowMs);
+    if (this.#tokens < 1) return false;
+    this.#tokens -= 1;
+    return true;
+  }
+
+  /** Milliseconds until one is there. */
+  waitMs(nowMs: number): number {
+    this.#fill(nowMs);
+    return this.#tokens >= 1 ? 0 : Math.ceil((1 - this.#tokens) / this.#perMs);
+  }
+
+  #fill(nowMs: number): void {
     const passedMs = Math.max(0, nowMs - this.#atMs);
     this.#atMs = nowMs;
-    this.#tokens = Math.min(this.#burst, this.#tokens + passedMs * this.#perMs) - 1;
-    return this.#tokens >= 0 ? 0 : Math.ceil(-this.#tokens / this.#perMs);
+    this.#tokens = Math.min(this.#burst, this.#tokens + passedMs * this.#perMs);
   }
 }
