@@ -192,6 +192,7 @@ const demo = await Demo.start(
     DEMO_FILE: join(dir, 'demo.json'),
     DEMO_WEB_PORT: 0,
     DEMO_REPLAY: false,
+    DEMO_BROKERS: 1,
     DEMO_LANDING_FLUSH_MS: 20_000,
     DEMO_SERVING_FLUSH_MS: 15_000,
   },
