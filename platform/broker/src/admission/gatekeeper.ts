@@ -69,6 +69,7 @@ export class Gatekeeper {
   readonly #wards = new Map<string, Ward>();
   readonly #names = new BackOff(nameBackOff);
   readonly #addresses = new BackOff(addressBackOff);
+  readonly #since = new WeakMap<BrokerSession, number>();
   /** Until when a session is not read from for the sake of one of its devices, in milliseconds of `performance`. */
   readonly #deviceHolds = new WeakMap<BrokerSession, number>();
 
@@ -82,6 +83,16 @@ export class Gatekeeper {
     let subscriptions = 0;
     for (const { sessions } of this.#wards.values()) subscriptions += subscriptionsOf(sessions);
     return subscriptions;
+  }
+
+  /** All sessions here, connected or not. */
+  *sessions(): Generator<BrokerSession> {
+    for (const { sessions } of this.#wards.values()) yield* sessions.values();
+  }
+
+  /** When its client connected last or was lost, milliseconds since 1970. */
+  sinceMs(session: BrokerSession): number | undefined {
+    return this.#since.get(session);
   }
 
   async authenticate(request: ConnectRequest, peer: Peer): Promise<Admission<ClientIdentity>> {
@@ -147,12 +158,17 @@ export class Gatekeeper {
     const { building } = session.identity;
     const { sessions } = this.#ward(building);
     sessions.set(session.key, session);
+    this.#since.set(session, this.#clock());
     // What held when it came may hold no longer: between, its session was opened.
     if (this.#review(session)) return;
     // Many may have been let in at once while none was open yet.
     if (connectedOf(sessions) <= this.#options.limits.buildingConnectionsMax) return;
     this.#options.events.admissionRefused('building-connections');
     session.disconnect(reason.quotaExceeded);
+  }
+
+  closed(session: BrokerSession): void {
+    this.#since.set(session, this.#clock());
   }
 
   ended(session: BrokerSession): void {

@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { startLoop } from '@domicile/runtime/service.ts';
+import type { Readiness } from './readiness.ts';
+
+export interface KafkaWatchOptions {
+  /** Asks Kafka something small. */
+  readonly ask: () => Promise<unknown>;
+  readonly readiness: Readiness;
+  readonly everyMs?: number;
+  /** No answer for so long counts as none. */
+  readonly timeoutMs?: number;
+}
+
+/** Asks Kafka now and then, one question at a time, and says in `readiness` whether it answered. */
+export function watchKafka(options: KafkaWatchOptions): AsyncDisposable {
+  const { ask, readiness, everyMs = 5000, timeoutMs = 5000 } = options;
+  const answer = () =>
+    ask().then(
+      () => true,
+      () => false,
+    );
+  return startLoop(
+    async (signal) => {
+      while (!signal.aborted) {
+        const answering = answer();
+        const early = new AbortController();
+        const late = sleep(timeoutMs, undefined, {
+          signal: AbortSignal.any([signal, early.signal]),
+        });
+        const first = await Promise.race([answering, late]);
+        if (first === undefined) readiness.set('kafka-unreachable', true);
+        early.abort();
+        const answered = first ?? (await unless(signal, answering));
+        readiness.set('kafka-unreachable', !answered);
+        await sleep(everyMs, undefined, { signal });
+      }
+    },
+    // Every failure of the question is an answer to it.
+    () => undefined,
+  );
+}
+
+/** What the promise gives; rejects when the signal aborts first. */
+async function unless<Value>(signal: AbortSignal, promise: Promise<Value>): Promise<Value> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
