@@ -1,5 +1,8 @@
 import { runService } from '@domicile/runtime/service.ts';
 import { readConfig } from './config.ts';
+import { startOpenBroker } from './messages/start-open.ts';
 import { startBroker } from './start.ts';
 
-await runService((fail) => startBroker(readConfig(), fail));
+const config = readConfig();
+const start = config.topicPolicy === 'open' ? startOpenBroker : startBroker;
+await runService((fail) => start(config, fail));

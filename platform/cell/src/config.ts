@@ -42,6 +42,15 @@ export function readConfig(env = process.env): DemoConfig {
   return readEnvironment(demoSettings, env);
 }
 
+export const brokerOpenSettings = z.object({
+  PORT: portSetting.default(1883).describe('Where the first replica listens; the others follow it'),
+  REPLICAS: z.coerce.number().int().min(1).max(8).default(1).describe('Replicas side by side'),
+});
+
+export function readBrokerOpenConfig(env = process.env): z.output<typeof brokerOpenSettings> {
+  return readEnvironment(brokerOpenSettings, env);
+}
+
 /** The environment of a process that we start: what the machine needs, and nothing that was meant for us. */
 export function baseEnvironment(env = process.env): Record<string, string> {
   const kept = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'];

@@ -1,0 +1,69 @@
+import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
+import { createLog } from '@domicile/runtime/log.ts';
+import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { type BrokerConfig, readConfig } from '../config.ts';
+import type { RunningBroker } from '../start.ts';
+import { soon } from '../test-house.ts';
+import { startOpenBroker } from './start-open.ts';
+
+/** Replicas of a broker that takes any topic, over a real Kafka. For tests. */
+export class OpenHouse implements AsyncDisposable {
+  readonly kafka: CellKafka;
+  readonly replicas: RunningBroker[] = [];
+  readonly lines: string[] = [];
+  readonly failures: unknown[] = [];
+  readonly #clients: MqttClient[] = [];
+
+  static async open(replicas: number): Promise<OpenHouse> {
+    const house = new OpenHouse(await CellKafka.start({ country: 'DE', partitions: 4 }));
+    for (let index = 0; index < replicas; index += 1) await house.add();
+    return house;
+  }
+
+  private constructor(kafka: CellKafka) {
+    this.kafka = kafka;
+  }
+
+  async add(more: Partial<BrokerConfig> = {}): Promise<RunningBroker> {
+    const config: BrokerConfig = {
+      ...readConfig({ CELL_COUNTRY: 'DE', KAFKA_BOOTSTRAP: '127.0.0.1:1' }),
+      kafka: this.kafka.client('broker'),
+      mqttPort: 0,
+      mqttsPort: 0,
+      adminPort: 0,
+      ...more,
+    };
+    const log = createLog('broker', { write: (line) => this.lines.push(line) });
+    const fail = (error: unknown) => this.failures.push(error);
+    // Rights that were just granted reach Kafka's authorizer a little later.
+    const replica = await soon(() => startOpenBroker(config, fail, log));
+    this.replicas.push(replica);
+    return replica;
+  }
+
+  async client(replica: number, options: IClientOptions = {}): Promise<MqttClient> {
+    const port = this.replicas[replica]?.mqttPort;
+    const client = await connectAsync(`mqtt://127.0.0.1:${port}`, {
+      reconnectPeriod: 0,
+      protocolVersion: 5,
+      ...options,
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.end(true);
+    for (const replica of this.replicas) await replica[Symbol.asyncDispose]();
+    await this.kafka[Symbol.asyncDispose]();
+  }
+}
+
+/** What comes to a client, as `topic payload`. */
+export function heardBy(client: MqttClient): string[] {
+  const heard: string[] = [];
+  client.on('message', (topic, payload, { retain }) =>
+    heard.push(`${topic} ${payload.toString()}${retain ? ' retained' : ''}`),
+  );
+  return heard;
+}

@@ -1,0 +1,77 @@
+import { once } from 'node:events';
+import { rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
+import { runService } from '@domicile/runtime/service.ts';
+import { readBrokerOpenConfig } from './config.ts';
+import { writePrivate } from './secrets.ts';
+import { Supervisor } from './supervisor.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const dir = join(root, '.domicile/broker-open');
+const country = 'DE';
+const readyTimeoutMs = 60_000;
+const stopTimeoutMs = 10_000;
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
+/** Equal replicas of a broker that takes any client and any topic, on a Kafka of their own that starts empty. */
+async function start(): Promise<AsyncDisposable> {
+  const { PORT, REPLICAS } = readBrokerOpenConfig();
+  await using stack = new AsyncDisposableStack();
+  await rm(dir, { recursive: true, force: true });
+  say('… Kafka');
+  const password = 'local';
+  const kafka = stack.use(
+    await CellKafka.start({
+      country,
+      dataDir: join(dir, 'kafka'),
+      passwords: { broker: password },
+      onRestart: (_, outcome) => say(`! Kafka ended (${outcome}) and is started again`),
+    }),
+  );
+  const passwordFile = join(dir, 'broker.password');
+  await writePrivate(passwordFile, password);
+  const supervisor = new Supervisor({
+    restarted: (name, outcome) => say(`! ${name} ended (${outcome}) and is started again`),
+  });
+  const ports = Array.from({ length: REPLICAS }, (_, index) => PORT + index);
+  for (const [index, port] of ports.entries()) {
+    const name = `broker-${index + 1}`;
+    stack.defer(() => supervisor.stop(name, stopTimeoutMs));
+    const adminPort = await freePort();
+    await supervisor.start({
+      name,
+      entry: 'platform/broker/src/main.ts',
+      env: {
+        NODE_ENV: 'production',
+        CELL_COUNTRY: country,
+        KAFKA_BOOTSTRAP: kafka.bootstrap,
+        KAFKA_USER: 'broker',
+        KAFKA_PASSWORD_FILE: passwordFile,
+        BROKER_TOPIC_POLICY: 'open',
+        BROKER_MQTT_PORT: `${port}`,
+        ADMIN_PORT: `${adminPort}`,
+      },
+      nodeFlags: ['--enable-source-maps'],
+      logFile: join(dir, `${name}.log`),
+      adminPort,
+    });
+  }
+  for (const [index, port] of ports.entries()) {
+    await supervisor.ready(`broker-${index + 1}`, readyTimeoutMs);
+    say(`mqtt://127.0.0.1:${port}`);
+  }
+  say('Ready. Any client, any topic; nothing is kept. Ctrl-C stops it.');
+  return stack.move();
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+await runService(start);
