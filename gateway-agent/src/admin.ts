@@ -5,21 +5,13 @@ import { type HttpServer, startHttp } from '@domicile/runtime/http.ts';
 import { type RequestHandler, Router } from 'express';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import type { AgentConfig } from './config.ts';
-import type { Driver } from './drivers/driver.ts';
 import { dropRequestSchema } from './model/dropped.ts';
-import { countOf } from './model/ranges.ts';
+import { type ReportParts, statusReport } from './status/report.ts';
 import type { Store } from './store/store.ts';
-import type { Uplink } from './uplink/uplink.ts';
 
-export interface AdminParts {
-  readonly config: AgentConfig;
+export interface AdminParts extends ReportParts {
   readonly log: Logger;
   readonly registry: Registry;
-  readonly store: Store;
-  readonly uplink: Uplink;
-  readonly drivers: readonly Driver[];
-  readonly now: () => number;
 }
 
 /**
@@ -41,7 +33,7 @@ export async function startAgentAdmin(parts: AdminParts): Promise<HttpServer> {
     },
   });
   addRoute(router, '/status', {
-    GET: (_request, response) => void response.json(statusOf(parts)),
+    GET: async (_request, response) => void response.json(await statusReport(parts)),
   });
   if (config.allowDrop) addRoute(router, '/drop', { POST: dropHandler(parts.store) });
   return startHttp(router, { ...config.admin, log, drainTimeoutMs: 1000 });
@@ -54,22 +46,5 @@ function dropHandler(store: Store): RequestHandler {
       throw new PlatformError('VALUE_INVALID', 'Cannot drop: send {"device","from","to"}');
     await store.order(order.data);
     response.status(202).json(order.data);
-  };
-}
-
-function statusOf({ config, store, uplink, drivers, now }: AdminParts) {
-  const { boot, next, unsent, bytes } = store;
-  const { numbers, dropped } = store.account(now());
-  return {
-    building: config.building,
-    connected: uplink.connected,
-    store: { boot, next, bytes, unsent, unsentRecords: countOf(unsent) },
-    devices: Object.entries(numbers).map(([device, { own, passed }]) => ({
-      device,
-      ...(own !== undefined && { own: { boot, next: own } }),
-      ...(passed && { passed }),
-    })),
-    dropped,
-    drivers: drivers.map(({ name, port }) => ({ name, ...(port !== undefined && { port }) })),
   };
 }

@@ -12,9 +12,11 @@ import type { AgentConfig } from './config.ts';
 import type { Driver, DriverHost, Taken } from './drivers/driver.ts';
 import { listenHere } from './drivers/listen.ts';
 import { startDrivers } from './drivers/start-drivers.ts';
+import { startEnrolment } from './enrolment/start-enrolment.ts';
 import { type AgentEvents, createAgentEvents } from './events.ts';
 import { readingBytesMax } from './model/batches.ts';
 import { prepareReadings } from './model/reading.ts';
+import { StatusBoard } from './status/board.ts';
 import { isNoSpace, replaceFile } from './store/files.ts';
 import { holdDirectory } from './store/hold-directory.ts';
 import { openStore } from './store/open-store.ts';
@@ -56,7 +58,8 @@ export async function startAgent(
     country: countryOf(building).toLowerCase(),
     building,
   });
-  const events = createAgentEvents(registry, log);
+  const board = new StatusBoard(now);
+  const events = board.watching(createAgentEvents(registry, log));
   await using stack = new AsyncDisposableStack();
   stack.use(await holdDirectory(dataDirectory, holdTimeoutMs));
 
@@ -72,7 +75,6 @@ export async function startAgent(
   const uplink: Uplink = new Uplink({
     config: config.uplink,
     building,
-    commands,
     events,
     now,
     store: () => store,
@@ -91,7 +93,9 @@ export async function startAgent(
       },
     }),
   );
-  stack.use(startLoop((signal) => uplink.run(signal), fail));
+  const renewed = () => uplink.renew();
+  stack.use(await startEnrolment({ uplink: config.uplink, events, now, renewed, fail }));
+  stack.use(startLoop((signal) => uplink.run(commands, signal), fail));
   stack.use(commands);
 
   const host = hostOf({ config, store, uplink, commands, events, log, now, fail });
@@ -100,7 +104,7 @@ export async function startAgent(
   commands.resume();
 
   const admin = stack.use(
-    await startAgentAdmin({ config, log, registry, store, uplink, drivers, now }),
+    await startAgentAdmin({ config, log, registry, store, uplink, drivers, board, now }),
   );
   const driverPorts = portsOf(drivers);
   const addresses = { admin: admin.url, ...driverPorts };
@@ -163,8 +167,15 @@ function hostOf(parts: HostParts): DriverHost {
       if (entries.some(isTooLong))
         throw new PlatformError('PAYLOAD_TOO_LARGE', 'Cannot keep a reading: it is too long');
       await store.append(entries);
+      events.devicesHeard(heardIn(entries));
     },
   };
+}
+
+function heardIn(entries: readonly Entry[]): { device: string; readings: number }[] {
+  const counts = new Map<string, number>();
+  for (const { device } of entries) counts.set(device, (counts.get(device) ?? 0) + 1);
+  return [...counts].map(([device, readings]) => ({ device, readings }));
 }
 
 function isTooLong({ reading }: Entry): boolean {

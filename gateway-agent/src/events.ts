@@ -1,5 +1,7 @@
 import type { Logger } from 'pino';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { CertificateInfo } from './enrolment/certificate-files.ts';
+import type { Enrolled } from './enrolment/enrol.ts';
 
 /** What happens in the agent, one function an event: its metric and, where someone acts on it, its log line. */
 export interface AgentEvents {
@@ -29,6 +31,10 @@ export interface AgentEvents {
   commandRefused(): void;
   commandsUnreadable(): void;
   commandMoved(of: { command: string; device: string; state: string }): void;
+  /** The certificate that is in use, looked at. */
+  certificateSeen(certificate: CertificateInfo): void;
+  certificateIssued(enrolled: Enrolled): void;
+  enrolmentFailed(of: { reason: string; retryInMs: number }): void;
 }
 
 export function createAgentEvents(registry: Registry, log: Logger): AgentEvents {
@@ -36,6 +42,7 @@ export function createAgentEvents(registry: Registry, log: Logger): AgentEvents 
     ...storeEvents(registry, log),
     ...uplinkEvents(registry, log),
     ...driverEvents(registry, log),
+    ...certificateEvents(registry, log),
   };
 }
 
@@ -167,6 +174,32 @@ function driverEvents(registry: Registry, log: Logger) {
     commandMoved(of) {
       commands.inc({ state: of.state });
       log.info(of, 'Command moved');
+    },
+  } satisfies Partial<AgentEvents>;
+}
+
+function certificateEvents(registry: Registry, log: Logger) {
+  const until = new Gauge({
+    name: 'gateway_certificate_not_after_seconds',
+    help: 'When the certificate of this gateway ends, Unix time.',
+    registers: [registry],
+  });
+  const enrolments = counter(
+    registry,
+    'gateway_certificate_enrolments_total',
+    'Enrolments and renewals, by what became of them.',
+    'outcome',
+  );
+  return {
+    certificateSeen: ({ untilMs }) => until.set(untilMs / 1000),
+    certificateIssued({ kind, certificate }) {
+      until.set(certificate.untilMs / 1000);
+      enrolments.inc({ outcome: kind });
+      log.info({ kind, until: new Date(certificate.untilMs).toISOString() }, 'Certificate issued');
+    },
+    enrolmentFailed(of) {
+      enrolments.inc({ outcome: 'failed' });
+      log.warn(of, 'Certificate not issued');
     },
   } satisfies Partial<AgentEvents>;
 }

@@ -1,6 +1,4 @@
-import { runService } from '@domicile/runtime/service.ts';
-import { startAgent } from './agent.ts';
 import { readConfig } from './config.ts';
+import { runGateway } from './run.ts';
 
-const config = await readConfig();
-await runService((fail) => startAgent(config, fail));
+await runGateway(await readConfig());

@@ -8,7 +8,7 @@ import {
 import { topicText } from '@domicile/core/topics.ts';
 import type { UplinkConfig } from '../config.ts';
 import type { AgentEvents } from '../events.ts';
-import { accountMessages, accountOf } from '../model/account.ts';
+import { accountMessages, accountOfStores } from '../model/account.ts';
 import { messageBytesMax } from '../model/batches.ts';
 import type { StoredRecord } from '../model/record.ts';
 import type { Store } from '../store/store.ts';
@@ -31,7 +31,8 @@ export interface UplinkOptions {
   readonly config: UplinkConfig;
   readonly building: BuildingId;
   readonly store: () => Store;
-  readonly commands: CommandPort;
+  /** Stores that other processes left, oldest first: they only lose readings. */
+  readonly older?: () => readonly Store[];
   readonly events: AgentEvents;
   readonly now: () => number;
 }
@@ -52,15 +53,17 @@ export class Uplink {
   readonly #statuses = new Map<DeviceId, Buffer>();
   #accountTimer: NodeJS.Timeout | undefined;
   #sendingStates = false;
+  #renewal = new AbortController();
+  #commands: CommandPort | undefined;
+  #isHandedOver = false;
 
   constructor(options: UplinkOptions) {
     this.#options = options;
-    const { building, store, events, commands } = options;
+    const { building, store, events } = options;
     this.#live = new LiveLane(store, building, events);
     const device = parseDeviceId(gatewayDevice);
     this.#statusTopic = topicText({ kind: 'status', building, device });
     this.#accountTopic = topicText({ kind: 'account', building, device });
-    commands.onState(() => void this.#sendStates());
   }
 
   get connected(): boolean {
@@ -69,6 +72,11 @@ export class Uplink {
 
   appended(records: readonly StoredRecord[]): void {
     this.#live.offer(records);
+  }
+
+  /** The certificate changed: this link ends in good order, and the next one comes at once. */
+  renew(): void {
+    this.#renewal.abort();
   }
 
   accountChanged(): void {
@@ -93,15 +101,25 @@ export class Uplink {
     if (payload) await this.#link?.publish(topic, payload, { retain: true }).catch(() => undefined);
   }
 
+  /** Another process goes on in this one's place: at its end the gateway does not say that it goes. */
+  handOver(): void {
+    this.#isHandedOver = true;
+  }
+
   /** Runs until `signal`; then what is in flight is given its time, and the gateway says that it goes. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(commands: CommandPort, signal: AbortSignal): Promise<void> {
     const { config, events } = this.#options;
+    this.#commands = commands;
+    commands.onState(() => void this.#sendStates());
     let delayMs = reconnectFirstMs;
     while (!signal.aborted) {
       try {
+        // What it reads of the certificate is read after this.
+        this.#renewal = new AbortController();
         const link = await this.#open(signal);
         delayMs = reconnectFirstMs;
         await this.#serve(link, signal);
+        if (this.#renewal.signal.aborted) continue;
       } catch (error) {
         if (signal.aborted) break;
         events.uplinkFailed(error instanceof Error ? error.message : 'unknown');
@@ -114,13 +132,13 @@ export class Uplink {
   }
 
   #open(signal: AbortSignal): Promise<Link> {
-    const { config, commands, building, events } = this.#options;
+    const { config, building, events } = this.#options;
     return openLink(
       config,
       {
         commandFilter: `v1/${building}/+/commands/+`,
         command: async (topic, payload) =>
-          commands.receive(topic, payload).catch(() => events.commandRefused()),
+          this.#commands?.receive(topic, payload).catch(() => events.commandRefused()),
         status: { topic: this.#statusTopic, offline: this.#status('offline') },
       },
       signal,
@@ -128,7 +146,7 @@ export class Uplink {
   }
 
   async #serve(link: Link, signal: AbortSignal): Promise<void> {
-    const { config, events, store, building } = this.#options;
+    const { config, events, store, older, building } = this.#options;
     const stop = new AbortController();
     const inFlightMax = Math.max(2, Math.min(config.inFlightMax, link.receiveMaximum - 4));
     this.#link = link;
@@ -136,21 +154,21 @@ export class Uplink {
     events.uplinkConnected();
     const accountTimer = setInterval(() => void this.#sendAccount(), config.accountEveryMs);
     const backlog = runBacklog(
-      store(),
+      () => [...(older?.() ?? []), store()],
       link,
       {
         building,
         events,
         readingsPerSecond: config.backfillPerSecond,
         inFlightMax: Math.floor(inFlightMax / 2),
-        taken: () => this.#live.taken,
+        taken: (of) => (of === store() ? this.#live.taken : []),
       },
       AbortSignal.any([signal, stop.signal]),
     );
     try {
       // Not waited for: a cell that does not ack must not keep the agent from stopping.
       void this.#greet(link);
-      await endOf(AbortSignal.any([signal, link.lost]));
+      await endOf(AbortSignal.any([signal, link.lost, this.#renewal.signal]));
     } finally {
       clearInterval(accountTimer);
       if (signal.aborted) await this.#leave(link);
@@ -180,7 +198,7 @@ export class Uplink {
     await Promise.race([this.#live.idle(), endOf(AbortSignal.any([timeout, link.lost]))]);
     const goodbye = async () => {
       await this.#sendAccount();
-      await this.#tell(link, 'offline');
+      if (!this.#isHandedOver) await this.#tell(link, 'offline');
     };
     await Promise.race([
       goodbye().catch(() => undefined),
@@ -204,24 +222,33 @@ export class Uplink {
   }
 
   async #sendAccount(): Promise<void> {
+    await this.tellAccount();
+  }
+
+  /** Resolves to whether the cell has it. */
+  async tellAccount(): Promise<boolean> {
     const link = this.#link;
-    if (!link) return;
-    const store = this.#options.store();
-    const source = store.account(this.#options.now());
+    if (!link) return false;
+    const { store, older, now, events } = this.#options;
+    const stores = [store(), ...(older?.() ?? [])];
+    const sources = stores.map((one) => one.account(now()));
     try {
-      for (const message of accountMessages(accountOf(source), messageBytesMax))
+      for (const message of accountMessages(accountOfStores(sources), messageBytesMax))
         await link.publish(this.#accountTopic, Buffer.from(JSON.stringify(message)));
-      store.told(source);
+      for (const [place, source] of sources.entries()) stores[place]?.told(source);
+      return true;
     } catch (error) {
       // The next one says it again.
-      this.#options.events.accountFailed(error instanceof Error ? error.message : 'unknown');
+      events.accountFailed(error instanceof Error ? error.message : 'unknown');
+      return false;
     }
   }
 
   /** One at a time and in order; what fails is sent at the next connection or with the next state. */
   async #sendStates(): Promise<void> {
-    const { commands, events } = this.#options;
-    if (this.#sendingStates) return;
+    const { events } = this.#options;
+    const commands = this.#commands;
+    if (this.#sendingStates || !commands) return;
     this.#sendingStates = true;
     try {
       for (;;) {

@@ -1,0 +1,131 @@
+import { readFileSync } from 'node:fs';
+import { statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { AgentConfig } from '../config.ts';
+import type { Driver } from '../drivers/driver.ts';
+import { countOf } from '../model/ranges.ts';
+import { certificateState } from '../model/renewal.ts';
+import { isSilent, type StatusReport } from '../model/status-report.ts';
+import type { Store } from '../store/store.ts';
+import type { Uplink } from '../uplink/uplink.ts';
+import type { StatusBoard } from './board.ts';
+
+export interface ReportParts {
+  readonly config: AgentConfig;
+  readonly store: Store;
+  readonly uplink: Uplink;
+  readonly drivers: readonly Driver[];
+  readonly board: StatusBoard;
+  readonly now: () => number;
+}
+
+const dayMs = 86_400_000;
+
+/** Of the program: what stands in its `package.json`. */
+export const version = z
+  .object({ version: z.string() })
+  .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))).version;
+
+export async function statusReport(parts: ReportParts): Promise<StatusReport> {
+  const { config, store, uplink, drivers, board, now } = parts;
+  const nowMs = now();
+  const account = store.account(nowMs);
+  return {
+    version,
+    building: config.building,
+    gateway: config.uplink.gateway,
+    at: timeOf(nowMs),
+    startedAt: timeOf(board.startedMs),
+    link: {
+      connected: uplink.connected,
+      url: config.uplink.url.replace(/\/\/[^/@]*@/, '//'),
+      ...(board.linkSinceMs !== undefined && { since: timeOf(board.linkSinceMs) }),
+      ...(board.linkReason !== undefined && { reason: board.linkReason }),
+    },
+    lanes: [...board.lanes].map(([lane, window]) => ({
+      lane,
+      readings: window.total,
+      perSecond: rounded(window.perSecond(nowMs)),
+    })),
+    store: await storePart(parts, nowMs),
+    devices: devicesPart(board, account.numbers, nowMs).map((device) => {
+      const { own, passed } = account.numbers[device.device] ?? {};
+      return {
+        ...device,
+        ...(own !== undefined && { own: { boot: account.boot, next: own } }),
+        ...(passed && { passed }),
+      };
+    }),
+    dropped: [...account.dropped],
+    drivers: drivers.map(({ name, port }) => ({ name, ...(port !== undefined && { port }) })),
+    ...certificatePart(board, nowMs),
+    errors: board.errors
+      .toReversed()
+      .map(({ atMs, what, count }) => ({ at: timeOf(atMs), what, count })),
+  };
+}
+
+async function storePart(
+  { config, store, board }: ReportParts,
+  nowMs: number,
+): Promise<StatusReport['store']> {
+  const { boot, next, unsent, bytes } = store;
+  const { bytesMax } = config.store;
+  const disk = await statfs(config.dataDirectory).catch(() => undefined);
+  const diskFreeBytes = disk && disk.bavail * disk.bsize;
+  const room = Math.min(Math.max(0, bytesMax - bytes), diskFreeBytes ?? Infinity);
+  const bytesPerDay = (board.growth.perSecond(nowMs) * dayMs) / 1000;
+  return {
+    boot,
+    next,
+    bytes,
+    bytesMax,
+    unsent: unsent.map(({ from, to }) => ({ from, to })),
+    unsentRecords: countOf(unsent),
+    ...(diskFreeBytes !== undefined && { diskFreeBytes }),
+    ...(bytesPerDay > 0 && { daysLeft: rounded(room / bytesPerDay) }),
+  };
+}
+
+type Device = Pick<StatusReport['devices'][number], 'device' | 'state' | 'lastAt' | 'readings'>;
+
+function devicesPart(board: StatusBoard, numbers: object, nowMs: number): Device[] {
+  const heard = [...board.devices].map(([device, { readings, lastMs, everyMs }]): Device => ({
+    device,
+    state: isSilent({ lastMs, everyMs }, nowMs) ? 'silent' : 'seen',
+    lastAt: timeOf(lastMs),
+    readings,
+  }));
+  const unheard = Object.keys(numbers)
+    .filter((device) => !board.devices.has(device))
+    .map((device): Device => ({ device, state: 'unheard', readings: 0 }));
+  return [...heard, ...unheard].toSorted((left, right) => (left.device < right.device ? -1 : 1));
+}
+
+function certificatePart(
+  { certificate, enrolmentFailure }: StatusBoard,
+  nowMs: number,
+): Pick<StatusReport, 'certificate' | 'enrolment'> {
+  return {
+    ...(certificate && {
+      certificate: {
+        until: timeOf(certificate.untilMs),
+        daysLeft: rounded((certificate.untilMs - nowMs) / dayMs),
+        state: certificateState(certificate, nowMs),
+        issuer: certificate.issuer,
+      },
+    }),
+    ...(enrolmentFailure && {
+      enrolment: { at: timeOf(enrolmentFailure.atMs), reason: enrolmentFailure.reason },
+    }),
+  };
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 10) / 10;
+}
