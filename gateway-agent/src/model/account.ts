@@ -1,5 +1,5 @@
 import type { Dropped } from './dropped.ts';
-import type { DeviceNumbers, Numbers, Run } from './numbering.ts';
+import { type DeviceNumbers, type Numbers, type Run, furthest } from './numbering.ts';
 
 /** One row of the account: one run of one device. `to` of a dropped range belongs to it. */
 export interface AccountRow {
@@ -44,6 +44,43 @@ export function accountOf({ atMs, boot, numbers, dropped }: AccountSource): Acco
     }),
   );
   return { at: new Date(atMs).toISOString(), devices };
+}
+
+/**
+ * The account of an agent that has several stores, its own first. What devices numbered goes over all of them; what the agent
+ * numbered is told store by store, as each is a run.
+ */
+export function accountOfStores(sources: readonly AccountSource[]): Account {
+  const [main, ...older] = sources;
+  if (!main) return { at: new Date(0).toISOString(), devices: [] };
+  const passed = older.map(({ numbers }) => onlyPassed(numbers)).reduce(furthest, {});
+  const merged = {
+    ...main,
+    numbers: furthest(passed, main.numbers),
+    dropped: sources.flatMap(({ dropped }) => dropped),
+  };
+  const { at, devices } = accountOf(merged);
+  const rows = older.flatMap((source) => {
+    const ofOlder = accountOf({ ...source, numbers: onlyOwn(source.numbers) });
+    return ofOlder.devices;
+  });
+  return { at, devices: [...rows, ...devices] };
+}
+
+function onlyPassed(numbers: Numbers): Numbers {
+  return Object.fromEntries(
+    Object.entries(numbers).flatMap(([device, { passed, passedBefore }]) =>
+      passed ? [[device, { passed, ...(passedBefore && { passedBefore }) }]] : [],
+    ),
+  );
+}
+
+function onlyOwn(numbers: Numbers): Numbers {
+  return Object.fromEntries(
+    Object.entries(numbers).flatMap(([device, { own, ownBefore }]) =>
+      own === undefined ? [] : [[device, { own, ...(ownBefore && { ownBefore }) }]],
+    ),
+  );
 }
 
 /** What core's schema of the account takes. */

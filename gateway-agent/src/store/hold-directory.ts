@@ -21,18 +21,23 @@ export async function holdDirectory(
   await mkdir(directory, { recursive: true });
   // What is acked must not vanish with the name of its directory.
   await syncDirectory(dirname(directory));
-  if (process.platform !== 'linux') return { [Symbol.asyncDispose]: async () => undefined };
-  const digest = createHash('sha256')
-    .update(await realpath(directory))
-    .digest('hex');
   const until = performance.now() + timeoutMs;
   for (;;) {
-    const holder = await bind(`\0domicile-gateway-${digest}`);
+    const holder = await tryHold(directory);
     if (holder) return holder;
     if (performance.now() > until)
       throw new PlatformError('CONFLICT', 'Cannot start: another agent has the data directory');
     await wait(retryMs);
   }
+}
+
+/** Holds a directory that is there; undefined if another has it. */
+export async function tryHold(directory: string): Promise<AsyncDisposable | undefined> {
+  if (process.platform !== 'linux') return { [Symbol.asyncDispose]: async () => undefined };
+  const digest = createHash('sha256')
+    .update(await realpath(directory))
+    .digest('hex');
+  return bind(`\0domicile-gateway-${digest}`);
 }
 
 async function bind(name: string): Promise<AsyncDisposable | undefined> {

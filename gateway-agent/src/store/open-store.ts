@@ -95,6 +95,6 @@ async function cut({ path }: SegmentFile, at: number): Promise<void> {
   await truncate(path, at);
 }
 
-async function segmentOf({ first, path, form }: SegmentFile): Promise<Segment> {
+export async function segmentOf({ first, path, form }: SegmentFile): Promise<Segment> {
   return { first, path, form, bytes: (await stat(path)).size };
 }

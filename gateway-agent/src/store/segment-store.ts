@@ -1,6 +1,7 @@
 import { stat, statfs } from 'node:fs/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { AccountSource } from '../model/account.ts';
+import { Arrivals } from '../model/arrivals.ts';
 import { type DropOrder, type Dropped, addDropped, isOrdered } from '../model/dropped.ts';
 import { type DeviceNumbers, Numbering } from '../model/numbering.ts';
 import {
@@ -51,6 +52,7 @@ export class SegmentStore implements Store {
   readonly #numbering: Numbering;
   readonly #segments: Segments;
   readonly #reserve: Reserve;
+  readonly #arrivals = new Arrivals();
   #next: number;
   #unsent: Ranges;
   #dropped: readonly Dropped[];
@@ -89,6 +91,8 @@ export class SegmentStore implements Store {
     await store.checkpoint();
     await reserve.fill();
     await store.#measure();
+    for (const { segment, end } of store.#segments.closed())
+      store.#arrivals.note(end, (await stat(segment.path)).mtimeMs);
     store.#timer = setInterval(() => store.#tick(), options.checkpointEveryMs);
     return store;
   }
@@ -103,6 +107,11 @@ export class SegmentStore implements Store {
 
   get bytes(): number {
     return this.#segments.bytes;
+  }
+
+  get oldestUnsentAtMs(): number | undefined {
+    const [oldest] = this.#unsent;
+    return oldest && this.#arrivals.of(oldest.from);
   }
 
   append(entries: readonly Entry[]): Promise<void> {
@@ -185,6 +194,7 @@ export class SegmentStore implements Store {
     this.#unsent = this.#bounded(
       addRange(this.#unsent, { from: this.#next, to: this.#next + batch.records.length }),
     );
+    this.#arrivals.note(this.#next, this.#options.now());
     this.#next += batch.records.length;
     this.#isDirty = true;
     listener.appended(batch.records);
@@ -308,6 +318,14 @@ export class SegmentStore implements Store {
     this.#isDirty = true;
   }
 
+  async adopt({ boot, numbers, dropped }: AccountSource): Promise<void> {
+    this.#numbering.adopt(boot, numbers);
+    this.#dropped = dropped.reduce(addDropped, this.#dropped).slice(-droppedMax);
+    this.#isDirty = true;
+    if (!(await this.checkpoint())) throw noSpace();
+    this.#options.listener.accountChanged();
+  }
+
   /**
    * Marks first, then deletes what the marks say is not needed. False on a full disk, where what is sent is deleted all
    * the same: the marks would only spare that it is looked for in vain.
@@ -333,6 +351,7 @@ export class SegmentStore implements Store {
     };
     const isWritten = await this.#writeMarks(checkpoint);
     await this.#removeSent(unsent);
+    this.#arrivals.forgetBelow(unsent[0]?.from ?? this.#next);
     return isWritten;
   }
 

@@ -36,6 +36,8 @@ export interface Store extends AsyncDisposable {
   /** What the cell has not acked. */
   readonly unsent: Ranges;
   readonly bytes: number;
+  /** About when the oldest unsent record came, ms since 1970; undefined if there is none or nobody knows. */
+  readonly oldestUnsentAtMs: number | undefined;
   /**
    * Numbers and keeps entries, all or none, in the order of the calls; resolves when they are on disk. Throws `STORE_FULL`
    * (retriable) when there is no room, `RATE_LIMITED` when too much waits for the disk.
@@ -56,6 +58,8 @@ export interface Store extends AsyncDisposable {
   /** What the account is made of; `told` when the cell has it. */
   account(atMs: number): AccountSource;
   told(account: AccountSource): void;
+  /** Another store of this agent is empty: what it numbered and dropped is told by this one from now on. Resolves when on disk. */
+  adopt(account: AccountSource): Promise<void>;
   /** Writes down what the cell acked so far; false if the disk has no room for it. */
   checkpoint(): Promise<boolean>;
 }

@@ -18,8 +18,8 @@ export interface BacklogOptions {
   readonly events: AgentEvents;
   readonly readingsPerSecond: number;
   readonly inFlightMax: number;
-  /** What the live lane has taken on. */
-  readonly taken: () => Ranges;
+  /** What the live lane has taken on of a store. */
+  readonly taken: (store: Store) => Ranges;
 }
 
 /**
@@ -27,22 +27,23 @@ export interface BacklogOptions {
  * is lost or `signal` aborts. What the cell refuses is tried again later, after everything else.
  */
 export async function runBacklog(
-  store: Store,
+  stores: () => readonly Store[],
   link: Link,
   options: BacklogOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const ended = AbortSignal.any([signal, link.lost]);
-  let position = 0;
+  const positions = new Map<Store, number>();
   let refusedMs = 0;
   while (!ended.aborted) {
-    const range = nextRange(store.unsent, options.taken(), position);
-    if (!range) {
-      const isRetry = position > 0 && refusedMs > 0;
-      position = 0;
+    const turn = nextTurn(stores(), options, positions);
+    if (!turn) {
+      const isRetry = positions.size > 0 && refusedMs > 0;
+      positions.clear();
       await pause(isRetry ? refusedMs : idleWaitMs, ended);
       continue;
     }
+    const { store, range } = turn;
     const part = await store.read(range.from, range.to, {
       recordsMax: partRecordsMax,
       bytesMax: partBytesMax,
@@ -59,9 +60,23 @@ export async function runBacklog(
     if (failed === 0) store.sentUpTo(range.from, part.next);
     if (failed > 0)
       refusedMs = Math.min(refusedWaitMs.max, Math.max(refusedWaitMs.first, refusedMs * 2));
-    else if (position === 0) refusedMs = 0;
-    position = part.next;
+    else if (positions.size === 0) refusedMs = 0;
+    positions.set(store, part.next);
   }
+}
+
+/** The oldest store that has something to send, and what of it. */
+function nextTurn(
+  stores: readonly Store[],
+  options: BacklogOptions,
+  positions: ReadonlyMap<Store, number>,
+): { store: Store; range: Range } | undefined {
+  for (const store of stores) {
+    const position = positions.get(store) ?? 0;
+    const range = nextRange(store.unsent, options.taken(store), position);
+    if (range) return { store, range };
+  }
+  return undefined;
 }
 
 /** The oldest unsent range at or after `position` that the live lane has not taken on. */
