@@ -109,9 +109,10 @@ export class Commands implements CommandPort, AsyncDisposable {
     this.#book = reported(this.#book, key);
   }
 
-  /** A driver reaches the device now: what waited for it goes on. */
-  reachable(device: DeviceId): void {
-    this.#waiting.get(device)?.();
+  /** A driver reaches the device (absent: some devices) now: what waited for it goes on. */
+  reachable(device?: DeviceId): void {
+    if (device === undefined) for (const goOn of this.#waiting.values()) goOn();
+    else this.#waiting.get(device)?.();
   }
 
   /** One command of a device at a time, in the order they came. */

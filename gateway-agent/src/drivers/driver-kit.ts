@@ -39,7 +39,7 @@ export class TestHost implements DriverHost {
     this.statuses.push(`${device} ${state}`);
   }
 
-  reachable(device: string): void {
+  reachable(device = 'some'): void {
     this.reached.push(device);
   }
 

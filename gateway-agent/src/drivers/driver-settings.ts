@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { httpSettings, resolveHttpPaths } from './http/http-settings.ts';
-import { mqttSettings } from './mqtt/mqtt-settings.ts';
+import { mqttSettings, resolveMqttPaths } from './mqtt/mqtt-settings.ts';
 import { replaySettings } from './replay/replay-settings.ts';
 
 /** The drivers of an agent, as the configuration file has them. */
@@ -19,9 +19,8 @@ export function withPaths(
   { mqtt, http, replay }: DriversConfig,
   at: (path: string) => string,
 ): DriversConfig {
-  const optional = (path: string | undefined) => (path === undefined ? undefined : at(path));
   return {
-    ...(mqtt && { mqtt: { ...mqtt, passwordsFile: optional(mqtt.passwordsFile) } }),
+    ...(mqtt && { mqtt: resolveMqttPaths(mqtt, at) }),
     ...(http && { http: resolveHttpPaths(http, at) }),
     ...(replay && { replay: { mappingFile: at(replay.mappingFile) } }),
   };

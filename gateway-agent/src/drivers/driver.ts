@@ -31,8 +31,8 @@ export interface DriverHost {
   take(taken: readonly Taken[]): Promise<void>;
   /** A device came or went; told to the cell, and again after an outage. Not kept on disk. */
   status(device: DeviceId, state: 'online' | 'offline'): void;
-  /** A driver reaches the device now: commands that wait for it may come. */
-  reachable(device: DeviceId): void;
+  /** A driver reaches the device (absent: some devices) now: commands that wait for it may come. */
+  reachable(device?: DeviceId): void;
   /**
    * The socket that devices reach the driver `name` at: it listens already, and may be one that a process before this one
    * listened on. The driver takes its connections from the same turn on, and closes it when it is disposed.

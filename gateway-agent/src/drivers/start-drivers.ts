@@ -22,7 +22,7 @@ export async function startDrivers(
   await using stack = new AsyncDisposableStack();
   const drivers: Driver[] = [];
   const starts = [
-    ...(which === 'polling' ? [] : listening(config, host)),
+    ...(which === 'polling' ? [] : listening(config, dataDirectory, host)),
     ...(which === 'listening' ? [] : polling(config, dataDirectory, host)),
   ];
   for (const start of starts) drivers.push(stack.use(await start()));
@@ -32,12 +32,17 @@ export async function startDrivers(
 
 type Start = () => Promise<Driver>;
 
-function listening({ mqtt, http }: DriversConfig, host: DriverHost): Start[] {
+function listening(
+  { mqtt, http }: DriversConfig,
+  dataDirectory: string,
+  host: DriverHost,
+): Start[] {
   const starts: Start[] = [];
   if (mqtt)
     starts.push(async () => {
       const passwords = await secretsIn(mqtt.passwordsFile);
-      return startMqttDriver({ ...mqtt, passwords }, host);
+      const directory = join(dataDirectory, 'mqtt');
+      return startMqttDriver({ ...mqtt, passwords, directory }, host);
     });
   if (http)
     starts.push(async () => {

@@ -140,14 +140,20 @@ test('a form is kept as a reading, by its own names or by the mapping', async ()
   });
 });
 
-test('a body in chunks is one body, by curl and by fetch', async () => {
+/** Python sends a body of unknown length in chunks. */
+const chunkedPost = `
+import sys, urllib.request
+halves = iter([sys.argv[2][:9].encode(), sys.argv[2][9:].encode()])
+headers = {'Content-Type': 'application/json'}
+request = urllib.request.Request(sys.argv[1], data=halves, headers=headers, method='POST')
+print(urllib.request.urlopen(request).read().decode())
+`;
+
+test('a body in chunks is one body, by Python and by fetch', async () => {
   const { host, driver } = await started();
   await using http = driver;
   const url = `http://127.0.0.1:${http.port}/v1/devices/r101-air/telemetry`;
-  const { stdout } = await promisify(execFile)('curl', [
-    ...['-s', '-H', 'Transfer-Encoding: chunked', '-H', 'Expect:'],
-    ...['-H', 'Content-Type: application/json', '-d', reading, url],
-  ]);
+  const { stdout } = await promisify(execFile)('python3', ['-c', chunkedPost, url, reading]);
   expect(JSON.parse(stdout)).toEqual({ kept: 1 });
   const halves = async function* () {
     yield Buffer.from(reading.slice(0, 9));
@@ -206,7 +212,7 @@ async function fetched(port: number | undefined, waitSeconds: number) {
   return commandsSchema.parse(await (await fetch(url)).json()).commands;
 }
 
-function answer(port: number | undefined, id: string, body: string, headers: object = {}) {
+function postState(port: number | undefined, id: string, body: string, headers: object = {}) {
   return fetch(`http://127.0.0.1:${port}/v1/devices/${thermostat}/command-states/${id}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
@@ -225,13 +231,13 @@ test('a device that asks gets its command and says what became of it, as JSON or
   const first = http.apply({ id: 'c1', device: thermostat, set });
   expect(await waiting).toEqual([{ id: 'c1', set }]);
   expect(await fetched(http.port, 30)).toEqual([{ id: 'c1', set }]);
-  expect((await answer(http.port, 'c1', '{"state":"applied"}')).status).toBe(200);
+  expect((await postState(http.port, 'c1', '{"state":"applied"}')).status).toBe(200);
   expect(await first).toEqual({ state: 'applied' });
-  expect((await answer(http.port, 'c1', '{"state":"applied"}')).status).toBe(404);
+  expect((await postState(http.port, 'c1', '{"state":"applied"}')).status).toBe(404);
   const second = http.apply({ id: 'c2', device: thermostat, set });
   expect(await fetched(http.port, 0)).toHaveLength(1);
-  expect((await answer(http.port, 'c2', '{"state":"done"}')).status).toBe(400);
-  expect((await answer(http.port, 'c2', 'state=failed&reason=stuck', form)).status).toBe(200);
+  expect((await postState(http.port, 'c2', '{"state":"done"}')).status).toBe(400);
+  expect((await postState(http.port, 'c2', 'state=failed&reason=stuck', form)).status).toBe(200);
   expect(await second).toEqual({ state: 'failed', reason: 'stuck' });
   expect(await fetched(http.port, 0)).toEqual([]);
 });

@@ -26,3 +26,8 @@ export function mayListen(filter: string, building: BuildingId): boolean {
   const [device = '', kind = ''] = filter.split('/');
   return isDeviceId(device) && shortKinds.has(kind);
 }
+
+/** Whether a filter may be asked for where other topics are relayed: everything but what is reserved. */
+export function mayOverhear(filter: string): boolean {
+  return !filter.startsWith('v1/') && !filter.startsWith('$');
+}

@@ -1,11 +1,31 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type Socket, connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { parseDeviceId } from '@domicile/core/identities.ts';
 import { type IClientOptions, type MqttClient, connectAsync } from 'mqtt';
-import { expect, test } from 'vitest';
+import { generate } from 'mqtt-packet';
+import { afterAll, expect, test } from 'vitest';
+import { lanRulesSchema } from '../../model/lan-rule-schema.ts';
 import { testBuilding, until } from '../../test-agent.ts';
 import { type DriverUnderTest, TestHost, driverPromises } from '../driver-kit.ts';
 import { type MqttDriverConfig, startMqttDriver } from './mqtt-driver.ts';
 
-const local = { host: '127.0.0.1', port: 0, answerTimeoutMs: 300 };
+const directory = await mkdtemp(join(tmpdir(), 'gateway-mqtt-'));
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+function local() {
+  return {
+    host: '127.0.0.1',
+    port: 0,
+    answerTimeoutMs: 300,
+    directory: join(directory, randomUUID()),
+  };
+}
+
 const topic = `v1/${testBuilding}/r101-air/telemetry`;
 const reading = '{"values":{"co2":612}}';
 const device = parseDeviceId('r101-thermostat');
@@ -17,7 +37,7 @@ function client(port: number | undefined, options: IClientOptions = {}): Promise
 function kit(protocolVersion: 4 | 5): DriverUnderTest {
   return {
     name: `mqtt ${protocolVersion === 5 ? '5' : '3.1.1'}`,
-    start: (host) => startMqttDriver(local, host),
+    start: (host) => startMqttDriver(local(), host),
     device: async ({ port }) => {
       let connected = await client(port, { protocolVersion });
       return {
@@ -50,7 +70,7 @@ test.each(driverPromises)('MQTT 5: $promise', async ({ prove }) => {
 
 async function started(config: Partial<MqttDriverConfig> = {}) {
   const host = new TestHost();
-  return { host, driver: await startMqttDriver({ ...local, ...config }, host) };
+  return { host, driver: await startMqttDriver({ ...local(), ...config }, host) };
 }
 
 test('a device that does not know its building is understood', async () => {
@@ -157,4 +177,234 @@ test('a device that has the command and says nothing leaves it unknown; one that
     reason: 'the device did not answer',
   });
   await thermostat.endAsync();
+});
+
+const rules = lanRulesSchema.parse([
+  {
+    filter: 'tele/+/SENSOR',
+    device: '{2}-air',
+    values: { temperature: '/AM2301/Temperature' },
+  },
+  { filter: 'tele/+/LWT', device: '{2}-air', status: {} },
+  { filter: 'sensors/+/temp', device: '{2}-air', values: { temperature: '' } },
+  {
+    filter: 'stat/+/RESULT',
+    device: '{2}-thermostat',
+    values: { target_temperature: '/Setpoint' },
+    commands: { target_temperature: { topic: 'cmnd/{2}/Setpoint', payload: '{value}' } },
+  },
+]);
+const names = { tasmota_1A2B: 'r101' };
+
+test('a bought device is understood by rules: its values, its status, its will', async () => {
+  const { host, driver } = await started({ rules, names });
+  await using mqtt = driver;
+  const will = { topic: 'tele/tasmota_1A2B/LWT', payload: Buffer.from('Offline'), retain: true };
+  const tasmota = await client(mqtt.port, { will });
+  await tasmota.publishAsync('tele/tasmota_1A2B/LWT', 'Online', { retain: true });
+  const sensor = '{"Time":"2026-01-01T00:00:00","AM2301":{"Temperature":21.4}}';
+  await tasmota.publishAsync('tele/tasmota_1A2B/SENSOR', sensor, { qos: 0 });
+  await tasmota.publishAsync('sensors/r102/temp', '23.4', { qos: 1 });
+  await tasmota.publishAsync('tele/tasmota_1A2B/STATE', '{"Uptime":1}', { qos: 1 });
+  await until(() => host.taken.length === 2);
+  expect(host.taken.map(({ device: of }) => of)).toEqual(['r101-air', 'r102-air']);
+  expect(host.payloads).toEqual([
+    '{"values":{"temperature":21.4}}',
+    '{"values":{"temperature":23.4}}',
+  ]);
+  tasmota.stream.destroy();
+  await until(() => host.statuses.length === 2);
+  expect(host.statuses).toEqual(['r101-air online', 'r101-air offline']);
+});
+
+test('what does not fit a rule is counted and acked, and others are unharmed', async () => {
+  const { host, driver } = await started({ rules, names });
+  await using mqtt = driver;
+  const sender = await client(mqtt.port);
+  await sender.publishAsync('tele/Stranger_1/SENSOR', '{}', { qos: 1 });
+  await sender.publishAsync('tele/tasmota_1A2B/SENSOR', '{', { qos: 1 });
+  const warm = '{"AM2301":{"Temperature":{}}}';
+  await sender.publishAsync('tele/tasmota_1A2B/SENSOR', warm, { qos: 2 });
+  await sender.publishAsync('sensors/r102/temp', '23.4', { qos: 2 });
+  await sender.endAsync();
+  expect(host.payloads).toEqual(['{', '{"values":{"temperature":23.4}}']);
+  expect(await host.refused()).toEqual({ rule: 3 });
+});
+
+test('what the store refuses of a rule’s message is refused, and taken when it comes again', async () => {
+  const { host, driver } = await started({ rules });
+  await using mqtt = driver;
+  const sender = await client(mqtt.port, { protocolVersion: 5 });
+  host.keep = async () => {
+    throw new PlatformError('STORE_FULL', 'Cannot keep readings: the store is full');
+  };
+  const send = () => sender.publishAsync('sensors/r102/temp', '23.4', { qos: 1 });
+  await expect(send()).rejects.toMatchObject({ code: 0x97 });
+  host.keep = async () => undefined;
+  await send();
+  expect(host.taken).toHaveLength(1);
+  await sender.endAsync();
+});
+
+interface Heard {
+  readonly topic: string;
+  readonly payload: string;
+  readonly qos: number;
+  readonly retain: boolean;
+}
+
+function hear(listener: MqttClient): Heard[] {
+  const heard: Heard[] = [];
+  listener.on('message', (of, payload, { qos, retain }) => {
+    heard.push({ topic: of, payload: payload.toString(), qos, retain });
+  });
+  return heard;
+}
+
+test.each([0, 1, 2] as const)(
+  'other topics go from device to device at QoS %i, and stay retained over a restart',
+  async (qos) => {
+    const kept = { otherTopics: 'relay' as const, directory: join(directory, randomUUID()) };
+    const first = await started(kept);
+    const of = `home/door-${qos}/state`;
+    const listener = await client(first.driver.port, { protocolVersion: 5 });
+    const heard = hear(listener);
+    await listener.subscribeAsync('home/#', { qos: 2 });
+    const sender = await client(first.driver.port, { protocolVersion: 4 });
+    await sender.publishAsync(of, 'open', { qos, retain: true });
+    await until(() => heard.some(({ topic: at }) => at === of));
+    expect(heard.filter(({ topic: at }) => at === of)).toEqual([
+      { topic: of, payload: 'open', qos, retain: false },
+    ]);
+    await Promise.all([listener.endAsync(), sender.endAsync()]);
+    await first.driver[Symbol.asyncDispose]();
+    const second = await started(kept);
+    await using again = second.driver;
+    const late = await client(again.port);
+    const heardLate = hear(late);
+    await late.subscribeAsync(of, { qos: 2 });
+    await until(() => heardLate.length > 0);
+    expect(heardLate).toEqual([{ topic: of, payload: 'open', qos, retain: true }]);
+    await late.publishAsync(of, '', { qos: 1, retain: true });
+    const later = await client(again.port);
+    const heardLater = hear(later);
+    await later.subscribeAsync('home/#');
+    await later.publishAsync('home/end', 'x', { qos: 1 });
+    await until(() => heardLater.some(({ topic: at }) => at === 'home/end'));
+    expect(heardLater.filter(({ topic: at }) => at === of)).toEqual([]);
+    await Promise.all([late.endAsync(), later.endAsync()]);
+  },
+);
+
+test('the platform’s topics are not relayed, and reserved filters not granted', async () => {
+  const { driver } = await started({ otherTopics: 'relay' });
+  await using mqtt = driver;
+  const listener = await client(mqtt.port, { protocolVersion: 5 });
+  const heard = hear(listener);
+  const refused = /Not authorized/i;
+  await listener.subscribeAsync('#', { qos: 1 });
+  await listener.publishAsync(topic, reading, { qos: 1 });
+  await listener.publishAsync('home/x', 'y', { qos: 1 });
+  await until(() => heard.length > 0);
+  expect(heard.map(({ topic: at }) => at)).toEqual(['home/x']);
+  await expect(listener.subscribeAsync('v1/us-other/#', { qos: 1 })).rejects.toThrow(refused);
+  await expect(listener.subscribeAsync('$SYS/#', { qos: 1 })).rejects.toThrow(refused);
+  expect(mqtt.drives(device)).toBe(false);
+  await listener.endAsync();
+});
+
+const thermostatId = parseDeviceId('r101-thermostat');
+
+test('a command by rule reaches the device’s own topic, and its report is its word', async () => {
+  const { host, driver } = await started({ rules, names, answerTimeoutMs: 5000 });
+  await using mqtt = driver;
+  expect(mqtt.drives(thermostatId)).toBe(false);
+  const tasmota = await client(mqtt.port);
+  await tasmota.subscribeAsync('cmnd/tasmota_1A2B/#', { qos: 1 });
+  expect(host.reached).not.toEqual([]);
+  expect(mqtt.drives(thermostatId)).toBe(true);
+  const heard = hear(tasmota);
+  const set = { target_temperature: 21.5 };
+  const outcome = mqtt.apply({ id: 'c1', device: thermostatId, set });
+  await until(() => heard.length > 0);
+  expect(heard).toMatchObject([{ topic: 'cmnd/tasmota_1A2B/Setpoint', payload: '21.5' }]);
+  const report = (value: number) =>
+    tasmota.publishAsync('stat/tasmota_1A2B/RESULT', JSON.stringify({ Setpoint: value }));
+  await report(19);
+  await report(21.5);
+  expect(await outcome).toEqual({ state: 'applied' });
+  expect(await mqtt.apply({ id: 'c2', device: thermostatId, set: { mode: 'eco' } })).toEqual({
+    state: 'failed',
+    reason: 'no rule sets mode',
+  });
+  await tasmota.endAsync();
+});
+
+test('a device that never reports what it was set to leaves the command unknown; a stop ends the wait', async () => {
+  const { driver } = await started({ rules, answerTimeoutMs: 200 });
+  await using mqtt = driver;
+  const listener = await client(mqtt.port);
+  await listener.subscribeAsync('cmnd/r101/#', { qos: 1 });
+  const set = { target_temperature: 21.5 };
+  expect(await mqtt.apply({ id: 'c1', device: thermostatId, set })).toEqual({
+    state: 'unknown',
+    reason: 'the device did not report it',
+  });
+  await listener.endAsync();
+  const slow = await started({ rules, answerTimeoutMs: 60_000 });
+  const other = await client(slow.driver.port);
+  await other.subscribeAsync('cmnd/r101/#', { qos: 1 });
+  const outcome = slow.driver.apply({ id: 'c2', device: thermostatId, set });
+  await slow.driver[Symbol.asyncDispose]();
+  expect(await outcome).toEqual({ state: 'unknown', reason: 'the agent stopped' });
+  await other.endAsync(true);
+});
+
+test('of a connection that this agent half-closed QoS 0 is taken, QoS 1 and its will are not', async () => {
+  const host = new TestHost();
+  const sockets: Socket[] = [];
+  const listen = host.listen.bind(host);
+  host.listen = async (name, at) => {
+    const server = await listen(name, at);
+    server.on('connection', (socket: Socket) => void sockets.push(socket));
+    return server;
+  };
+  await using mqtt = await startMqttDriver({ ...local(), rules }, host);
+  const raw = connect({ port: mqtt.port ?? 0, host: '127.0.0.1', allowHalfOpen: true });
+  const will = { topic: 'tele/r101/LWT', payload: 'Offline', qos: 0 as const, retain: false };
+  raw.write(
+    generate({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: 4,
+      clean: true,
+      clientId: 'pump',
+      keepalive: 60,
+      will,
+    }),
+  );
+  await once(raw, 'data');
+  sockets[0]?.end();
+  raw.resume();
+  await once(raw, 'end');
+  const publish = (qos: 0 | 1, payload: string) =>
+    raw.write(
+      generate({
+        cmd: 'publish',
+        topic: 'sensors/r101/temp',
+        payload,
+        qos,
+        messageId: 7,
+        dup: false,
+        retain: false,
+      }),
+    );
+  publish(0, '1');
+  publish(1, '2');
+  publish(0, '3');
+  raw.end();
+  await until(() => sockets[0]?.destroyed);
+  await until(() => host.taken.length === 2);
+  expect(host.payloads).toEqual(['{"values":{"temperature":1}}', '{"values":{"temperature":3}}']);
+  expect(host.statuses).toEqual([]);
 });
