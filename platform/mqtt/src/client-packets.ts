@@ -4,18 +4,12 @@ import type { MessageProperties } from './owner.ts';
 export type ClientPacket =
   | ConnectPacket
   | PublishPacket
-  | { readonly type: 'puback'; readonly packetId: number; readonly reasonCode: number }
-  | { readonly type: 'pubrec'; readonly packetId: number; readonly reasonCode: number }
-  | { readonly type: 'pubrel'; readonly packetId: number }
-  | { readonly type: 'pubcomp'; readonly packetId: number }
+  | AckPacket
   | SubscribePacket
-  | { readonly type: 'unsubscribe'; readonly packetId: number; readonly filters: readonly string[] }
+  | UnsubscribePacket
   | { readonly type: 'pingreq' }
-  | {
-      readonly type: 'disconnect';
-      readonly reasonCode: number;
-      readonly sessionExpirySeconds: number | undefined;
-    };
+  | DisconnectPacket
+  | { readonly type: 'auth' };
 
 export interface ConnectPacket {
   readonly type: 'connect';
@@ -26,9 +20,11 @@ export interface ConnectPacket {
   readonly userName: string | undefined;
   readonly password: Buffer | undefined;
   readonly will: WillPacket | undefined;
+  /** `Infinity`: never. */
   readonly sessionExpirySeconds: number | undefined;
   readonly receiveMaximum: number;
   readonly packetBytesMax: number | undefined;
+  readonly topicAliasMax: number;
   readonly authenticationMethod: string | undefined;
 }
 
@@ -52,6 +48,12 @@ export interface PublishPacket extends PacketMessage {
   readonly topicAlias: number | undefined;
 }
 
+export interface AckPacket {
+  readonly type: 'puback' | 'pubrec' | 'pubrel' | 'pubcomp';
+  readonly packetId: number;
+  readonly reasonCode: number;
+}
+
 export interface SubscribePacket {
   readonly type: 'subscribe';
   readonly packetId: number;
@@ -63,4 +65,16 @@ export interface SubscribePacket {
     readonly retainAsPublished: boolean;
     readonly retainHandling: number;
   }[];
+}
+
+export interface UnsubscribePacket {
+  readonly type: 'unsubscribe';
+  readonly packetId: number;
+  readonly filters: readonly string[];
+}
+
+export interface DisconnectPacket {
+  readonly type: 'disconnect';
+  readonly reasonCode: number;
+  readonly sessionExpirySeconds: number | undefined;
 }

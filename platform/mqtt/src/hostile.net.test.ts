@@ -72,7 +72,7 @@ const malformed: [string, number[], number][] = [
   ],
   ['a CONNACK', [0x20, 3, 0, 0, 0], reason.protocolError],
   ['a SUBACK', [0x90, 4, 0, 1, 0, 0], reason.protocolError],
-  ['an AUTH', [0xf0, 0], reason.malformedPacket],
+  ['an AUTH', [0xf0, 0], reason.protocolError],
   ['packet type 0', [0x00, 0], reason.malformedPacket],
   ['SUBSCRIBE with wrong flags', [0x80, 7, 0, 1, 0, 0, 1, 97, 0], reason.malformedPacket],
   ['SUBSCRIBE of nothing', [0x82, 3, 0, 1, 0], reason.protocolError],

@@ -13,6 +13,7 @@ export interface MqttLimits {
   readonly keepAliveSecondsMax: number;
   readonly clientIdBytesMax: number;
   readonly topicLevelsMax: number;
+  /** Aliases that a client may use, and that we use with one that offers as many. */
   readonly topicAliasMax: number;
   readonly subscriptionsMax: number;
   /**
@@ -61,4 +62,21 @@ export const defaultLimits: MqttLimits = Object.freeze({
   outboundQueuedBytesMax: 4_194_304,
   writeBufferBytesMax: 262_144,
   writeStallTimeoutMs: 30_000,
+});
+
+/** What of the standard is served; MQTT 5 clients are told so at CONNECT (section 3.2.2.3). */
+export interface MqttFeatures {
+  readonly qosMax: 0 | 1 | 2;
+  readonly retain: boolean;
+  readonly wildcardSubscriptions: boolean;
+  readonly sharedSubscriptions: boolean;
+  readonly subscriptionIdentifiers: boolean;
+}
+
+export const allFeatures: MqttFeatures = Object.freeze({
+  qosMax: 2,
+  retain: true,
+  wildcardSubscriptions: true,
+  sharedSubscriptions: true,
+  subscriptionIdentifiers: true,
 });

@@ -62,6 +62,8 @@ export class LiveSession<Identity> implements Session<Identity> {
   expirySeconds = 0;
   /** When it is forgotten, while it has no connection. */
   endsAtMs: number | undefined;
+  /** Its place among what waits for a time. */
+  bucket: number | undefined;
   delayedWill: { readonly will: WillPacket; readonly atMs: number } | undefined;
   #ended = false;
   #pumping = false;
@@ -289,40 +291,4 @@ function flightOf(
     settle: () => undefined,
   };
   return { packetId, entry, stage };
-}
-
-/** The packet of an entry; what is left of its time is told to the client. */
-export function publishPacketOf(
-  {
-    entry,
-    packetId,
-    again,
-  }: { entry: OutboundEntry; packetId: number | undefined; again: boolean },
-  nowMs: number,
-) {
-  const { message, qos, retain, identifiers, expiresAtMs } = entry;
-  const { userProperties, ...properties } = message.properties ?? {};
-  return {
-    cmd: 'publish' as const,
-    topic: message.topic,
-    payload: message.payload,
-    qos,
-    dup: again,
-    retain,
-    ...(packetId !== undefined && { messageId: packetId }),
-    properties: {
-      ...properties,
-      ...(userProperties && { userProperties: gathered(userProperties) }),
-      ...(expiresAtMs !== undefined && {
-        messageExpiryInterval: Math.max(1, Math.ceil((expiresAtMs - nowMs) / 1000)),
-      }),
-      ...(identifiers.length > 0 && { subscriptionIdentifier: [...identifiers] }),
-    },
-  };
-}
-
-function gathered(pairs: readonly (readonly [string, string])[]): Record<string, string[]> {
-  const read: Record<string, string[]> = Object.create(null);
-  for (const [name, value] of pairs) (read[name] ??= []).push(value);
-  return read;
 }

@@ -1,18 +1,24 @@
 import type { Duplex } from 'node:stream';
 import { setTimeout as wait } from 'node:timers/promises';
 import { Connection, type ConnectionHost } from './connection.ts';
-import { defaultLimits, type MqttLimits } from './limits.ts';
-import type { MqttOwner, Session } from './owner.ts';
+import { allFeatures, defaultLimits, type MqttFeatures, type MqttLimits } from './limits.ts';
+import { Deadlines } from './model/deadlines.ts';
+import type { DisconnectDetails, MqttOwner, Session } from './owner.ts';
 import { reason } from './reason-codes.ts';
-import { SessionStore } from './session-store.ts';
+import { SessionStore, tickMs } from './session-store.ts';
 
 export interface MqttServerOptions {
   readonly limits?: Partial<MqttLimits>;
+  /** All, unless some are taken back. */
+  readonly features?: Partial<MqttFeatures>;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
 }
 
-const tickMs = 250;
+export interface Goodbye extends DisconnectDetails {
+  /** "Server shutting down" unless another is given. */
+  readonly reasonCode?: number;
+}
 
 /**
  * Serves MQTT 3.1.1 and 5 on sockets that its owner accepted: TCP, TLS, WebSocket, or any byte stream. Disposing ends all connections at once; `drain` first lets
@@ -21,9 +27,12 @@ const tickMs = 250;
 export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer>, Disposable {
   readonly owner: MqttOwner<Identity, Peer>;
   readonly limits: MqttLimits;
+  readonly features: MqttFeatures;
   readonly clock: () => number;
   readonly store: SessionStore<Identity, Peer>;
   readonly #connections = new Set<Connection<Identity, Peer>>();
+  readonly #deadlines: Deadlines<Connection<Identity, Peer>>;
+  readonly #watched = new Set<Connection<Identity, Peer>>();
   readonly #ticking: NodeJS.Timeout;
   #draining = false;
   /** Bytes of all connections that the owner has not settled. */
@@ -32,11 +41,13 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
 
   constructor(
     owner: MqttOwner<Identity, Peer>,
-    { limits = {}, clock = Date.now }: MqttServerOptions = {},
+    { limits = {}, features = {}, clock = Date.now }: MqttServerOptions = {},
   ) {
     this.owner = owner;
     this.limits = Object.freeze({ ...defaultLimits, ...limits });
+    this.features = Object.freeze({ ...allFeatures, ...features });
     this.clock = clock;
+    this.#deadlines = new Deadlines(tickMs, clock());
     this.store = new SessionStore(owner, this.limits, clock);
     this.#ticking = setInterval(() => this.#tick(), tickMs).unref();
   }
@@ -71,18 +82,19 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
       socket.destroy();
       return;
     }
-    const connection = new Connection<Identity, Peer>({ host: this, socket, peer });
+    const connection = new Connection<Identity, Peer>(this, socket, peer);
     this.#connections.add(connection);
     connection.start();
   }
 
-  /** Reads nothing more, waits until what was taken in is settled, says "server shutting down", closes. */
-  async drain(timeoutMs: number): Promise<void> {
+  /** Reads nothing more, waits until what was taken in is settled, says good-bye, closes. */
+  async drain(timeoutMs: number, goodbye: Goodbye = {}): Promise<void> {
+    const { reasonCode = reason.serverShuttingDown, ...details } = goodbye;
     this.#draining = true;
     const until = performance.now() + timeoutMs;
     for (const connection of this.#connections) connection.stopReading();
     while (this.inFlight > 0 && performance.now() < until) await wait(5);
-    for (const connection of this.#connections) connection.close(reason.serverShuttingDown);
+    for (const connection of this.#connections) connection.close(reasonCode, details);
     while (this.#connections.size > 0 && performance.now() < until) await wait(5);
   }
 
@@ -93,14 +105,28 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
     this.store.clear();
   }
 
+  wake(connection: Connection<Identity, Peer>, atMs: number): void {
+    this.#deadlines.set(connection, atMs);
+  }
+
+  watch(connection: Connection<Identity, Peer>): void {
+    this.#watched.add(connection);
+  }
+
   forget(connection: Connection<Identity, Peer>): void {
     this.#connections.delete(connection);
+    this.#deadlines.delete(connection);
+    this.#watched.delete(connection);
     this.starved.delete(connection);
   }
 
+  /** Costs by what is due or held up, not by how many idle. */
   #tick(): void {
     const nowMs = this.clock();
-    for (const connection of this.#connections) connection.tick(nowMs);
+    for (const connection of this.#deadlines.due(nowMs)) connection.tick(nowMs);
+    for (const connection of this.#watched) {
+      if (!connection.look(nowMs)) this.#watched.delete(connection);
+    }
     this.store.tick(nowMs);
   }
 }

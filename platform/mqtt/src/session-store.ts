@@ -1,8 +1,12 @@
 import type { ConnectPacket, PacketMessage, WillPacket } from './client-packets.ts';
 import type { MqttLimits } from './limits.ts';
 import { LiveSession, type SessionHost, type SessionLink } from './live-session.ts';
+import { Deadlines } from './model/deadlines.ts';
 import type { InboundMessage, MqttOwner, OpenedSession } from './owner.ts';
 import { failureFrom, reason } from './reason-codes.ts';
+
+/** How finely time is told. */
+export const tickMs = 250;
 
 export interface Admitted<Identity> {
   readonly key: string;
@@ -28,11 +32,13 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
   readonly #clock: () => number;
   readonly #sessions = new Map<string, LiveSession<Identity>>();
   readonly #opening = new Map<string, Opening>();
+  readonly #deadlines: Deadlines<LiveSession<Identity>>;
 
   constructor(owner: MqttOwner<Identity, Peer>, limits: MqttLimits, clock: () => number) {
     this.#owner = owner;
     this.limits = limits;
     this.#clock = clock;
+    this.#deadlines = new Deadlines(tickMs, clock());
   }
 
   get size(): number {
@@ -87,6 +93,7 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
     session.identity = admitted.identity;
     session.protocolVersion = connect.protocolVersion;
     session.connection = link;
+    this.#deadlines.delete(session);
     session.endsAtMs = undefined;
     session.delayedWill = undefined;
     session.expirySeconds = this.#expirySecondsOf(connect);
@@ -146,6 +153,7 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
       session.delayedWill = { will, atMs: nowMs + delaySeconds * 1000 };
     }
     this.#age(session, nowMs);
+    if (!session.ended) this.#deadlines.set(session, this.#nextOf(session));
   }
 
   abandon(session: LiveSession<Identity>, reasonCode: number): void {
@@ -158,7 +166,14 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
   }
 
   tick(nowMs: number): void {
-    for (const session of this.#sessions.values()) this.#age(session, nowMs);
+    for (const session of this.#deadlines.due(nowMs)) {
+      // Whoever opens it now takes it up or ends it.
+      if (this.#opening.has(session.key)) this.#deadlines.set(session, nowMs + tickMs);
+      else this.#age(session, nowMs);
+      if (!session.connection && !session.ended && session.bucket === undefined) {
+        this.#deadlines.set(session, this.#nextOf(session));
+      }
+    }
   }
 
   clear(): void {
@@ -167,13 +182,17 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
   }
 
   #age(session: LiveSession<Identity>, nowMs: number): void {
-    // Whoever opens it now takes it up or ends it.
-    if (session.connection || this.#opening.has(session.key)) return;
+    if (session.connection) return;
     if (session.delayedWill && session.delayedWill.atMs <= nowMs) this.#publishWill(session);
     if (session.endsAtMs !== undefined && session.endsAtMs <= nowMs) this.#end(session);
   }
 
+  #nextOf({ delayedWill, endsAtMs = Infinity }: LiveSession<Identity>): number {
+    return Math.min(delayedWill?.atMs ?? Infinity, endsAtMs);
+  }
+
   #end(session: LiveSession<Identity>): void {
+    this.#deadlines.delete(session);
     if (session.delayedWill) this.#publishWill(session);
     this.#sessions.delete(session.key);
     session.end();

@@ -3,22 +3,27 @@ import type { Duplex } from 'node:stream';
 /** Acks gathered in one piece of memory, as there are thousands of four bytes each. */
 const acksBytes = 4096;
 
+export interface WriterOwner {
+  /** The client does not take what was written. */
+  stalls(): void;
+  /** It does again; told in a later turn of the loop. */
+  freed(): void;
+}
+
 /** Gathers what one turn of the loop has to say into one write. */
 export class SocketWriter {
   readonly #socket: Duplex;
   readonly #bytesMax: number;
-  readonly #freed: () => void;
+  readonly #owner: WriterOwner;
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
   #acks: Buffer | undefined;
   #acksEnd = 0;
 
-  /** `freed` is called when it was stalled and is no longer, in a later turn of the loop. */
-  constructor(socket: Duplex, bytesMax: number, freed: () => void) {
+  constructor(socket: Duplex, bytesMax: number, owner: WriterOwner) {
     this.#socket = socket;
     this.#bytesMax = bytesMax;
-    this.#freed = freed;
-    socket.on('drain', freed);
+    this.#owner = owner;
   }
 
   /** The client does not take what we write. */
@@ -55,7 +60,8 @@ export class SocketWriter {
     this.#waitingBytes = 0;
     if (this.#socket.writable) this.#socket.write(all);
     // What the kernel takes at once is followed by no 'drain'.
-    if (stalled && !this.stalled) setImmediate(this.#freed);
+    if (this.stalled) this.#owner.stalls();
+    else if (stalled) setImmediate(() => this.#owner.freed());
   }
 
   #announce(bytes: number): void {

@@ -1,70 +1,92 @@
-import type { SubscribePacket } from './client-packets.ts';
-import { encode } from './encode.ts';
-import type { MqttLimits } from './limits.ts';
+import type { SubscribePacket, UnsubscribePacket } from './client-packets.ts';
+import type { ConnectionParts, PartsHost } from './connection-parts.ts';
 import type { LiveSession } from './live-session.ts';
 import { parseSubscriptionName } from './model/topic-filters.ts';
-import type { MqttOwner, Subscription } from './owner.ts';
-import { PacketFault } from './packet-fault.ts';
+import type { Subscription } from './owner.ts';
+import { PacketFault, protocolError } from './packet-fault.ts';
+import { encodeSuback } from './packets/subscribe.ts';
+import { encodeUnsuback } from './packets/unsubscribe.ts';
 import { failureFrom, reason } from './reason-codes.ts';
 
-interface Host<Identity, Peer> {
-  readonly owner: MqttOwner<Identity, Peer>;
-  readonly limits: MqttLimits;
-}
-
-/** What a SUBSCRIBE came to: one code a filter, and what the session has now. */
-export interface Subscribed {
-  readonly codes: readonly number[];
-  readonly made: readonly { readonly subscription: Subscription; readonly isNew: boolean }[];
-}
-
-/** Asks the owner filter by filter and takes up what it grants. Throws `PacketFault`. */
+/** SUBSCRIBE: the owner's verdict filter by filter, saved, then the SUBACK. Rejects with `PacketFault`. */
 export async function subscribe<Identity, Peer>(
-  host: Host<Identity, Peer>,
+  parts: ConnectionParts<Identity, Peer>,
   session: LiveSession<Identity>,
-  { subscriptions, identifier }: SubscribePacket,
-): Promise<Subscribed> {
-  const asked = subscriptions.map(({ filter: name, ...options }) => {
-    const parsed = parseSubscriptionName(name, host.limits.topicLevelsMax);
-    // MQTT 5, section 3.8.3.1.
-    if (parsed?.share !== undefined && options.noLocal) throw new PacketFault(reason.protocolError);
-    return parsed && { ...options, ...parsed, name, identifier };
-  });
+  packet: SubscribePacket,
+): Promise<void> {
+  const { host } = parts;
+  const asked = askedIn(packet, host);
   const codes: number[] = [];
   const made: { subscription: Subscription; isNew: boolean }[] = [];
   for (const each of asked) {
-    const code = await verdict(host, session, each);
+    const code = typeof each === 'number' ? each : await verdict(host, session, each);
     codes.push(code);
-    if (!each || code >= failureFrom) continue;
+    if (typeof each === 'number' || code >= failureFrom) continue;
     const isNew = !session.subscriptions.has(each.name);
-    const subscription = { ...each, qos: qosOf(Math.min(code, each.qos)) };
+    const subscription = { ...each, qos: qosOf(Math.min(code, each.qos, host.features.qosMax)) };
+    codes[codes.length - 1] = subscription.qos;
     session.subscribe(subscription);
     made.push({ subscription, isNew });
   }
-  return { codes, made };
+  if (made.length > 0) await session.kept();
+  if (parts.gone || session.ended) return;
+  parts.writer.write(encodeSuback(packet.packetId, codes, parts.client.protocolVersion));
+  for (const { subscription, isNew } of made) {
+    host.owner.subscribed?.(session, subscription, isNew);
+  }
+}
+
+/** UNSUBSCRIBE, saved, then the UNSUBACK. */
+export async function unsubscribe<Identity, Peer>(
+  parts: ConnectionParts<Identity, Peer>,
+  session: LiveSession<Identity>,
+  { packetId, filters }: UnsubscribePacket,
+): Promise<void> {
+  const taken = filters.map((name) => session.unsubscribe(name));
+  for (const subscription of taken) {
+    if (subscription) parts.host.owner.unsubscribed?.(session, subscription);
+  }
+  if (taken.some((each) => each !== undefined)) await session.kept();
+  if (parts.gone) return;
+  const codes = taken.map((each) => (each ? reason.success : reason.noSubscriptionExisted));
+  parts.writer.write(encodeUnsuback(packetId, codes, parts.client.protocolVersion));
+}
+
+/** What is asked for, or the code that refuses it. */
+function askedIn<Identity, Peer>(
+  { subscriptions, identifier }: SubscribePacket,
+  { limits, features }: PartsHost<Identity, Peer>,
+): readonly (Subscription | number)[] {
+  if (identifier !== undefined && !features.subscriptionIdentifiers) {
+    const why = 'Subscription identifiers are not served';
+    throw new PacketFault(reason.subscriptionIdentifiersUnsupported, why);
+  }
+  return subscriptions.map(({ filter: name, ...options }) => {
+    const parsed = parseSubscriptionName(name, limits.topicLevelsMax);
+    if (!parsed) return reason.topicFilterInvalid;
+    // Section 3.8.3.1.
+    if (parsed.share !== undefined && options.noLocal) {
+      throw protocolError('A shared subscription with "no local"');
+    }
+    if (parsed.share !== undefined && !features.sharedSubscriptions) {
+      return reason.sharedSubscriptionsUnsupported;
+    }
+    if (!features.wildcardSubscriptions && /[+#]/.test(parsed.filter)) {
+      return reason.wildcardSubscriptionsUnsupported;
+    }
+    return { ...options, ...parsed, name, identifier };
+  });
 }
 
 function verdict<Identity, Peer>(
-  { owner, limits }: Host<Identity, Peer>,
+  { owner, limits }: PartsHost<Identity, Peer>,
   session: LiveSession<Identity>,
-  asked: Subscription | undefined,
+  asked: Subscription,
 ): number | Promise<number> {
-  if (!asked) return reason.topicFilterInvalid;
-  const more = !session.subscriptions.has(asked.name);
-  if (more && session.subscriptions.size >= limits.subscriptionsMax) return reason.quotaExceeded;
-  return owner.subscribe(session, asked);
+  const isNew = !session.subscriptions.has(asked.name);
+  return isNew && session.subscriptions.size >= limits.subscriptionsMax
+    ? reason.quotaExceeded
+    : owner.subscribe(session, asked);
 }
 
 const qosOf = (code: number): 0 | 1 | 2 => (code === 2 ? 2 : code === 1 ? 1 : 0);
-
-export function encodeSuback(
-  packetId: number,
-  codes: readonly number[],
-  protocolVersion: 4 | 5,
-): Buffer {
-  const granted =
-    protocolVersion === 5
-      ? [...codes]
-      : codes.map((code) => (code >= failureFrom ? reason.unspecified : code));
-  return encode({ cmd: 'suback', messageId: packetId, granted }, protocolVersion);
-}

@@ -3,7 +3,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { generate, type Packet, parser as createParser } from 'mqtt-packet';
-import type { MqttLimits } from './limits.ts';
+import type { MqttFeatures, MqttLimits } from './limits.ts';
 import type { Closing, InboundMessage, MqttOwner, Session } from './owner.ts';
 import { MqttServer } from './server.ts';
 
@@ -19,13 +19,18 @@ export class TestServer implements AsyncDisposable {
   static async open(
     owner: Partial<MqttOwner<string, Socket>> = {},
     limits: Partial<MqttLimits> = {},
+    features: Partial<MqttFeatures> = {},
   ): Promise<TestServer> {
-    const opened = new TestServer(owner, limits);
+    const opened = new TestServer(owner, limits, features);
     await once(opened.#listener, 'listening');
     return opened;
   }
 
-  private constructor(owner: Partial<MqttOwner<string, Socket>>, limits: Partial<MqttLimits>) {
+  private constructor(
+    owner: Partial<MqttOwner<string, Socket>>,
+    limits: Partial<MqttLimits>,
+    features: Partial<MqttFeatures>,
+  ) {
     this.server = new MqttServer<string, Socket>(
       {
         authenticate: async ({ clientId }) => ({
@@ -43,7 +48,7 @@ export class TestServer implements AsyncDisposable {
         refused: (code) => this.refusals.push(code),
         ...owner,
       },
-      { limits },
+      { limits, features },
     );
     this.#listener = createServer({ noDelay: true }, (socket) => this.server.serve(socket, socket));
     this.#listener.listen(0, '127.0.0.1');

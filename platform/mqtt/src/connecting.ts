@@ -1,0 +1,49 @@
+import type { ConnectPacket } from './client-packets.ts';
+import type { Client, PartsHost } from './connection-parts.ts';
+import { isTopicName } from './model/topic-filters.ts';
+import type { ConnectRequest } from './owner.ts';
+import { reason } from './reason-codes.ts';
+
+/** Why a CONNECT is refused before anybody is asked. */
+export function connectFault<Identity, Peer>(
+  connect: ConnectPacket,
+  { limits, features }: PartsHost<Identity, Peer>,
+): number | undefined {
+  const { clientId, cleanStart, protocolVersion, will, authenticationMethod } = connect;
+  if (authenticationMethod !== undefined) return reason.badAuthenticationMethod;
+  if (clientId === '' && !cleanStart && protocolVersion === 4) return reason.clientIdInvalid;
+  if (Buffer.byteLength(clientId) > limits.clientIdBytesMax) return reason.clientIdInvalid;
+  if (!will) return undefined;
+  if (!isTopicName(will.topic, limits.topicLevelsMax)) return reason.topicNameInvalid;
+  if (will.qos > features.qosMax) return reason.qosNotSupported;
+  return will.retain && !features.retain ? reason.retainNotSupported : undefined;
+}
+
+/** What the owner is asked. */
+export function requestOf(connect: ConnectPacket, clientId: string): ConnectRequest {
+  const { protocolVersion, cleanStart, userName, password, will } = connect;
+  return {
+    clientId,
+    protocolVersion,
+    cleanStart,
+    userName,
+    password,
+    will: will && { ...will, dup: false, packetId: undefined },
+  };
+}
+
+/** Seconds that an MQTT 5 client is told to use instead of its own (section 3.2.2.3.14). */
+export function serverKeepAliveOf(
+  { protocolVersion, keepAliveSeconds }: ConnectPacket,
+  { keepAliveSecondsMax }: { readonly keepAliveSecondsMax: number },
+): number | undefined {
+  const tooLong = keepAliveSeconds === 0 || keepAliveSeconds > keepAliveSecondsMax;
+  return protocolVersion === 5 && tooLong ? keepAliveSecondsMax : undefined;
+}
+
+/** What is kept of it; the rest would hold the memory of its packet. */
+export function clientOf(connect: ConnectPacket): Client {
+  const { protocolVersion, receiveMaximum, packetBytesMax = Infinity, topicAliasMax } = connect;
+  const endsWithConnection = protocolVersion === 5 && !connect.sessionExpirySeconds;
+  return { protocolVersion, receiveMaximum, packetBytesMax, topicAliasMax, endsWithConnection };
+}
