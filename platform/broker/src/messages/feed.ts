@@ -43,6 +43,9 @@ export interface MessageFeed<Identity> extends AsyncDisposable {
   /** The session is forgotten here. */
   ended(session: Session<Identity>): void;
 
+  /** A kept session that was not served here is forgotten; the names are those of its subscriptions. */
+  forgotten(key: string, names: readonly string[]): void;
+
   /**
    * What of the session has to survive this process, as plain data that JSON keeps. Taken at the same moment as
    * `Session.state()` and kept in the same record, it makes QoS 2 exactly once over a change of replica.

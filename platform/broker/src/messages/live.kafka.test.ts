@@ -45,3 +45,24 @@ test('a retained message reaches a later subscriber once, on every replica', asy
     expect(heard).toEqual([`${topic} new retained`, `${topic} live ${replica}`]);
   }
 });
+
+test('a share group gets each message once, its members in turn', async () => {
+  const topic = `${freshName('t')}/job`;
+  const name = `$share/workers/${topic.replace('/job', '/#')}`;
+  const clients = [await house.client(0), await house.client(0), await house.client(0)];
+  const heard = clients.map(heardBy);
+  for (const client of clients) await client.subscribeAsync(name, { qos: 1 });
+  const publisher = await house.client(1);
+  const sent = Array.from({ length: 90 }, (_, index) => `${topic} ${index}`);
+  await Promise.all(sent.map((_, index) => publisher.publishAsync(topic, `${index}`, { qos: 1 })));
+  await waitFor('all messages', () => heard.flat().length >= sent.length);
+  expect(heard.flat().toSorted()).toEqual(sent.toSorted());
+  for (const own of heard) expect(own.length).toBeGreaterThan(10);
+  // Who is gone leaves the work to the others.
+  await clients[0]?.endAsync();
+  await Promise.all(sent.map((_, index) => publisher.publishAsync(topic, `${index}`, { qos: 1 })));
+  await waitFor('all messages', () => heard.flat().length >= 2 * sent.length);
+  await clients[1]?.unsubscribeAsync(name);
+  await publisher.publishAsync(topic, 'last', { qos: 1 });
+  await waitFor('the last', () => heard[2]?.includes(`${topic} last`) ?? false);
+});

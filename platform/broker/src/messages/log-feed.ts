@@ -6,6 +6,7 @@ import { LogTails } from './log-tails.ts';
 import { messagesAt } from './messages-at.ts';
 import type { Entry } from './reading.ts';
 import type { RetainedSource } from './retained-source.ts';
+import { isShared, ShareGroups } from './share-groups.ts';
 import { Subscriber, type SubscriberHost } from './subscriber.ts';
 import type { Place, TopicPolicy } from './topic-policy.ts';
 
@@ -27,6 +28,7 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
   readonly #options: LogFeedOptions;
   readonly #tails: LogTails;
   readonly #subscribers = new Map<string, Subscriber<Identity>>();
+  readonly #groups: ShareGroups;
   readonly #keepingIdle: NodeJS.Timeout;
 
   static async start<Identity>(options: LogFeedOptions): Promise<LogFeed<Identity>> {
@@ -44,6 +46,8 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
   private constructor(options: LogFeedOptions, tails: LogTails) {
     this.#options = options;
     this.#tails = tails;
+    const { policy, events, keeper } = options;
+    this.#groups = new ShareGroups({ log: keeper.groups, tails, policy, events });
     this.#keepingIdle = setInterval(() => this.#keepIdle(), keepIdleEveryMs).unref();
   }
 
@@ -70,6 +74,10 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
     subscriber.session = session;
     const places = new Map<string, Place>();
     for (const subscription of session.subscriptions.values()) {
+      if (isShared(subscription)) {
+        this.#groups.connected(session, subscription);
+        continue;
+      }
       const known = subscriber.entries.get(subscription.name);
       if (!known) this.#enter(subscriber, subscription, subscriber.keptFrom(subscription.name));
       for (const place of this.#options.policy.placesOf(subscription.filter))
@@ -79,6 +87,10 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
   }
 
   async subscribe(session: Session<Identity>, asked: Subscription): Promise<void> {
+    if (isShared(asked)) {
+      await this.#groups.join(session, asked);
+      return;
+    }
     const subscriber = this.#subscriber(session.key);
     const known = subscriber.entries.get(asked.name);
     if (known) {
@@ -105,7 +117,12 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
     this.#options.retained?.deliver(subscriber, subscription);
   }
 
-  unsubscribed(session: Session<Identity>, { name }: Subscription): void {
+  unsubscribed(session: Session<Identity>, subscription: Subscription): void {
+    if (isShared(subscription)) {
+      this.#groups.left(session.key, subscription);
+      return;
+    }
+    const { name } = subscription;
     const subscriber = this.#subscribers.get(session.key);
     const entry = subscriber?.entries.get(name);
     if (!subscriber || !entry) return;
@@ -115,7 +132,7 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
     const used = new Set(
       subscriber.entries
         .values()
-        .flatMap(({ subscription }) => this.#options.policy.placesOf(subscription.filter))
+        .flatMap((one) => this.#options.policy.placesOf(one.subscription.filter))
         .map(({ key }) => key),
     );
     for (const [place, reading] of subscriber.readings) {
@@ -138,11 +155,19 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
     subscriber.session = undefined;
     for (const reading of subscriber.readings.values()) this.#tails.leave(reading);
     for (const entry of subscriber.entries.values()) this.#tails.remove(entry);
+    for (const subscription of session.subscriptions.values())
+      if (isShared(subscription)) this.#groups.disconnected(session.key, subscription);
   }
 
   ended(session: Session<Identity>): void {
     const subscriber = this.#subscribers.get(session.key);
     if (subscriber) this.#forget(subscriber);
+    for (const subscription of session.subscriptions.values())
+      if (isShared(subscription)) this.#groups.left(session.key, subscription);
+  }
+
+  forgotten(key: string, names: readonly string[]): void {
+    for (const name of names) this.#groups.forgotten(key, name);
   }
 
   state(key: string): FeedState | undefined {
@@ -177,6 +202,7 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#keepingIdle);
+    await this.#groups[Symbol.asyncDispose]();
     await this.#tails[Symbol.asyncDispose]();
   }
 

@@ -148,6 +148,12 @@ export class LogTails implements AsyncDisposable {
     return true;
   }
 
+  /** It is to be given something again: it leaves the tail, and `goOn` brings it back. */
+  stepBack(reading: Reading): void {
+    this.settleCursor(reading);
+    reading.isLive = false;
+  }
+
   /** The cursor of a live reading is where the tail is. */
   settleCursor({ isLive, tail, cursor }: Reading): void {
     if (isLive) cursor.reach(tail.next);

@@ -116,6 +116,7 @@ function readingsOf({ headers, value }: InputRecord): Said | undefined {
       return { below: `${device}/backfill`, payload: value };
     case accountReportSchema:
       return { below: `${device}/account`, payload: value };
+    case undefined:
     default:
       // Ticks, by which time moves in a partition.
       return undefined;
