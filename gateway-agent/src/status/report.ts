@@ -1,7 +1,4 @@
-import { readFileSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
-import { join } from 'node:path';
-import { z } from 'zod';
 import type { AgentConfig } from '../config.ts';
 import type { Driver } from '../drivers/driver.ts';
 import { countOf } from '../model/ranges.ts';
@@ -9,6 +6,7 @@ import { certificateState } from '../model/renewal.ts';
 import { isSilent, type StatusReport } from '../model/status-report.ts';
 import type { Store } from '../store/store.ts';
 import type { Uplink } from '../uplink/uplink.ts';
+import { version } from '../version.ts';
 import type { StatusBoard } from './board.ts';
 
 export interface ReportParts {
@@ -21,11 +19,6 @@ export interface ReportParts {
 }
 
 const dayMs = 86_400_000;
-
-/** Of the program: what stands in its `package.json`. */
-export const version = z
-  .object({ version: z.string() })
-  .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8'))).version;
 
 export async function statusReport(parts: ReportParts): Promise<StatusReport> {
   const { config, store, uplink, drivers, board, now } = parts;
@@ -70,11 +63,14 @@ async function storePart(
   { config, store, board }: ReportParts,
   nowMs: number,
 ): Promise<StatusReport['store']> {
-  const { boot, next, unsent, bytes } = store;
+  const { boot, next, unsent, bytes, oldestUnsentAtMs } = store;
   const { bytesMax } = config.store;
   const disk = await statfs(config.dataDirectory).catch(() => undefined);
   const diskFreeBytes = disk && disk.bavail * disk.bsize;
-  const room = Math.min(Math.max(0, bytesMax - bytes), diskFreeBytes ?? Infinity);
+  const room = Math.max(
+    0,
+    Math.min(bytesMax - bytes, (diskFreeBytes ?? Infinity) - config.store.freeBytesMin),
+  );
   const bytesPerDay = (board.growth.perSecond(nowMs) * dayMs) / 1000;
   return {
     boot,
@@ -83,6 +79,7 @@ async function storePart(
     bytesMax,
     unsent: unsent.map(({ from, to }) => ({ from, to })),
     unsentRecords: countOf(unsent),
+    ...(oldestUnsentAtMs !== undefined && { oldestUnsentAt: timeOf(oldestUnsentAtMs) }),
     ...(diskFreeBytes !== undefined && { diskFreeBytes }),
     ...(bytesPerDay > 0 && { daysLeft: rounded(room / bytesPerDay) }),
   };
