@@ -22,6 +22,8 @@ export interface ListenersOptions {
   readonly handshakes: HandshakeLineOptions;
   readonly serve: (socket: Duplex, peer: Peer) => void;
   readonly events: ListenerEvents;
+  /** What a socket may take for its TLS handshake, and for its upgrade to WebSocket. */
+  readonly openingTimeoutMs?: number;
 }
 
 export type ListenerEvents = Pick<BrokerEvents, 'socketRefused' | 'handshakeDone'>;
@@ -43,12 +45,13 @@ export type Accept = (socket: Socket) => void;
 
 /** Connections that wait to be accepted: a whole cell's gateways come back at once. */
 const backlog = 1024;
+const usualOpeningTimeoutMs = 10_000;
 /** Finds peers that are gone without a word, of clients without a keep-alive of their own. */
 const tcpKeepAliveMs = 60_000;
 
 /** Opens the ports. What comes in by any of them, as plain bytes, goes to `serve`. */
 export async function listen(options: ListenersOptions): Promise<Listeners> {
-  const { host, tls, serve, events } = options;
+  const { host, tls, serve, events, openingTimeoutMs = usualOpeningTimeoutMs } = options;
   const traffic = new Traffic();
   const gate = new HandshakeGate(options.handshakes, events);
   const servers: Server[] = [];
@@ -74,7 +77,7 @@ export async function listen(options: ListenersOptions): Promise<Listeners> {
     assert(address !== null && typeof address === 'object', 'a listening server has an address');
     return address.port;
   };
-  const webSocket = createWebSocketSide({ events, serve });
+  const webSocket = createWebSocketSide({ events, openingTimeoutMs, serve });
   const mqttPort = await open(options.mqttPort, (socket) => serve(socket, peerOf('tcp', socket)));
   const wsPort = await open(options.wsPort, (socket) => webSocket(socket, peerOf('ws', socket)));
   const secured = async (port: number | undefined, transport: 'tls' | 'wss') => {
@@ -83,6 +86,7 @@ export async function listen(options: ListenersOptions): Promise<Listeners> {
       tls,
       transport,
       events,
+      openingTimeoutMs,
       serve: transport === 'tls' ? serve : webSocket,
     });
     return open(port, (socket) => gate.join(socket, transport, side), true);

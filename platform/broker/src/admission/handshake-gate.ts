@@ -46,8 +46,7 @@ export class HandshakeGate {
 
   #serve(): void {
     for (let each = this.#next(); each; each = this.#next()) {
-      each.socket.setTimeout(0);
-      each.accept(each.socket);
+      this.#begin(each);
     }
     if (this.#line.waiting === 0 || this.#timer) return;
     this.#timer = setTimeout(
@@ -58,6 +57,17 @@ export class HandshakeGate {
       Math.max(1, this.#line.waitMs(performance.now())),
     );
     this.#timer.unref();
+  }
+
+  #begin({ socket, accept }: Waiting): void {
+    socket.setTimeout(0);
+    // Who waits unread is seen to have gone away only when its turn comes.
+    socket.once('close', () => {
+      if (socket.bytesRead > 0) return;
+      this.#line.giveBack();
+      this.#serve();
+    });
+    accept(socket);
   }
 
   #next(): Waiting | undefined {

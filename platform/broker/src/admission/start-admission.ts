@@ -12,6 +12,8 @@ export interface AdmissionParts {
   readonly events: BrokerEvents;
   /** Who a client is; absent: by certificate or password, of a building in the registry. */
   readonly authenticate?: GatekeeperOptions['authenticate'];
+  /** How late a connection may end after its certificate. */
+  readonly reviewEveryMs?: number;
 }
 
 export interface RunningAdmission extends Disposable {
@@ -19,12 +21,9 @@ export interface RunningAdmission extends Disposable {
   readonly tls: TlsMaterial | undefined;
 }
 
-/** How late a connection may end after its certificate. */
-const reviewEveryMs = 5000;
-
 /** Reads what TLS needs and lets clients in by it; follows changes of both until it is disposed of. */
 export async function startAdmission(parts: AdmissionParts): Promise<RunningAdmission> {
-  const { config, events, registry } = parts;
+  const { config, events, registry, reviewEveryMs = 5000 } = parts;
   const tls =
     config.tls &&
     (await TlsMaterial.open({ files: config.tls, reloadEveryMs: config.tlsReloadMs, events }));

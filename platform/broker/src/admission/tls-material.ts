@@ -45,6 +45,7 @@ class Part<Value> {
   readonly #make: (texts: readonly string[]) => Value | Promise<Value>;
   #seen: readonly string[] = [];
   #value: Value | undefined;
+  #readable = true;
 
   constructor(
     files: readonly (string | undefined)[],
@@ -61,11 +62,25 @@ class Part<Value> {
 
   /** Whether it is another now. Throws `CONFIG_INVALID`, once for each content. */
   async load(): Promise<boolean> {
-    const texts = await Promise.all(this.#files.map(textOf));
-    if (same(texts, this.#seen)) return false;
+    const texts = await this.#read();
+    if (!texts || same(texts, this.#seen)) return false;
     this.#seen = texts;
     this.#value = await this.#make(texts);
     return true;
+  }
+
+  /** Undefined: they are still not to be read. */
+  async #read(): Promise<readonly string[] | undefined> {
+    const before = this.#readable;
+    try {
+      const texts = await Promise.all(this.#files.map(textOf));
+      this.#readable = true;
+      return texts;
+    } catch (error) {
+      this.#readable = false;
+      if (before) throw error;
+      return undefined;
+    }
   }
 }
 

@@ -9,15 +9,17 @@ export interface TlsSideOptions {
   readonly tls: TlsMaterial;
   readonly transport: 'tls' | 'wss';
   readonly events: ListenerEvents;
+  /** Of a handshake, from its turn on. */
+  readonly openingTimeoutMs: number;
   /** Takes the plain side. */
   readonly serve: (socket: TLSSocket, peer: Peer) => void;
 }
 
-const handshakeTimeoutMs = 10_000;
 const protocols = { tls: 'mqtt', wss: 'http/1.1' } as const;
 
 /** Speaks TLS on sockets that were accepted elsewhere, always with the newest certificate of its material. */
-export function createTlsSide({ tls, transport, events, serve }: TlsSideOptions): Accept {
+export function createTlsSide(options: TlsSideOptions): Accept {
+  const { tls, transport, events, openingTimeoutMs, serve } = options;
   const context = () => ({
     ...tls.server,
     minVersion: 'TLSv1.2' as const,
@@ -31,7 +33,7 @@ export function createTlsSide({ tls, transport, events, serve }: TlsSideOptions)
     // Whom the authority does not stand for is told so in MQTT.
     rejectUnauthorized: false,
     ALPNProtocols: [protocols[transport]],
-    handshakeTimeout: handshakeTimeoutMs,
+    handshakeTimeout: openingTimeoutMs,
   });
   tls.changed(() => server.setSecureContext(context()));
   server.on('secureConnection', (socket) => {

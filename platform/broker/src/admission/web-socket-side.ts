@@ -6,12 +6,12 @@ import type { Peer } from './identity.ts';
 
 export interface WebSocketSideOptions {
   readonly events: Pick<BrokerEvents, 'socketRefused'>;
+  /** From the connection to the end of the upgrade. */
+  readonly openingTimeoutMs: number;
   /** Takes what is inside the frames. */
   readonly serve: (socket: Duplex, peer: Peer) => void;
 }
 
-/** From the connection to the end of the upgrade. */
-const upgradeTimeoutMs = 10_000;
 const headerBytesMax = 16_384;
 /** Of one frame or of its fragments together; packets may lie across frames as they like. */
 const frameBytesMax = 1_048_576;
@@ -19,7 +19,7 @@ const frameBytesMax = 1_048_576;
 const subProtocol = 'mqtt';
 
 /** Speaks HTTP and WebSocket on sockets that were accepted elsewhere, on any path. */
-export function createWebSocketSide({ events, serve }: WebSocketSideOptions) {
+export function createWebSocketSide({ events, openingTimeoutMs, serve }: WebSocketSideOptions) {
   const peers = new WeakMap<object, Peer>();
   const opening = new WeakMap<object, NodeJS.Timeout>();
   const webSockets = new WebSocketServer({
@@ -57,7 +57,7 @@ export function createWebSocketSide({ events, serve }: WebSocketSideOptions) {
   });
   return (socket: Duplex, peer: Peer): void => {
     peers.set(socket, peer);
-    const timer = setTimeout(() => refuse(socket, peer, 'no-upgrade'), upgradeTimeoutMs).unref();
+    const timer = setTimeout(() => refuse(socket, peer, 'no-upgrade'), openingTimeoutMs).unref();
     opening.set(socket, timer);
     socket.once('close', () => clearTimeout(timer));
     socket.on('error', () => undefined);

@@ -44,3 +44,14 @@ test('who goes away while waiting makes room', () => {
   expect(line.waiting).toBe(1);
   expect(taken(line, 1000)).toEqual(['a11']);
 });
+
+test('a turn that cost nothing is given to the next', () => {
+  const line = new HandshakeLine<string>(options, 0);
+  for (let each = 0; each < 12; each += 1) line.join('a', `a${each}`);
+  expect(taken(line, 0)).toHaveLength(10);
+  line.giveBack();
+  expect(taken(line, 0)).toEqual(['a10']);
+  for (let each = 0; each < 100; each += 1) line.giveBack();
+  for (let each = 0; each < 20; each += 1) line.join('a', 'x');
+  expect(taken(line, 0)).toHaveLength(10);
+});

@@ -65,6 +65,11 @@ export class HandshakeLine<Item> {
     return item;
   }
 
+  /** Whose turn it was had gone away already, and cost nothing. */
+  giveBack(): void {
+    this.#bucket.giveBack();
+  }
+
   waitMs(nowMs: number): number {
     return this.#bucket.waitMs(nowMs);
   }

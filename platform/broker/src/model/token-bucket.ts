@@ -27,6 +27,11 @@ export class TokenBucket {
     return true;
   }
 
+  /** Gives one back that was taken for nothing. */
+  giveBack(): void {
+    this.#tokens = Math.min(this.#burst, this.#tokens + 1);
+  }
+
   /** Milliseconds until one is there. */
   waitMs(nowMs: number): number {
     this.#fill(nowMs);
