@@ -89,7 +89,7 @@ export class CatchUp {
     const { client, tail, isolation } = this.#options;
     const { kafkaTopic: topic, partition } = tail.place;
     const begin = Number((await beginOffsets({ client, topic }))[partition] ?? 0n);
-    this.#skip(begin);
+    this.#skip(Math.min(begin, tail.heldFrom));
     this.#join();
     const from = Math.min(...[...this.#waiting].map(({ cursor }) => cursor.at));
     const to = tail.next;
@@ -162,12 +162,12 @@ export class CatchUp {
     }
   }
 
-  #skip(begin: number): void {
+  #skip(oldest: number): void {
     for (const reading of this.#waiting) {
       const { cursor, taker } = reading;
-      if (cursor.at >= begin) continue;
-      taker.missed(reading, cursor.at, begin);
-      cursor.reach(begin);
+      if (cursor.at >= oldest) continue;
+      taker.missed(reading, cursor.at, oldest);
+      cursor.reach(oldest);
     }
   }
 }

@@ -29,6 +29,8 @@ interface Given {
   readonly reading: Reading;
   readonly offset: number;
   readonly token: string;
+  /** `sent`: a QoS 2 message that its member may have, now gone; `returned`: another has it to deliver. */
+  fate: 'given' | 'sent' | 'returned';
 }
 
 /** The members of a share group that are connected here, and the places that this replica reads for the group. */
@@ -55,8 +57,13 @@ export class ShareGroup implements Taker {
     return reading;
   }
 
-  /** The member's connection is gone: what it has not settled goes to others, but for QoS 2 messages that it may have. */
+  /** It gets nothing more; what it has it brings to its end. */
   leave(key: string): void {
+    this.members.delete(key);
+  }
+
+  /** Its connection is gone: what it has not settled goes to others, but for QoS 2 messages that it may have. */
+  lose(key: string): void {
     const member = this.members.get(key);
     if (!member) return;
     this.members.delete(key);
@@ -65,11 +72,13 @@ export class ShareGroup implements Taker {
         .state()
         .inFlight.map((one) => (one.stage === 'sent' ? one.message.token : one.token)),
     );
-    const back = [...(this.#given.get(key) ?? [])].filter(({ token }) => !sent.has(token));
-    for (const [reading, given] of Map.groupBy(back, ({ reading: from }) => from))
+    const open = [...(this.#given.get(key) ?? [])].filter(({ fate }) => fate === 'given');
+    for (const given of open) given.fate = sent.has(given.token) ? 'sent' : 'returned';
+    const back = open.filter(({ fate }) => fate === 'returned');
+    for (const [reading, group] of Map.groupBy(back, ({ reading: from }) => from))
       this.#host.returned(
         reading,
-        given.map(({ offset }) => offset),
+        group.map(({ offset }) => offset),
       );
   }
 
@@ -94,7 +103,7 @@ export class ShareGroup implements Taker {
 
   #offer(member: ShareMember, reading: Reading, message: FeedMessage): boolean {
     const { offset, outbound } = message;
-    const given: Given = { reading, offset, token: outbound.token ?? '' };
+    const given: Given = { reading, offset, token: outbound.token ?? '', fate: 'given' };
     const settled = (delivery: Delivery) => this.#settled(member.key, given, delivery);
     if (!member.session.offer(outbound, [member.subscription], settled)) return false;
     reading.cursor.give(offset);
@@ -108,10 +117,14 @@ export class ShareGroup implements Taker {
     const all = this.#given.get(member);
     all?.delete(given);
     if (all?.size === 0) this.#given.delete(member);
-    const { reading, offset } = given;
+    const { reading, offset, fate } = given;
     if (delivery === 'session-ended' || delivery === 'not-subscribed') {
-      this.#host.returned(reading, [offset]);
-      return;
+      if (fate === 'returned') return;
+      if (fate === 'given') {
+        this.#host.returned(reading, [offset]);
+        return;
+      }
+      // MQTT 5, section 4.8.2: what a member may have with QoS 2 is not sent to another.
     }
     reading.cursor.settle(offset);
     this.#host.moved(this, reading);

@@ -94,14 +94,16 @@ export class ShareGroups implements ShareGroupHost, AsyncDisposable {
   /** A member has no connection, and may come back. */
   disconnected(key: string, subscription: Shared): void {
     const name = groupName(subscription);
-    this.#leave(key, name);
+    this.#local.get(name)?.lose(key);
+    this.#arrange(name);
     if (this.#isOurs(name, key)) this.#writeSoon(memberKey(name, key), { replica: null });
   }
 
   /** It is no member any more. */
   left(key: string, subscription: Shared): void {
     const name = groupName(subscription);
-    this.#leave(key, name);
+    this.#local.get(name)?.leave(key);
+    this.#arrange(name);
     if (this.#isOurs(name, key)) this.#writeSoon(memberKey(name, key), undefined);
   }
 
@@ -164,12 +166,6 @@ export class ShareGroups implements ShareGroupHost, AsyncDisposable {
     }
     group.members.set(session.key, { key: session.key, session, subscription });
     for (const reading of group.readings.values()) this.#options.tails.goOn(reading);
-  }
-
-  #leave(key: string, name: string): void {
-    const group = this.#local.get(name);
-    group?.leave(key);
-    this.#arrange(name);
   }
 
   /** Whether the entry of a member is for us to change: it may be connected elsewhere by now. */

@@ -1,10 +1,15 @@
+import { type StreamName, topicOf } from '@domicile/core/streams.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
+import { readTopic } from '@domicile/devkit/kafka-reading.ts';
+import type { InputRecord } from '@domicile/kafka/records.ts';
 import { createLog } from '@domicile/runtime/log.ts';
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { type BrokerConfig, readConfig } from '../config.ts';
 import type { RunningBroker } from '../start.ts';
 import { soon } from '../test-house.ts';
 import { startOpenBroker } from './start-open.ts';
+
+export const partitions = 4;
 
 /** Replicas of a broker that takes any topic, over a real Kafka. For tests. */
 export class OpenHouse implements AsyncDisposable {
@@ -15,7 +20,7 @@ export class OpenHouse implements AsyncDisposable {
   readonly #clients: MqttClient[] = [];
 
   static async open(replicas: number): Promise<OpenHouse> {
-    const house = new OpenHouse(await CellKafka.start({ country: 'DE', partitions: 4 }));
+    const house = new OpenHouse(await CellKafka.start({ country: 'DE', partitions }));
     for (let index = 0; index < replicas; index += 1) await house.add();
     return house;
   }
@@ -41,15 +46,32 @@ export class OpenHouse implements AsyncDisposable {
     return replica;
   }
 
-  async client(replica: number, options: IClientOptions = {}): Promise<MqttClient> {
+  /** `heard` is filled from the first packet on, for who comes back. */
+  async client(
+    replica: number,
+    { heard, ...options }: IClientOptions & { readonly heard?: string[] } = {},
+  ): Promise<MqttClient> {
     const port = this.replicas[replica]?.mqttPort;
-    const client = await connectAsync(`mqtt://127.0.0.1:${port}`, {
+    const client = connect(`mqtt://127.0.0.1:${port}`, {
       reconnectPeriod: 0,
       protocolVersion: 5,
       ...options,
     });
     this.#clients.push(client);
+    if (heard) hear(client, heard);
+    await new Promise<void>((resolve, reject) => {
+      client.once('connect', () => resolve());
+      client.once('error', reject);
+    });
     return client;
+  }
+
+  async metrics(replica: number): Promise<string> {
+    return (await fetch(`${this.replicas[replica]?.adminUrl}/metrics`)).text();
+  }
+
+  records(stream: StreamName): Promise<InputRecord[]> {
+    return readTopic(this.kafka.admin(), topicOf('DE', stream));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -62,8 +84,12 @@ export class OpenHouse implements AsyncDisposable {
 /** What comes to a client, as `topic payload`. */
 export function heardBy(client: MqttClient): string[] {
   const heard: string[] = [];
+  hear(client, heard);
+  return heard;
+}
+
+function hear(client: MqttClient, heard: string[]): void {
   client.on('message', (topic, payload, { retain }) =>
     heard.push(`${topic} ${payload.toString()}${retain ? ' retained' : ''}`),
   );
-  return heard;
 }
