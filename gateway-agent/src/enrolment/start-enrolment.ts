@@ -65,7 +65,7 @@ async function keep({ plan, options, looked }: Keeping, signal: AbortSignal): Pr
     const certificate = await readCertificate(plan.certFile).catch(() => undefined);
     if (certificate) {
       events.certificateSeen(certificate);
-      looked();
+      if (certificate.untilMs > now()) looked();
     }
     const leftMs = certificate ? renewalAtMs(certificate, chance) - now() : 0;
     if (leftMs > 0) {
