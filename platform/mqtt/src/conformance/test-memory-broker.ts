@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { MqttLimits } from '../limits.ts';
 import { filterTakes } from '../model/topic-filters.ts';
 import type {
@@ -12,13 +13,18 @@ import type {
 import { reason } from '../reason-codes.ts';
 import { MqttServer } from '../server.ts';
 
+/** What is retained beyond that is not kept: hostile clients have many topics. */
+const retainedMax = 1000;
+/** Of a session; what comes beyond that is dropped. */
+const waitingMax = 1000;
+
 interface Waiting {
   readonly message: OutboundMessage;
   readonly matching: readonly Subscription[];
 }
 
 /** The least owner that makes the room a whole broker: it keeps everything in memory, and lets everybody do everything. */
-class MemoryOwner implements MqttOwner<string, Socket> {
+class MemoryOwner implements MqttOwner<string, Duplex> {
   readonly #sessions = new Set<Session<string>>();
   readonly #retained = new Map<string, OutboundMessage>();
   /** What found no room in the queue of a session. */
@@ -88,7 +94,8 @@ class MemoryOwner implements MqttOwner<string, Socket> {
       ...(expirySeconds !== undefined && { expiresAtMs: Date.now() + expirySeconds * 1000 }),
     };
     if (retain && payload.length === 0) this.#retained.delete(topic);
-    else if (retain) this.#retained.set(topic, outbound);
+    else if (retain && (this.#retained.size < retainedMax || this.#retained.has(topic)))
+      this.#retained.set(topic, outbound);
     return this.#route(outbound, from) ? reason.success : 0x10;
   }
 
@@ -121,8 +128,9 @@ class MemoryOwner implements MqttOwner<string, Socket> {
 
   #offer(session: Session<string>, each: Waiting): void {
     const waiting = this.#waiting.get(session);
-    if (waiting) waiting.push(each);
-    else if (!session.offer(each.message, each.matching, () => undefined)) {
+    if (waiting) {
+      if (waiting.length < waitingMax) waiting.push(each);
+    } else if (!session.offer(each.message, each.matching, () => undefined)) {
       this.#waiting.set(session, [each]);
     }
   }
@@ -130,7 +138,7 @@ class MemoryOwner implements MqttOwner<string, Socket> {
 
 /** The room behind a listener on a free port, with such an owner. */
 export class MemoryBroker implements AsyncDisposable {
-  readonly server: MqttServer<string, Socket>;
+  readonly server: MqttServer<string, Duplex>;
   readonly #listener: Server;
 
   static async open(limits: Partial<MqttLimits> = {}): Promise<MemoryBroker> {
@@ -140,8 +148,8 @@ export class MemoryBroker implements AsyncDisposable {
   }
 
   private constructor(limits: Partial<MqttLimits>) {
-    this.server = new MqttServer<string, Socket>(new MemoryOwner(), { limits });
-    this.#listener = createServer({ noDelay: true }, (socket) => this.server.serve(socket, socket));
+    this.server = new MqttServer<string, Duplex>(new MemoryOwner(), { limits });
+    this.#listener = createServer({ noDelay: true }, (socket) => this.serve(socket));
     this.#listener.listen(0, '127.0.0.1');
   }
 
@@ -149,6 +157,11 @@ export class MemoryBroker implements AsyncDisposable {
     const address = this.#listener.address();
     if (address === null || typeof address === 'string') throw new Error('No port');
     return address.port;
+  }
+
+  /** A connection that came another way. */
+  serve(socket: Duplex): void {
+    this.server.serve(socket, socket);
   }
 
   async connect(): Promise<Socket> {
