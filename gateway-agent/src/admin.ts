@@ -6,16 +6,19 @@ import { type RequestHandler, Router } from 'express';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { dropRequestSchema } from './model/dropped.ts';
+import { pagePolicy, statusPage } from './status/page.ts';
 import { type ReportParts, statusReport } from './status/report.ts';
 import type { Store } from './store/store.ts';
 
 export interface AdminParts extends ReportParts {
   readonly log: Logger;
   readonly registry: Registry;
+  /** Starts the next agent; resolves when it takes connections. */
+  readonly upgrade: () => Promise<{ readonly pid: number }>;
 }
 
 /**
- * `/livez`, `/readyz`, `/metrics`, `GET /status`, and with `allowDrop` `POST /drop {"device","from","to"}`: these numbers
+ * The status page at `/`, `/livez`, `/readyz`, `/metrics`, `GET /status`, `POST /upgrade`, and with `allowDrop` `POST /drop {"device","from","to"}`: these numbers
  * are dropped when their turn to be sent comes, and stand in the account as dropped by an operator.
  */
 export async function startAgentAdmin(parts: AdminParts): Promise<HttpServer> {
@@ -32,12 +35,36 @@ export async function startAgentAdmin(parts: AdminParts): Promise<HttpServer> {
       response.end(text);
     },
   });
+  router.use(refuseOtherSites);
+  addRoute(router, '/', {
+    GET: async (_request, response) => {
+      response.setHeader('Content-Security-Policy', pagePolicy);
+      response.setHeader('Content-Type', 'text/html; charset=utf-8');
+      response.end(statusPage(await statusReport(parts)));
+    },
+  });
   addRoute(router, '/status', {
     GET: async (_request, response) => void response.json(await statusReport(parts)),
+  });
+  addRoute(router, '/upgrade', {
+    POST: async (_request, response) => void response.status(202).json(await parts.upgrade()),
   });
   if (config.allowDrop) addRoute(router, '/drop', { POST: dropHandler(parts.store) });
   return startHttp(router, { ...config.admin, log, drainTimeoutMs: 1000 });
 }
+
+/** The port asks for no password: no page of another site may press its buttons through a browser. */
+const refuseOtherSites: RequestHandler = (request, _response, next) => {
+  const site = request.get('sec-fetch-site') ?? 'none';
+  if (
+    request.method !== 'GET' &&
+    request.method !== 'HEAD' &&
+    site !== 'same-origin' &&
+    site !== 'none'
+  )
+    throw new PlatformError('FORBIDDEN', 'Cannot do it: the request comes from another site');
+  next();
+};
 
 function dropHandler(store: Store): RequestHandler {
   return async (request, response) => {

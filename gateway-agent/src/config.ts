@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { readFileBy } from './configuration/read-file.ts';
 import { type DriversConfig, driverSettings, withPaths } from './drivers/driver-settings.ts';
 import type { ConfigFault } from './model/config-faults.ts';
+import { type Inheritance, inheritanceSettings, readInheritance } from './upgrade/inheritance.ts';
 
 export const agentSettings = z.object({
   GATEWAY_CONFIG: z
@@ -104,6 +105,25 @@ export const fileSchema = z.strictObject({
     drainTimeoutMs: ms.default(5000).describe('How long a stop waits for acks.'),
   }),
   drivers: driverSettings,
+  upgrade: z
+    .strictObject({
+      command: z
+        .array(z.string())
+        .min(1)
+        .optional()
+        .describe('Program and arguments of the next agent; absent: those of the running one.'),
+      readyTimeoutMs: ms
+        .default(30_000)
+        .describe(
+          'How long the next agent may take; then it is ended and the running one goes on.',
+        ),
+      leaveTimeoutMs: ms
+        .default(60_000)
+        .describe(
+          'How long devices may take to go over; a silent one is left after half of it. Above twice their interval.',
+        ),
+    })
+    .prefault({}),
   admin: z
     .strictObject({
       host: z
@@ -131,6 +151,7 @@ export interface AgentConfig {
   readonly store: StoreConfig;
   readonly uplink: UplinkConfig;
   readonly drivers: DriversConfig;
+  readonly upgrade: ConfigFile['upgrade'];
   readonly admin: { readonly host: string; readonly port: number };
   readonly allowDrop: boolean;
 }
@@ -162,6 +183,26 @@ export async function readConfig(
     },
     allowDrop: read.GATEWAY_ALLOW_DROP === '1',
   };
+}
+
+/** As `readConfig`, with the file that was typed, if one was. */
+export function readCommandConfig(file: string | undefined): Promise<AgentConfig> {
+  return readConfig(process.env, file);
+}
+
+/** Sockets and the part that this process was started with. Throws `CONFIG_INVALID`. */
+export function readProcessInheritance(): Inheritance {
+  return readInheritance(process.env, process.pid);
+}
+
+/** The environment of the agent that goes on in this one's place, with sockets for these drivers. */
+export function successorEnvironment(names: readonly string[]): Environment {
+  return { ...process.env, ...inheritanceSettings(names) };
+}
+
+/** As this process was started: what stands there now is what is run next. */
+export function successorCommand(): readonly string[] {
+  return [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
 }
 
 /** How log lines are written: of settings alone, so that a fault of the file can be told too. */

@@ -1,9 +1,18 @@
-import { runService } from '@domicile/runtime/service.ts';
+import { runService, terminationSignal } from '@domicile/runtime/service.ts';
 import type { Logger } from 'pino';
 import { startAgent } from './agent.ts';
-import type { AgentConfig } from './config.ts';
+import { type AgentConfig, readProcessInheritance } from './config.ts';
 
 /** The whole life of an agent's process: until SIGTERM or SIGINT, which let what was begun end; a second one ends it at once. */
 export async function runGateway(config: AgentConfig, log?: Logger): Promise<void> {
-  await runService((fail) => startAgent(config, fail, log ? { log } : {}));
+  const ended = new AbortController();
+  const inheritance = readProcessInheritance();
+  const start = async (fail: (error: unknown) => void) => {
+    const agent = await startAgent(config, fail, { inheritance, ...(log && { log }) });
+    void agent.handedOver.then(() => ended.abort());
+    const upgrade = () => void agent.upgrade().catch(() => undefined);
+    process.on('SIGUSR2', upgrade);
+    return agent;
+  };
+  await runService(start, AbortSignal.any([terminationSignal(), ended.signal]));
 }

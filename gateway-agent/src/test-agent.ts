@@ -2,8 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@domicile/runtime/log.ts';
-import { type Agent, startAgent } from './agent.ts';
+import { startAgent } from './agent.ts';
 import { parseConfig } from './config.ts';
+import type { Agent } from './running-agent.ts';
 
 export const testBuilding = 'de-test';
 

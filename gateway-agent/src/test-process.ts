@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { addressesFile } from './agent.ts';
+import { addressesFile } from './duty.ts';
 import { configText } from './test-agent.ts';
 
 const addressesSchema = z.object({

@@ -52,6 +52,7 @@ async function bind(name: string): Promise<AsyncDisposable | undefined> {
   server.unref();
   return {
     async [Symbol.asyncDispose]() {
+      if (!server.listening) return;
       server.close();
       await once(server, 'close');
     },

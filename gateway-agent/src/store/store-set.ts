@@ -34,8 +34,13 @@ export class StoreSet implements AsyncDisposable {
   readonly #older: Older[] = [];
   /** What stores say that another process has still open. */
   #hints: Numbers = {};
+  #paused = false;
 
-  private constructor(options: StoreSetOptions, directory: string, parts: [Store, AsyncDisposable]) {
+  private constructor(
+    options: StoreSetOptions,
+    directory: string,
+    parts: [Store, AsyncDisposable],
+  ) {
     this.#options = options;
     this.#directory = directory;
     [this.main, this.#hold] = parts;
@@ -62,7 +67,10 @@ export class StoreSet implements AsyncDisposable {
 
   numbersOf(device: string): DeviceNumbers {
     const own = this.main.numbersOf(device);
-    const others = [...this.older.map((store) => store.numbersOf(device)), this.#hints[device] ?? {}];
+    const others = [
+      ...this.older.map((store) => store.numbersOf(device)),
+      this.#hints[device] ?? {},
+    ];
     return others.reduce((sum, one) => passedOf(sum, one), own);
   }
 
@@ -89,16 +97,26 @@ export class StoreSet implements AsyncDisposable {
   ): Promise<void> {
     let isSettled = false;
     while (!signal.aborted) {
-      for (const directory of await this.#others()) await this.#tryOpen(directory);
+      if (!this.#paused)
+        for (const directory of await this.#others()) await this.#tryOpen(directory);
       const isPending = await this.hasPending();
       if (!isPending && !isSettled) opened();
       isSettled = !isPending;
-      for (const one of [...this.#older])
-        if (one.store.unsent.length === 0 && (await tellAccount())) await this.#finish(one);
+      const empty = this.#older.filter(({ store }) => store.unsent.length === 0);
+      for (const one of empty) if (await tellAccount()) await this.#finish(one);
       const isIdle = isSettled && this.#older.length === 0;
       const delayMs = isIdle ? lookEveryMs.idle : lookEveryMs.pending;
       await wait(delayMs, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** Another process may begin a store: none is opened that is not this one's. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
   }
 
   async #tryOpen(directory: string): Promise<void> {
@@ -123,10 +141,10 @@ export class StoreSet implements AsyncDisposable {
 
   async #others(): Promise<string[]> {
     const { dataDirectory } = this.#options;
-    const known = [this.#directory, ...this.#older.map(({ directory }) => directory)];
+    const known = new Set([this.#directory, ...this.#older.map(({ directory }) => directory)]);
     return (await storesIn(dataDirectory))
       .map((number) => join(dataDirectory, nameOf(number)))
-      .filter((directory) => !known.includes(directory));
+      .filter((directory) => !known.has(directory));
   }
 
   /** What each store has to tell, the main one first. */

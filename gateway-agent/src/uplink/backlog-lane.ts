@@ -51,15 +51,20 @@ export async function runBacklog(
     const records = part.records.filter(
       (record) => holds(store.unsent, record.index) && !store.dropIfOrdered(record),
     );
-    const failed = await sendAll(messagesOf(records, link.payloadBytesMax), {
+    const messages = messagesOf(records, link.payloadBytesMax);
+    const failed = await sendAll(messages, {
       store,
       link,
       options,
       ended,
     });
     if (failed === 0) store.sentUpTo(range.from, part.next);
+    // A cell that takes some of it is asked again soon.
     if (failed > 0)
-      refusedMs = Math.min(refusedWaitMs.max, Math.max(refusedWaitMs.first, refusedMs * 2));
+      refusedMs =
+        failed < messages.length
+          ? refusedWaitMs.first
+          : Math.min(refusedWaitMs.max, Math.max(refusedWaitMs.first, refusedMs * 2));
     else if (positions.size === 0) refusedMs = 0;
     positions.set(store, part.next);
   }

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { Agent } from '../agent.ts';
 import { TestRandom } from '../model/test-random.ts';
+import type { Agent } from '../running-agent.ts';
 import { configText, testAgent, testDirectory, until } from '../test-agent.ts';
 import { TestCell } from '../test-cell.ts';
 
@@ -22,7 +22,7 @@ test.each([11, 12, 13])(
     await using cell = await TestCell.start();
     await using directory = await testDirectory();
     const text = configText(cell.url, {
-      drivers: { http: { port: 0 } },
+      drivers: { http: { port: 0, requestsPerSecondMax: 10_000 } },
       uplink: { backfillPerSecond: 50_000, drainTimeoutMs: 200, inFlightMax: 40 },
       store: { segmentBytesMax: 20_000 },
     });
