@@ -1,6 +1,6 @@
 import type { Delivery } from '@domicile/mqtt/owner.ts';
 import type { Logger } from 'pino';
-import { Counter, type Registry } from 'prom-client';
+import { Counter, Gauge, type Registry } from 'prom-client';
 
 /** What happens in the feed. */
 export interface FeedEvents {
@@ -22,12 +22,12 @@ export function createFeedEvents(
   { delivered }: Pick<FeedEvents, 'delivered'>,
 ): FeedEvents {
   const lost = new Counter({
-    name: 'broker_positions_lost_total',
+    name: 'mqtt_positions_lost_total',
     help: 'Times that a session was away for longer than its messages were kept.',
     registers: [registry],
   });
   const failed = new Counter({
-    name: 'broker_feed_failures_total',
+    name: 'mqtt_feed_failures_total',
     help: 'Reading messages back failed and was tried again.',
     registers: [registry],
   });
@@ -49,4 +49,26 @@ export function createFeedEvents(
       return sent;
     },
   };
+}
+
+/** What is asked at the time of a scrape. */
+export interface FeedGauges {
+  readonly behind: () => number;
+  readonly retained: () => number;
+  readonly retainedBytes: () => number;
+}
+
+export function exposeFeedGauges(registry: Registry, gauges: FeedGauges): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('mqtt_sessions_behind', 'Connected sessions that read back.', gauges.behind);
+  gauge('mqtt_retained_messages', 'Retained messages of the cell.', gauges.retained);
+  gauge('mqtt_retained_bytes', 'What they take in memory.', gauges.retainedBytes);
 }

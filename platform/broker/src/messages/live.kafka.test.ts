@@ -46,6 +46,25 @@ test('a retained message reaches a later subscriber once, on every replica', asy
   }
 });
 
+test('a renewed subscription gets what is retained again, if it asks so', async () => {
+  const topic = freshName('t');
+  const client = await house.client(0);
+  const heard = heardBy(client);
+  await client.subscribeAsync(topic, { qos: 1 });
+  const publisher = await house.client(1);
+  await publisher.publishAsync(topic, 'x', { qos: 1, retain: true });
+  await waitFor('the live one', () => heard.length > 0);
+  await client.subscribeAsync(topic, { qos: 1, rh: 1 });
+  await client.subscribeAsync(topic, { qos: 1, rh: 2 });
+  await client.subscribeAsync(topic, { qos: 1, rh: 0 });
+  await waitFor('the retained one', () => heard.length > 1);
+  await publisher.publishAsync(topic, '', { qos: 1, retain: true });
+  await client.subscribeAsync(topic, { qos: 1, rh: 0 });
+  await publisher.publishAsync(topic, 'end', { qos: 1 });
+  await waitFor('the end', () => heard.length > 3);
+  expect(heard).toEqual([`${topic} x`, `${topic} x retained`, `${topic} `, `${topic} end`]);
+});
+
 test('a share group gets each message once, its members in turn', async () => {
   const topic = `${freshName('t')}/job`;
   const name = `$share/workers/${topic.replace('/job', '/#')}`;

@@ -92,17 +92,18 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
       return;
     }
     const subscriber = this.#subscriber(session.key);
-    const known = subscriber.entries.get(asked.name);
-    if (known) {
-      // The filter is the same, so only its options are new.
-      known.subscription = asked;
-      return;
-    }
     const places = this.#options.policy.placesOf(asked.filter);
     await this.#tails.atEnd(places);
     if (this.#subscribers.get(session.key) !== subscriber) return;
     const tails = places.map((place) => this.#tails.tail(place));
     const from = new Map(tails.map(({ place, next }) => [place.key, next]));
+    const known = subscriber.entries.get(asked.name);
+    if (known) {
+      // The filter is the same, so only its options are new.
+      known.subscription = asked;
+      known.retainedBefore = from;
+      return;
+    }
     this.#enter(subscriber, asked, from);
     for (const tail of tails) {
       const { reading, isNew } = subscriber.reading(tail);
@@ -219,7 +220,7 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
     subscription: Subscription,
     from: Map<string, number>,
   ): void {
-    const entry: Entry = { taker: subscriber, subscription, from };
+    const entry: Entry = { taker: subscriber, subscription, from, retainedBefore: from };
     subscriber.entries.set(subscription.name, entry);
     if (subscriber.session) this.#tails.add(entry);
   }
@@ -244,9 +245,12 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
       reading.quietBefore = reading.tail.next;
     }
     subscriber.forgetKept();
-    for (const reading of subscriber.readings.values()) this.#tails.join(reading);
+    const { readings } = subscriber;
+    const before = new Map([...readings].map(([place, { cursor }]) => [place, cursor.at]));
+    for (const reading of readings.values()) this.#tails.join(reading);
     for (const name of subscriber.retainedDue) {
       const entry = subscriber.entries.get(name);
+      if (entry) entry.retainedBefore = before;
       if (entry) this.#options.retained?.resume(subscriber, entry.subscription);
       else subscriber.retainedDue.delete(name);
     }

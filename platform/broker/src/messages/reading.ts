@@ -28,6 +28,8 @@ export interface Entry {
   subscription: Subscription;
   /** By place, the first offset that it takes; a place that is not named: from the beginning. */
   readonly from: Map<string, number>;
+  /** By place: what is retained counts as such if it stands before this; the rest comes as any other message. */
+  retainedBefore: ReadonlyMap<string, number>;
 }
 
 /** One taker on one partition. */

@@ -160,9 +160,8 @@ export class RetainedStore implements RetainedSource, AsyncDisposable {
     const entry = this.#view.get(topic, Date.now());
     if (!entry?.message || !taker.session) return true;
     const { outbound, place } = entry.message;
-    // What stands where the subscription begins, or behind it, comes as any other message.
-    const from = taker.entries.get(work.subscription.name)?.from.get(place) ?? Infinity;
-    if (entry.offset >= from) return true;
+    const before = taker.entries.get(work.subscription.name)?.retainedBefore.get(place);
+    if (entry.offset >= (before ?? Infinity)) return true;
     const isTaken = taker.session.offer(
       { ...outbound, retain: true, fromRetained: true },
       [work.subscription],

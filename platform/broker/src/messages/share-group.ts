@@ -46,7 +46,7 @@ export class ShareGroup implements Taker {
   constructor(name: string, subscription: Subscription, host: ShareGroupHost) {
     this.name = name;
     this.#host = host;
-    this.entry = { taker: this, subscription, from: new Map() };
+    this.entry = { taker: this, subscription, from: new Map(), retainedBefore: new Map() };
   }
 
   /** Begins to read a place; the caller lets it join its tail. */

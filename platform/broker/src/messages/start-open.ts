@@ -8,7 +8,7 @@ import type { BrokerConfig } from '../config.ts';
 import { createBrokerEvents } from '../events.ts';
 import { listen } from '../listeners.ts';
 import type { RunningBroker } from '../start.ts';
-import { createFeedEvents } from './feed-events.ts';
+import { createFeedEvents, exposeFeedGauges } from './feed-events.ts';
 import { LocalSessions } from './local-sessions.ts';
 import { openMessages } from './open-messages.ts';
 
@@ -54,6 +54,12 @@ export async function startOpenBroker(
     },
     serve: (socket, peer) => server.serve(socket, peer),
     events: brokerEvents,
+  });
+  const { feed, retained } = messages;
+  exposeFeedGauges(metrics, {
+    behind: () => feed.behind,
+    retained: () => retained.count,
+    retainedBytes: () => retained.bytes,
   });
   const running = stack.move();
   notReady = [];

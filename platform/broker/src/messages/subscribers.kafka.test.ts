@@ -180,6 +180,6 @@ test('Zilla #1799: who was away for longer than messages are kept is told, and g
     place: `mqtt-messages/${partition}`,
     to: Number(offset),
   });
-  expect(await house.metrics(0)).toContain('broker_positions_lost_total{');
+  expect(await house.metrics(0)).toContain('mqtt_positions_lost_total{');
   expect(house.lines.join('')).toContain('Session was away for longer');
 });
