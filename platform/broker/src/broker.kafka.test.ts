@@ -416,8 +416,6 @@ test('the connack says what the broker keeps to', async () => {
   });
   expect(connacks[0]?.properties).toMatchObject({
     maximumPacketSize: 262_144,
-    receiveMaximum: 65_535,
-    sharedSubscriptionAvailable: false,
   });
   await client.endAsync();
 });

@@ -3,10 +3,13 @@ import type { BuildingId } from '@domicile/core/identities.ts';
 import { filterStaysIn } from '@domicile/core/topics.ts';
 import {
   type Admission,
+  type Closing,
   type ConnectRequest,
   type InboundMessage,
   MqttDisconnect,
   type MqttOwner,
+  type OpenedSession,
+  type OpenRequest,
   type Subscription,
 } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
@@ -17,12 +20,14 @@ import type { BrokerEvents } from './events.ts';
 import type { CommandBook, PendingCommand } from './model/command-book.ts';
 import { publicationOf, type Publication, publicationTo } from './model/publication.ts';
 import type { RegistryView } from './model/registry-view.ts';
+import type { SessionKeeper, WillOrigin } from './sessions/session-keeper.ts';
 import type { StreamWriter } from './stream-writer.ts';
 
 export interface BrokerOptions {
   readonly gatekeeper: Gatekeeper;
   readonly registry: RegistryView;
   readonly commands: CommandBook;
+  readonly sessions: SessionKeeper;
   readonly writer: Pick<StreamWriter, 'write'>;
   readonly events: BrokerEvents;
   /** A deliberate fault: acks before Kafka has the message. */
@@ -51,8 +56,16 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
       : admission;
   }
 
+  open(request: OpenRequest<ClientIdentity>): Promise<OpenedSession | number> {
+    return this.#options.sessions.open(request);
+  }
+
+  save(session: BrokerSession): Promise<void> {
+    return this.#options.sessions.save(session);
+  }
+
   async publish(session: BrokerSession, message: InboundMessage): Promise<number> {
-    const { events, acksEarly, gatekeeper } = this.#options;
+    const { events, acksEarly, gatekeeper, sessions } = this.#options;
     const fromMs = performance.now();
     const receivedAtMs = Date.now();
     const { building } = session.identity;
@@ -73,8 +86,11 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
       );
       return reason.success;
     }
+    if (!sessions.isCurrent(session)) {
+      throw new MqttDisconnect(reason.sessionTakenOver, 'Another replica has the session');
+    }
     try {
-      await this.#write(session, publication, receivedAtMs);
+      await sessions.tracked(session, this.#write(session, publication, receivedAtMs));
     } catch (error) {
       events.messageNotKept(building, error);
       throw new MqttDisconnect(reason.serverBusy, 'Kafka did not take it', { cause: error });
@@ -86,7 +102,29 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   }
 
   will(session: BrokerSession, message: InboundMessage): void {
-    void this.#publishWill(session, message);
+    const published = this.publishWill(session, message);
+    this.#options.sessions.willTaken(session, published);
+    // It stays with the session, and is published when the session's next owner finds it.
+    published.catch(() => undefined);
+  }
+
+  /** Resolves when it is kept, or refused for good. */
+  async publishWill(origin: WillOrigin, message: InboundMessage): Promise<void> {
+    const { events } = this.#options;
+    const receivedAtMs = Date.now();
+    const { building } = origin.identity;
+    const publication = this.#publicationOf(origin, message, receivedAtMs);
+    if (typeof publication === 'number') {
+      events.messageRefused(building, publication);
+      return;
+    }
+    try {
+      await this.#write(origin, publication, receivedAtMs);
+    } catch (error) {
+      events.messageNotKept(building, error);
+      throw error;
+    }
+    if (publication.status) this.statusKept(publication.status);
   }
 
   subscribe(session: BrokerSession, asked: Subscription): number {
@@ -112,20 +150,23 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   opened(session: BrokerSession, resumed: boolean): void {
     const { building } = session.identity;
     const desk = this.#desk(building);
+    this.#options.sessions.opened(session);
     desk.sessions.add(session);
     this.#options.events.clientOpened(building, session.clientId, resumed);
     this.#options.gatekeeper.opened(session);
     if (resumed) this.#sendCommands(session);
   }
 
-  closed(session: BrokerSession, { reasonCode }: { readonly reasonCode: number }): void {
+  closed(session: BrokerSession, why: Closing): void {
     const { building } = session.identity;
-    this.#options.events.clientClosed(building, session.clientId, reasonCode);
+    this.#options.events.clientClosed(building, session.clientId, why.reasonCode);
+    this.#options.sessions.closed(session, why);
   }
 
   ended(session: BrokerSession): void {
     this.#desk(session.identity.building).sessions.delete(session);
     this.#options.gatekeeper.ended(session);
+    this.#options.sessions.ended(session);
   }
 
   holdMs(session: BrokerSession, bytes: number): number {
@@ -156,25 +197,8 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     this.#desk(building).sendCommands(session, commands);
   }
 
-  async #publishWill(session: BrokerSession, message: InboundMessage): Promise<void> {
-    const { events } = this.#options;
-    const receivedAtMs = Date.now();
-    const { building } = session.identity;
-    const publication = this.#publicationOf(session, message, receivedAtMs);
-    if (typeof publication === 'number') {
-      events.messageRefused(building, publication);
-      return;
-    }
-    try {
-      await this.#write(session, publication, receivedAtMs);
-      if (publication.status) this.statusKept(publication.status);
-    } catch (error) {
-      events.messageNotKept(building, error);
-    }
-  }
-
   #publicationOf(
-    { identity }: BrokerSession,
+    { identity }: WillOrigin,
     message: InboundMessage,
     receivedAtMs: number,
   ): Publication | number {
@@ -186,7 +210,7 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   }
 
   #write(
-    { identity, clientId }: BrokerSession,
+    { identity, clientId }: WillOrigin,
     publication: Publication,
     receivedAtMs: number,
   ): Promise<unknown> {

@@ -1,3 +1,5 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { parseBuildingId } from '@domicile/core/identities.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
@@ -17,6 +19,10 @@ import {
 import { listen, type Listeners } from './listeners.ts';
 import { CommandBook } from './model/command-book.ts';
 import { RegistryView } from './model/registry-view.ts';
+import type { ConnectFacts } from './model/sessions/session-records.ts';
+import { CellSessions } from './sessions/cell-sessions.ts';
+import { createSessionEvents, exposeSessionGauges } from './sessions/session-events.ts';
+import type { SessionEvents } from './sessions/session-keeper.ts';
 import { followDownstream, followRegistry } from './stream-followers.ts';
 import { StreamWriter } from './stream-writer.ts';
 
@@ -55,10 +61,13 @@ export async function startBroker(
   const writer = stack.use(await StreamWriter.open(config));
   const admission = stack.use(await startAdmission({ config, registry, events }));
   const { gatekeeper, tls } = admission;
+  const sessionEvents = createSessionEvents(metrics, log);
+  const sessions = stack.use(await openSessions(config, sessionEvents, fail));
   const broker = new Broker({
     gatekeeper,
     registry,
     commands,
+    sessions: sessions.keeper,
     writer,
     events,
     acksEarly: config.mutant === 'ack-before-kafka',
@@ -68,11 +77,13 @@ export async function startBroker(
   const { lookbackRecords } = config;
   const downstream = { broker, commands, lookbackRecords, writerId: writer.id };
   stack.use(await followDownstream(following, downstream));
+  sessions.start((origin, message) => broker.publishWill(origin, message));
   const server = stack.use(serverOf(broker, config));
   const expiring = setInterval(() => commands.expire(Date.now()), expireEveryMs).unref();
   stack.defer(() => clearInterval(expiring));
   const listeners = await openListeners(config, server, { tls, events });
   exposeGauges(metrics, gaugesOf({ server, listeners, admission, commands, registry }));
+  exposeSessionGauges(metrics, sessions);
   const running = stack.move();
   notReady = [];
   const { mqttPort, mqttsPort, wsPort, wssPort } = listeners;
@@ -88,9 +99,30 @@ export async function startBroker(
       listeners.close();
       events.draining(server.inFlight);
       await server.drain(config.drainTimeoutMs);
+      await withinMs(sessions.release(), config.drainTimeoutMs);
       await running.disposeAsync();
     },
   };
+}
+
+function openSessions(
+  config: BrokerConfig,
+  events: SessionEvents,
+  fail: (error: unknown) => void,
+): Promise<CellSessions> {
+  return CellSessions.open({ ...config, keepsReceivedIds: false, identityOf, events, fail });
+}
+
+function identityOf({ building, gateway }: ConnectFacts): ClientIdentity {
+  return { building: parseBuildingId(building), gateway, key: Buffer.from(building) };
+}
+
+/** What was not done by then is left to those who find it in the log. */
+async function withinMs(work: Promise<void>, timeoutMs: number): Promise<void> {
+  const timer = new AbortController();
+  const late = wait(timeoutMs, undefined, { signal: timer.signal });
+  await Promise.race([work, late]).catch(() => undefined);
+  timer.abort();
 }
 
 type Server = MqttServer<ClientIdentity, Peer>;

@@ -61,6 +61,13 @@ export class TestHouse implements AsyncDisposable {
     this.#broker = await soon(() => startBroker(this.#config, fail, log));
   }
 
+  /** Another broker of the same cell. */
+  async startAnother(more: Partial<BrokerConfig> = {}): Promise<RunningBroker> {
+    const log = createLog('broker', { write: (line) => this.lines.push(line) });
+    const fail = (error: unknown) => this.failures.push(error);
+    return startBroker({ ...this.#config, ...more }, fail, log);
+  }
+
   async stop(): Promise<void> {
     await this.#broker?.[Symbol.asyncDispose]();
     this.#broker = undefined;
@@ -101,7 +108,7 @@ export class TestHouse implements AsyncDisposable {
   }
 
   client(building: string, options: IClientOptions = {}): Promise<MqttClient> {
-    return connectAsync(`mqtt://127.0.0.1:${this.broker.mqttPort}`, {
+    return connectAsync(`mqtt://127.0.0.1:${options.port ?? this.broker.mqttPort}`, {
       reconnectPeriod: 0,
       protocolVersion: 5,
       username: building,

@@ -27,8 +27,12 @@ const will = {
 
 function living(more: Partial<LivingSession['connect']>, disconnectedAtMs?: number): LivingSession {
   const connect = {
-    ...{ clientId: 'c', building: 'de-a', protocolVersion: 5 as const, willDelaySeconds: 0 },
-    ...{ expirySeconds: 60, ...more },
+    clientId: 'c',
+    building: 'de-a',
+    protocolVersion: 5 as const,
+    willDelaySeconds: 0,
+    expirySeconds: 60,
+    ...more,
   };
   const nothing = { subscriptions: [], inFlight: [], received: new Set<number>(), feed: undefined };
   return { connect, disconnectedAtMs, ...nothing };

@@ -84,7 +84,10 @@ export function willRecordOf(message: InboundMessage): WillRecord {
   const { topic, payload, qos, retain, expirySeconds, properties } = message;
   const { correlationData, userProperties, ...plain } = properties;
   return {
-    ...{ topic, payload: payload.toString('base64'), qos, retain },
+    topic,
+    payload: payload.toString('base64'),
+    qos,
+    retain,
     ...(expirySeconds !== undefined && { expirySeconds }),
     properties: {
       ...plain,
@@ -131,7 +134,12 @@ function subscriptionRecordOf(subscription: Subscription): SubscriptionRecord {
   const { name, filter, qos, noLocal, retainAsPublished, retainHandling } = subscription;
   const { share, identifier } = subscription;
   return {
-    ...{ name, filter, qos, noLocal, retainAsPublished, retainHandling },
+    name,
+    filter,
+    qos,
+    noLocal,
+    retainAsPublished,
+    retainHandling,
     ...(share !== undefined && { share }),
     ...(identifier !== undefined && { identifier }),
   };

@@ -20,18 +20,12 @@ export type SessionLogKey =
     };
 
 export function textOf(key: SessionLogKey): string {
-  switch (key.of) {
-    case 'replica':
-      return ['r', key.replica].join(separator);
-    case 'group':
-      return ['g', key.name].join(separator);
-    case 'claim':
-      return ['s', key.session, key.of, key.claimId].join(separator);
-    case 'received':
-      return ['s', key.session, key.of, `${key.epoch}`, `${key.packetId}`].join(separator);
-    default:
-      return ['s', key.session, key.of, `${key.epoch}`].join(separator);
-  }
+  if (key.of === 'replica') return ['r', key.replica].join(separator);
+  if (key.of === 'group') return ['g', key.name].join(separator);
+  const parts = ['s', key.session, key.of];
+  if (key.of === 'claim') return [...parts, key.claimId].join(separator);
+  const ofEpoch = [...parts, `${key.epoch}`];
+  return (key.of === 'received' ? [...ofEpoch, `${key.packetId}`] : ofEpoch).join(separator);
 }
 
 /** What decides on the partition. */

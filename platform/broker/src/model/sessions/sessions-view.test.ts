@@ -53,11 +53,18 @@ class Owner {
   state(filter: string): void {
     const { claimId, adopted } = this;
     const record: StateRecord = {
-      ...{ replica: claimId, claimId, connect, adopted },
+      replica: claimId,
+      claimId,
+      connect,
+      adopted,
       subscriptions: [
         {
-          ...{ name: filter, filter, qos: 1 as const, noLocal: false },
-          ...{ retainAsPublished: false, retainHandling: 0 },
+          name: filter,
+          filter,
+          qos: 1,
+          noLocal: false,
+          retainAsPublished: false,
+          retainHandling: 0,
         },
       ],
     };
@@ -219,7 +226,7 @@ function seeded(seed: number): () => number {
 
 test('a log that was compacted anywhere gives the same sessions', () => {
   for (let round = 0; round < 300; round += 1) {
-    const seed = (Math.random() * 2 ** 32) >>> 0;
+    const seed = round * 7919 + 1;
     const random = seeded(seed);
     const { records } = history(random);
     const cut = Math.floor(random() * (records.length + 1));

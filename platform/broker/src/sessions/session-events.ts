@@ -1,0 +1,58 @@
+import type { Logger } from 'pino';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import type { CellSessions } from './cell-sessions.ts';
+import type { Handover } from './claims.ts';
+import type { SessionEvents } from './session-keeper.ts';
+
+/** What happens to sessions between replicas: its metric and, where someone acts on it, its log line. */
+export function createSessionEvents(registry: Registry, log: Logger): SessionEvents {
+  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]) =>
+    new Counter({ name, help, labelNames, registers: [registry] });
+  const taken = counter(
+    'broker_sessions_taken_total',
+    'Sessions that clients opened here, by how their owner before let go.',
+    'handover',
+  );
+  const givenUp = counter('broker_sessions_given_up_total', 'Taken by another replica.');
+  const notKept = counter('broker_sessions_not_kept_total', 'Writes that Kafka did not take.');
+  const ended = counter('broker_orphans_ended_total', 'Sessions of replicas that are gone.');
+  return {
+    sessionTaken(handover: Handover) {
+      taken.inc({ handover });
+      if (handover === 'timeout')
+        log.warn('A session was taken from a replica that gave no answer');
+    },
+    sessionGivenUp: () => givenUp.inc(),
+    sessionNotKept(error) {
+      notKept.inc();
+      log.error({ err: error }, 'A session was not kept; it is tried again at its next change');
+    },
+    orphanFailed(error) {
+      notKept.inc();
+      log.error({ err: error }, 'A session without a replica was not seen to; it is tried again');
+    },
+    orphanEnded: () => ended.inc(),
+  };
+}
+
+/** What is asked at the time of a scrape. */
+export function exposeSessionGauges(
+  registry: Registry,
+  { view, replicas }: Pick<CellSessions, 'view' | 'replicas'>,
+): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  gauge('broker_cell_sessions', 'Sessions of all replicas, connected or not.', () => view.size);
+  gauge(
+    'broker_replicas',
+    'Replicas that show signs of life, this one included.',
+    () => replicas.living().size,
+  );
+}

@@ -1,0 +1,387 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type {
+  Closing,
+  InboundMessage,
+  InFlight,
+  OpenedSession,
+  OpenRequest,
+  OutboundMessage,
+  Session,
+} from '@domicile/mqtt/owner.ts';
+import { reason } from '@domicile/mqtt/reason-codes.ts';
+import type { ClientIdentity } from '../admission/identity.ts';
+import {
+  endsAtMs,
+  type LivingSession,
+  livingOf,
+  willMessageOf,
+  willRecordOf,
+} from '../model/sessions/kept-state.ts';
+import type { ReplicasView } from '../model/sessions/replicas-view.ts';
+import type { ConnectFacts, InFlightRecord } from '../model/sessions/session-records.ts';
+import type { KeptSession, SessionChange, SessionsView } from '../model/sessions/sessions-view.ts';
+import type { Claims, Handover } from './claims.ts';
+import { HeldSession, type Sources } from './held-session.ts';
+import type { SessionLog } from './session-log.ts';
+
+/** Whose will it is. */
+export type WillOrigin = Pick<Session<ClientIdentity>, 'key' | 'clientId' | 'identity'>;
+
+/** What feeds sessions with messages, as far as sessions keep something of it. */
+export interface KeptFeed {
+  resume(key: string, state: unknown, inFlight: ReadonlySet<string>): void;
+  /** Plain data that JSON keeps. */
+  state(key: string): unknown;
+  /** By token; what is gone from the log is left out. */
+  messages(tokens: readonly string[]): Promise<ReadonlyMap<string, OutboundMessage>>;
+}
+
+export interface SessionKeeperOptions {
+  readonly log: SessionLog;
+  readonly view: SessionsView;
+  readonly replicas: ReplicasView;
+  readonly claims: Claims;
+  readonly handoverTimeoutMs: number;
+  readonly keepsReceivedIds: boolean;
+  readonly events: SessionEvents;
+}
+
+export interface SessionEvents {
+  sessionTaken(handover: Handover): void;
+  sessionGivenUp(): void;
+  sessionNotKept(error: unknown): void;
+  /** What a replica left could not be seen to; it is tried again. */
+  orphanFailed(error: unknown): void;
+  orphanEnded(): void;
+}
+
+const progressEveryMs = 1000;
+/** Of those that changed, in a second; the rest has its turn in the next. */
+const progressWritesMax = 5000;
+
+/** The sessions that are this replica's: opened, kept in the log, and given up when another takes them. */
+export class SessionKeeper implements Disposable {
+  readonly #options: SessionKeeperOptions;
+  readonly #sources: Sources;
+  readonly #held = new Map<string, HeldSession>();
+  readonly #opening = new Set<string>();
+  readonly #moved = new Set<string>();
+  readonly #wills = new WeakMap<object, Promise<void>>();
+  readonly #timer: NodeJS.Timeout;
+  #feed: KeptFeed | undefined;
+  /** Publishes the will of a connection that ended elsewhere. */
+  publishWill: (origin: WillOrigin, message: InboundMessage) => Promise<void> = async () => {};
+
+  constructor(options: SessionKeeperOptions) {
+    this.#options = options;
+    this.#sources = {
+      log: options.log,
+      feedState: (key) => this.#feed?.state(key),
+      recordsOf: (key) => options.view.get(key)?.records ?? [],
+      keepsReceivedIds: options.keepsReceivedIds,
+    };
+    this.#timer = setInterval(() => this.#writeProgress(), progressEveryMs).unref();
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  use(feed: KeptFeed): void {
+    this.#feed = feed;
+  }
+
+  /** Whether the session is served, or about to be served, here. */
+  holds(key: string): boolean {
+    return this.#held.has(key) || this.#opening.has(key);
+  }
+
+  async open(request: OpenRequest<ClientIdentity>): Promise<OpenedSession | number> {
+    const { key } = request;
+    this.#opening.add(key);
+    try {
+      const held = this.#held.get(key);
+      if (held && request.isHere && !request.cleanStart && (await this.#reopen(held, request))) {
+        return { resumed: true };
+      }
+      return await this.#take(request);
+    } finally {
+      this.#opening.delete(key);
+    }
+  }
+
+  opened(session: Session<ClientIdentity>): void {
+    this.#held.get(session.key)?.opened(session);
+  }
+
+  save(session: Session<ClientIdentity>): Promise<void> {
+    const held = this.#held.get(session.key);
+    if (held?.session === session) return held.save();
+    return Promise.reject(new Error('The session has another owner'));
+  }
+
+  closed(session: Session<ClientIdentity>, why: Closing): void {
+    const held = this.#held.get(session.key);
+    if (held?.session !== session) return;
+    held.disconnectedAtMs = Date.now();
+    held.connect = closedFacts(held.connect, why);
+    // By then it may have ended.
+    queueMicrotask(() => this.#saveSoon(held));
+  }
+
+  ended(session: Session<ClientIdentity>): void {
+    const held = this.#held.get(session.key);
+    if (held?.session !== session) return;
+    this.#drop(held);
+    void this.#end(held, this.#wills.get(session));
+  }
+
+  /** The session's will is being published: it is kept until then. */
+  willTaken(session: Session<ClientIdentity>, published: Promise<void>): void {
+    const held = this.#held.get(session.key);
+    if (held?.session !== session) return;
+    const note = async () => {
+      await published;
+      held.connect = withoutWill(held.connect);
+      this.#saveSoon(held);
+    };
+    const noted = note();
+    this.#wills.set(
+      session,
+      noted.catch(() => undefined),
+    );
+  }
+
+  /** Work for this session that whoever takes it over has to wait for. */
+  tracked<Value>(session: Session<ClientIdentity>, work: Promise<Value>): Promise<Value> {
+    const held = this.#held.get(session.key);
+    return held?.session === session ? held.tracked(work) : work;
+  }
+
+  /** Whether this replica may still act for the session. */
+  isCurrent(session: Session<ClientIdentity>): boolean {
+    return this.#held.get(session.key)?.session === session;
+  }
+
+  /** A QoS 2 message of the client is kept, and its packet id with it. */
+  receivedKept(session: Session<ClientIdentity>, packetId: number): void {
+    this.#held.get(session.key)?.receivedKept(packetId);
+  }
+
+  epochOf(session: Session<ClientIdentity>): bigint | undefined {
+    const held = this.#held.get(session.key);
+    return held?.session === session ? held.of.epoch : undefined;
+  }
+
+  /** The feed's state of this session has changed. */
+  moved(key: string): void {
+    this.#moved.add(key);
+  }
+
+  /** Something of the log of sessions was read. */
+  changed(change: SessionChange): void {
+    const { session, kind } = change;
+    const held = this.#held.get(session.key);
+    if (!held) return;
+    const isOwn = session.epoch === held.of.epoch;
+    if (kind === 'stale' && isOwn) this.#remove(session.key, change.key);
+    const isLost =
+      (kind === 'claimed' && session.epoch > held.of.epoch) || (kind === 'ended' && isOwn);
+    if (isLost) void this.#giveUp(held);
+  }
+
+  /** Writes the last of every session and lets them go, so that nobody has to wait. */
+  async release(): Promise<void> {
+    const all = [...this.#held.values()];
+    await Promise.all(all.map((held) => held.settled()));
+    const records = all.flatMap((held) => (held.over ? [] : [...held.changes(), held.released()]));
+    for (const held of all) this.#drop(held);
+    await this.#options.log.writeAll(records);
+  }
+
+  /** A session without anybody here: kept as it is for its time. */
+  async keep(session: KeptSession, living: LivingSession): Promise<void> {
+    const { connect, disconnectedAtMs } = living;
+    const held = new HeldSession(session, this.#sources, { connect, inherited: living });
+    held.disconnectedAtMs = disconnectedAtMs;
+    await held.save();
+  }
+
+  /** Removes all of a session from the log. */
+  async remove(session: KeptSession): Promise<void> {
+    const connect = session.connect ?? nobody;
+    const held = new HeldSession(session, this.#sources, { connect, inherited: undefined });
+    await this.#options.log.writeAll(held.tombstones());
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  async #reopen(held: HeldSession, request: OpenRequest<ClientIdentity>): Promise<boolean> {
+    held.connect = factsOf(request);
+    held.disconnectedAtMs = undefined;
+    await held.save().catch((error: unknown) => {
+      if (!held.over) throw error;
+    });
+    return !held.over;
+  }
+
+  async #take(request: OpenRequest<ClientIdentity>): Promise<OpenedSession | number> {
+    const { key, cleanStart: clean } = request;
+    const { claims, events } = this.#options;
+    const former = this.#held.get(key);
+    if (former) {
+      await former.settled();
+      this.#drop(former);
+    }
+    const connect = factsOf(request);
+    const claimed = await claims.take(key, { connect, ...(clean && { clean }) });
+    if (!claimed) return reason.serverBusy;
+    const { session, handover } = claimed;
+    events.sessionTaken(handover);
+    const { before } = session;
+    const living = before && !before.dropped ? livingOf(before) : undefined;
+    const goesOn = living && endsAtMs(living, Date.now()) > Date.now();
+    // What was here has had its will seen to here.
+    if (!former) this.#sendWillBefore(request, session, goesOn ?? false);
+    const inherited = goesOn ? living : undefined;
+    const held = new HeldSession(session, this.#sources, { connect, inherited });
+    const opened = inherited ? await this.#resume(key, inherited) : { resumed: false as const };
+    if (this.#options.view.get(key)?.epoch !== session.epoch) return reason.serverBusy;
+    this.#held.set(key, held);
+    if (before || session.records.size > 1) this.#saveSoon(held);
+    return opened;
+  }
+
+  async #resume(key: string, living: LivingSession): Promise<OpenedSession> {
+    const tokens = living.inFlight.flatMap(({ token }) => token ?? []);
+    const sent = living.inFlight.filter(({ stage }) => stage === 'sent');
+    const asked = sent.flatMap(({ token }) => token ?? []);
+    const messages = asked.length > 0 ? await this.#feed?.messages(asked) : undefined;
+    this.#feed?.resume(key, living.feed, new Set(tokens));
+    return {
+      resumed: true,
+      state: {
+        subscriptions: living.subscriptions,
+        receivedIds: [...living.received],
+        inFlight: living.inFlight.flatMap((one) => inFlightOf(one, messages) ?? []),
+      },
+    };
+  }
+
+  /** MQTT 5, section 3.1.2.5: of a connection that this one ended, or of a session that it replaced. */
+  #sendWillBefore(
+    { key, clientId, identity }: OpenRequest<ClientIdentity>,
+    { before }: KeptSession,
+    resumed: boolean,
+  ): void {
+    const living = before && livingOf(before);
+    const { will, willDelaySeconds } = living?.connect ?? {};
+    if (!living || !will) return;
+    const wasConnected = living.disconnectedAtMs === undefined;
+    const isDue = !resumed || (wasConnected && willDelaySeconds === 0);
+    if (!isDue) return;
+    this.publishWill({ key, clientId, identity }, willMessageOf(will)).catch((error: unknown) =>
+      this.#options.events.sessionNotKept(error),
+    );
+  }
+
+  async #giveUp(held: HeldSession): Promise<void> {
+    const { log, events, handoverTimeoutMs } = this.#options;
+    this.#drop(held);
+    const last = held.changes();
+    held.session?.abandon(reason.sessionTakenOver);
+    events.sessionGivenUp();
+    // Unref'd: it must not hold up the end of the process.
+    await Promise.race([held.settled(), wait(handoverTimeoutMs, undefined, { ref: false })]);
+    try {
+      await log.writeAll([...last, held.released()]);
+    } catch (error) {
+      events.sessionNotKept(error);
+    }
+  }
+
+  async #end(held: HeldSession, will: Promise<void> | undefined): Promise<void> {
+    await will;
+    await held.settled();
+    const { log, view, events } = this.#options;
+    if (view.get(held.of.key)?.epoch !== held.of.epoch) return;
+    await log.writeAll(held.tombstones()).catch((error: unknown) => events.sessionNotKept(error));
+  }
+
+  #drop(held: HeldSession): void {
+    held.over = true;
+    if (this.#held.get(held.of.key) === held) this.#held.delete(held.of.key);
+  }
+
+  #remove(session: string, text: string): void {
+    const { log, events } = this.#options;
+    log.write(log.tombstone(session, text)).catch((error: unknown) => events.sessionNotKept(error));
+  }
+
+  #saveSoon(held: HeldSession): void {
+    if (held.over) return;
+    held.save().catch((error: unknown) => {
+      if (!held.over) this.#options.events.sessionNotKept(error);
+    });
+  }
+
+  #writeProgress(): void {
+    let writes = 0;
+    for (const key of this.#moved) {
+      if (writes === progressWritesMax) return;
+      this.#moved.delete(key);
+      const held = this.#held.get(key);
+      if (!held?.session || !held.outlives) continue;
+      writes += 1;
+      this.#saveSoon(held);
+    }
+  }
+}
+
+const nobody: ConnectFacts = {
+  clientId: '',
+  building: '',
+  protocolVersion: 5,
+  expirySeconds: 0,
+  willDelaySeconds: 0,
+};
+
+function factsOf(request: OpenRequest<ClientIdentity>): ConnectFacts {
+  const { clientId, identity, protocolVersion, expirySeconds, will, willDelaySeconds } = request;
+  const { building, gateway } = identity;
+  return {
+    clientId,
+    building,
+    protocolVersion,
+    willDelaySeconds,
+    ...(gateway !== undefined && { gateway }),
+    expirySeconds: expirySeconds === Infinity ? null : expirySeconds,
+    ...(will && { will: willRecordOf(will) }),
+  };
+}
+
+function closedFacts(
+  connect: ConnectFacts,
+  { clean, expirySeconds }: Closing & { expirySeconds?: number },
+): ConnectFacts {
+  const left = clean ? withoutWill(connect) : connect;
+  if (expirySeconds === undefined) return left;
+  return { ...left, expirySeconds: expirySeconds === Infinity ? null : expirySeconds };
+}
+
+function withoutWill(connect: ConnectFacts): ConnectFacts {
+  const left = { ...connect };
+  delete left.will;
+  return left;
+}
+
+function inFlightOf(
+  { packetId, stage, token }: InFlightRecord,
+  messages: ReadonlyMap<string, OutboundMessage> | undefined,
+): InFlight | undefined {
+  if (stage === 'received') return { packetId, stage, token };
+  const message = token === undefined ? undefined : messages?.get(token);
+  return message && { packetId, stage, message };
+}
