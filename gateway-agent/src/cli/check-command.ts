@@ -64,5 +64,5 @@ function lineOf({ level, what, text, todo }: Finding, { hasColour }: Terminal): 
     : level.padEnd(levelChars);
   const indent = ' '.repeat(levelChars + whatChars + 2);
   const hint = todo === undefined ? '' : `${indent}→ ${todo}\n`;
-  return `${word}  ${what.padEnd(whatChars)}${text.replaceAll('\n', `\n${indent}`)}\n${hint}`;
+  return `${word}  ${what.padEnd(whatChars - 1)} ${text.replaceAll('\n', `\n${indent}`)}\n${hint}`;
 }

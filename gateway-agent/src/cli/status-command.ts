@@ -19,6 +19,7 @@ const colours: Readonly<Record<Tone, string>> = {
 };
 const plain = '\u001B[0m';
 const devicesOnce = 20;
+const unbounded = { rows: Infinity, columns: Infinity };
 
 export const statusCommand: Command = {
   name: 'status',
@@ -41,7 +42,7 @@ export const statusCommand: Command = {
     }
     if (given.flag('once') || !terminal.isLive) {
       terminal.out(
-        `${screenOf(statusSummary(report), { ...terminal, rows: Infinity }).join('\n')}\n`,
+        `${screenOf(statusSummary(report), { ...terminal, ...unbounded }).join('\n')}\n`,
       );
       return exitCodes.done;
     }

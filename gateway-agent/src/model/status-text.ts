@@ -83,7 +83,8 @@ const daysLeftMin = 2;
 function storeLine({ store }: StatusReport): StatusLine {
   const { bytes, bytesMax, diskFreeBytes, daysLeft } = store;
   const disk = diskFreeBytes === undefined ? '' : `, ${bytesText(diskFreeBytes)} free on disk`;
-  const left = daysLeft === undefined ? '' : `, room for ${daysText(daysLeft)} without the cell`;
+  const left =
+    daysLeft === undefined ? '' : `, room for ${daysText(daysLeft)} without the cell at this rate`;
   const isTight =
     bytes > fullShareMax * bytesMax || (daysLeft !== undefined && daysLeft < daysLeftMin);
   return {

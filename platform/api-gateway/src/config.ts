@@ -46,6 +46,14 @@ export const gatewaySettings = z.object({
     .url()
     .optional()
     .describe('Who answers /v1/residency; without it the serving API'),
+  GATEWAY_EST_URL: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .describe('The issuer of gateways’ certificates; without it enrolment answers 501'),
+  GATEWAY_EST_CA_FILE: z
+    .string()
+    .optional()
+    .describe('PEM of the authority that vouches for the issuer'),
   GATEWAY_CELLS: cells
     .default(new Map())
     .describe('Where the cells of served countries are: DE=https://…,US=https://…'),

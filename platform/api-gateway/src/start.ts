@@ -10,6 +10,7 @@ import { authenticator } from './authenticate.ts';
 import type { GatewayConfig } from './config.ts';
 import { crossOrigin } from './cross-origin.ts';
 import { descriptionRoutes } from './description.ts';
+import { estRoutes } from './est.ts';
 import { gatewayEvents } from './events.ts';
 import { forwarder } from './forward.ts';
 import { frontDoor } from './front-door.ts';
@@ -51,10 +52,11 @@ export async function startGateway(config: GatewayConfig): Promise<GatewayServic
   const routes = Router();
   routes.use(crossOrigin(config.GATEWAY_WEB_ORIGINS));
   routes.use(descriptionRoutes(config.GATEWAY_COUNTRY));
-  // Enrolment (RFC 7030) has credentials of its own, so it does not pass the door's.
-  routes.use('/.well-known/est', () => {
-    throw new PlatformError('NOT_BUILT', 'Cannot enrol: certificates are not issued here yet');
-  });
+  const estCa = config.GATEWAY_EST_CA_FILE;
+  routes.use(
+    '/.well-known/est',
+    estRoutes({ url: config.GATEWAY_EST_URL, ca: estCa ? await readFile(estCa) : undefined }),
+  );
   routes.use(frontDoor({ config, secrets, authenticate, forward, slots, events }));
   const host = config.GATEWAY_HOST;
   const http = parts.use(

@@ -18,6 +18,14 @@ export interface CellPlan {
   /** By which each service knows the API gateway: one each, so that none can speak to another as the door. */
   readonly doorSecretFiles: Readonly<Record<'serving' | 'raw' | 'commands', string>>;
   readonly tls: { readonly certFile: string; readonly keyFile: string; readonly caFile: string };
+  /** What the issuer of certificates has, and no other process. */
+  readonly issuing: {
+    readonly authorityKeyFile: string;
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly enrolmentsDir: string;
+    readonly stateDir: string;
+  };
   readonly issuer: string;
   readonly jwks: string;
   readonly webOrigins: readonly string[];
@@ -33,6 +41,7 @@ export interface CellPlan {
     readonly serving: number;
     readonly raw: number;
     readonly commands: number;
+    readonly est: number;
     readonly admin: Readonly<Record<string, number>>;
   };
 }
@@ -50,6 +59,7 @@ export function processesOf(plan: CellPlan): ProcessSpec[] {
     commands(plan),
     servingApi(plan),
     rawApi(plan),
+    certificateIssuer(plan),
     apiGateway(plan),
   ].filter((s) => existsSync(join(root, s.entry)));
 }
@@ -156,10 +166,13 @@ function commands(plan: CellPlan): ProcessSpec {
   });
 }
 
+/** What a process reads to run at all. */
+const program = ['node_modules', 'platform', 'package.json'].map((name) => join(root, name));
+
 /** The operating system lets it read its code, its own secrets and the serving layer, and nothing else. */
 function servingApi(plan: CellPlan): ProcessSpec {
   const readable = [
-    ...['node_modules', 'platform', 'package.json'].map((name) => join(root, name)),
+    ...program,
     join(plan.lakeDir, 'serving'),
     plan.doorSecretFiles.serving,
     plan.kafkaPasswordFile('serving'),
@@ -204,6 +217,32 @@ function rawApi(plan: CellPlan): ProcessSpec {
   });
 }
 
+/** The operating system lets it read its code and its own files, and write what it issued; it has no way to Kafka and the lake. */
+function certificateIssuer(plan: CellPlan): ProcessSpec {
+  const { authorityKeyFile, certFile, keyFile, enrolmentsDir, stateDir } = plan.issuing;
+  const { caFile } = plan.tls;
+  const own = [authorityKeyFile, caFile, certFile, keyFile, enrolmentsDir, stateDir];
+  return specOf(plan, {
+    name: 'issuer',
+    entry: 'platform/issuer/src/main.ts',
+    nodeFlags: [
+      '--permission',
+      ...[...program, ...own].map((path) => `--allow-fs-read=${path}`),
+      `--allow-fs-write=${stateDir}`,
+    ],
+    env: {
+      ISSUER_PORT: `${plan.ports.est}`,
+      ISSUER_ADMIN_PORT: `${plan.ports.admin['issuer']}`,
+      ISSUER_CA_CERT_FILE: caFile,
+      ISSUER_CA_KEY_FILE: authorityKeyFile,
+      ISSUER_TLS_CERT_FILE: certFile,
+      ISSUER_TLS_KEY_FILE: keyFile,
+      ISSUER_ENROLMENTS_DIR: enrolmentsDir,
+      ISSUER_STATE_DIR: stateDir,
+    },
+  });
+}
+
 function apiGateway(plan: CellPlan): ProcessSpec {
   return specOf(plan, {
     name: 'api-gateway',
@@ -220,6 +259,8 @@ function apiGateway(plan: CellPlan): ProcessSpec {
       GATEWAY_SERVING_URL: `http://127.0.0.1:${plan.ports.serving}`,
       GATEWAY_RAW_URL: `http://127.0.0.1:${plan.ports.raw}`,
       GATEWAY_COMMANDS_URL: `http://127.0.0.1:${plan.ports.commands}`,
+      GATEWAY_EST_URL: `https://127.0.0.1:${plan.ports.est}`,
+      GATEWAY_EST_CA_FILE: plan.tls.caFile,
       GATEWAY_CELLS: [...plan.cells].map(([country, api]) => `${country}=${api}`).join(','),
       GATEWAY_WEB_ORIGINS: plan.webOrigins.join(','),
     },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import type { PlatformError } from '@domicile/core/errors.ts';
-import { lowerCountry } from '@domicile/core/identities.ts';
+import { lowerCountry, parseBuildingId } from '@domicile/core/identities.ts';
 import { type Principal, rights } from '@domicile/core/streams.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { issueCertificate, loopbackNames } from '@domicile/devkit/certificates.ts';
@@ -65,13 +65,21 @@ export class Cell {
     const at = (name: string) => join(dir, name);
     const secrets = new Secrets(at('secrets'));
     const authority = await secrets.authority('cell-authority');
-    const credentials = new Credentials({ dir: at('credentials'), country, authority });
+    const credentials = new Credentials({
+      dir: at('credentials'),
+      enrolmentsDir: at('enrolments'),
+      country,
+      authority,
+    });
     const kafka = await startKafka(options, secrets);
     await mkdir(at('lake/landing'), { recursive: true });
     await mkdir(at('lake/serving'), { recursive: true });
-    const server = await issueCertificate(authority, { name: 'broker', names: loopbackNames });
-    await writePrivate(secrets.path('broker.pem'), server.certificate);
-    await writePrivate(secrets.path('broker.key'), server.key);
+    for (const name of ['broker', 'issuer']) {
+      const server = await issueCertificate(authority, { name, names: loopbackNames });
+      await writePrivate(secrets.path(`${name}.pem`), server.certificate);
+      await writePrivate(secrets.path(`${name}.key`), server.key);
+    }
+    await mkdir(at('issuer'), { recursive: true, mode: 0o700 });
 
     const publisher = await RegistryPublisher.start(
       {
@@ -84,6 +92,8 @@ export class Cell {
       },
       fail,
     );
+    // Of cells that were begun before there were tokens, too.
+    for (const { id } of publisher.active) await credentials.admit(parseBuildingId(id));
     const plan = await planOf(options, { kafka, secrets });
     const specs = processesOf(plan);
     const cell = new Cell({ options, kafka, credentials, plan, supervisor, specs, publisher });
@@ -186,6 +196,13 @@ async function planOf(
       keyFile: secrets.path('broker.key'),
       caFile: secrets.path('cell-authority.pem'),
     },
+    issuing: {
+      authorityKeyFile: secrets.path('cell-authority.key'),
+      certFile: secrets.path('issuer.pem'),
+      keyFile: secrets.path('issuer.key'),
+      enrolmentsDir: join(dir, 'enrolments'),
+      stateDir: join(dir, 'issuer'),
+    },
     ports: {
       mqtt: await ports.of('mqtt', preferred),
       mqtts: await ports.of('mqtts', preferred === 0 ? 0 : preferred + 2),
@@ -194,6 +211,7 @@ async function planOf(
       serving: await ports.of('serving'),
       raw: await ports.of('raw'),
       commands: await ports.of('commands'),
+      est: await ports.of('est', preferred === 0 ? 0 : preferred + 3),
       admin: await adminPorts(ports, [...adminNames, ...moreNames]),
     },
   };
@@ -207,6 +225,7 @@ const adminNames = [
   'serving-api',
   'raw-api',
   'commands',
+  'issuer',
   'api-gateway',
 ];
 

@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CountryCode } from '@domicile/core/countries.ts';
+import type { BuildingId } from '@domicile/core/identities.ts';
 import { type Certificate, gatewayName, issueCertificate } from '@domicile/devkit/certificates.ts';
+import { writeEnrolment } from '@domicile/issuer/enrolment-files.ts';
 import { writePrivate } from './secrets.ts';
 
 /** RFC 7914: 16 MiB and some tens of milliseconds a check. */
@@ -18,17 +20,26 @@ export interface CredentialFiles {
   readonly certFile: string;
   readonly keyFile: string;
   readonly caFile: string;
+  /** By which a gateway enrols at the issuer, once. */
+  readonly tokenFile: string;
 }
 
 /** Issues what a building's gateway needs to come in, under the cell's `credentials/`. */
 export class Credentials {
   readonly #dir: string;
+  readonly #enrolmentsDir: string;
   readonly #country: CountryCode;
   /** Who issues, to rooms that issue for this cell too. */
   readonly authority: Certificate;
 
-  constructor(of: { dir: string; country: CountryCode; authority: Certificate }) {
+  constructor(of: {
+    dir: string;
+    enrolmentsDir: string;
+    country: CountryCode;
+    authority: Certificate;
+  }) {
     this.#dir = of.dir;
+    this.#enrolmentsDir = of.enrolmentsDir;
     this.#country = of.country;
     this.authority = of.authority;
   }
@@ -40,6 +51,7 @@ export class Credentials {
       certFile: at('gateway.pem'),
       keyFile: at('gateway.key'),
       caFile: at('ca.pem'),
+      tokenFile: at('enrolment-token'),
     };
   }
 
@@ -57,8 +69,18 @@ export class Credentials {
     await writePrivate(certFile, issued.certificate);
   }
 
+  /** Lets a building's gateways enrol at the issuer, and renew, until it is offboarded. */
+  async admit(building: BuildingId, state: 'active' | 'offboarded' = 'active'): Promise<void> {
+    const { tokenFile } = this.filesOf(building);
+    if (!existsSync(tokenFile))
+      await writePrivate(tokenFile, `${randomBytes(24).toString('base64url')}\n`);
+    const token = (await readFile(tokenFile, 'utf8')).trim();
+    await writeEnrolment(this.#enrolmentsDir, building, { state, token });
+  }
+
   /** Makes what is missing; what is there stays, also for a building that is declared again. Returns the hash for the registry. */
-  async issue(building: string, presentHash: string | null): Promise<string> {
+  async issue(building: BuildingId, presentHash: string | null): Promise<string> {
+    await this.admit(building);
     const { passwordFile, certFile } = this.filesOf(building);
     if (!existsSync(certFile)) await this.renew(building);
     if (!existsSync(passwordFile))

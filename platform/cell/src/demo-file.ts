@@ -19,6 +19,7 @@ export interface DemoCell {
   readonly mqtts: string;
   readonly ca: string;
   readonly api: string;
+  readonly est: string;
   readonly lake: string;
   readonly credentials: string;
   readonly buildings: readonly string[];
@@ -63,6 +64,7 @@ async function describe(
     mqtts: `mqtts://127.0.0.1:${plan.ports.mqtts}`,
     ca: relativeTo(plan.tls.caFile),
     api: plan.cells.get(country) ?? '',
+    est: `https://127.0.0.1:${plan.ports.est}`,
     lake: relativeTo(plan.lakeDir),
     credentials: relativeTo(join(dir, 'credentials')),
     buildings,

@@ -225,6 +225,7 @@ export class Demo {
           logDir: join(cell.dir, 'logs'),
           mqtts: `mqtts://127.0.0.1:${cell.plan.ports.mqtts}`,
           credentials: cell.credentials.filesOf(id),
+          enrolAt: `https://127.0.0.1:${cell.plan.ports.est}`,
           mappingFile: join(root, 'examples/occupancy/replay.yaml'),
           ports,
         });

@@ -12,6 +12,8 @@ export interface GatewayOptions {
   /** Where the cell listens for gateways. */
   readonly mqtts: string;
   readonly credentials: CredentialFiles;
+  /** The issuer of the cell: the gateway gets its certificate there itself; absent: it uses the one that lies ready. */
+  readonly enrolAt?: string;
   /** Recordings to replay; absent: only what devices send. */
   readonly mappingFile?: string;
   readonly ports: Ports;
@@ -34,8 +36,7 @@ export async function gatewaySpec(options: GatewayOptions): Promise<ProcessSpec>
     uplink: {
       url: options.mqtts,
       caFile: credentials.caFile,
-      certFile: credentials.certFile,
-      keyFile: credentials.keyFile,
+      ...certificateOf(options),
       ...(accountEveryMs !== undefined && { accountEveryMs }),
     },
     drivers: {
@@ -56,5 +57,15 @@ export async function gatewaySpec(options: GatewayOptions): Promise<ProcessSpec>
     },
     logFile: join(options.logDir, `${name}.log`),
     adminPort,
+  };
+}
+
+function certificateOf({ enrolAt, dir, credentials }: GatewayOptions): object {
+  const { certFile, keyFile, tokenFile } = credentials;
+  if (enrolAt === undefined) return { certFile, keyFile };
+  return {
+    certFile: join(dir, 'gateway.pem'),
+    keyFile: join(dir, 'gateway.key'),
+    enrolment: { url: enrolAt, tokenFile },
   };
 }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
+import { parseBuildingId } from '@domicile/core/identities.ts';
 import { streams, topicOf } from '@domicile/core/streams.ts';
 import { buildingsOf } from '@domicile/core/values.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
@@ -124,8 +125,10 @@ export class RegistryPublisher {
     const changes = registryChanges(buildingsOf(parsed(text), country), this.#registry);
     const topic = topicOf(country, 'registry');
     for (const record of changes.records) {
-      const passwordHash =
-        record.state === 'active' ? await credentials.issue(record.id, record.passwordHash) : null;
+      const building = parseBuildingId(record.id);
+      const isActive = record.state === 'active';
+      if (!isActive) await credentials.admit(building, 'offboarded');
+      const passwordHash = isActive ? await credentials.issue(building, record.passwordHash) : null;
       const issued = { ...record, passwordHash };
       await this.#producer.send({
         topic,
