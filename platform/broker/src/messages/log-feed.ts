@@ -72,6 +72,7 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
   opened(session: Session<Identity>): void {
     const subscriber = this.#subscriber(session.key);
     subscriber.session = session;
+    subscriber.of = session;
     const places = new Map<string, Place>();
     for (const subscription of session.subscriptions.values()) {
       if (isShared(subscription)) {
@@ -152,7 +153,7 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
 
   closed(session: Session<Identity>): void {
     const subscriber = this.#subscribers.get(session.key);
-    if (!subscriber) return;
+    if (subscriber?.of !== session) return;
     subscriber.session = undefined;
     for (const reading of subscriber.readings.values()) this.#tails.leave(reading);
     for (const entry of subscriber.entries.values()) this.#tails.remove(entry);
@@ -162,7 +163,9 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
 
   ended(session: Session<Identity>): void {
     const subscriber = this.#subscribers.get(session.key);
-    if (subscriber) this.#forget(subscriber);
+    // What has been resumed meanwhile goes on.
+    if (subscriber?.of !== session) return;
+    this.#forget(subscriber);
     for (const subscription of session.subscriptions.values())
       if (isShared(subscription)) this.#groups.left(session.key, subscription);
   }

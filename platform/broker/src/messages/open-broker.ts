@@ -13,19 +13,17 @@ import {
 } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
 import type { BrokerSession, ClientIdentity, Peer } from '../admission/identity.ts';
+import type { SessionKeeper, WillOrigin } from '../sessions/session-keeper.ts';
 import type { MessageFeed } from './feed.ts';
 import { recordOf } from './message-record.ts';
 import type { RetainedStore } from './retained-store.ts';
 import type { SystemTopics } from './system-topics.ts';
 
 /** Keeps sessions where every replica finds them. */
-export interface SessionKeeper {
-  open(request: OpenRequest<ClientIdentity>): Promise<OpenedSession | number>;
-  opened(session: BrokerSession): void;
-  save(session: BrokerSession): Promise<void>;
-  closed(session: BrokerSession, why: Closing): void;
-  ended(session: BrokerSession): void;
-}
+export type OpenSessions = Pick<
+  SessionKeeper,
+  'open' | 'opened' | 'save' | 'closed' | 'ended' | 'willTaken' | 'tracked' | 'isCurrent'
+>;
 
 /** Keeps a QoS 2 message and its packet id, both or neither. Resolves with the offset of each record. */
 export interface QosTwoKeeper {
@@ -46,7 +44,7 @@ export interface OpenBrokerEvents {
 
 export interface OpenBrokerOptions {
   readonly feed: MessageFeed<ClientIdentity>;
-  readonly sessions: SessionKeeper;
+  readonly sessions: OpenSessions;
   readonly retained: RetainedStore;
   readonly system: SystemTopics;
   /** Kafka topic of the messages. */
@@ -58,9 +56,6 @@ export interface OpenBrokerOptions {
   /** Stands for the whole cell, as the building of its clients. */
   readonly cell: BuildingId;
 }
-
-/** Who published what: a session, or what is left of one. */
-export type Publisher = Pick<BrokerSession, 'key' | 'clientId' | 'identity'>;
 
 /** Decides for the MQTT server where any client may use any topic of the cell. */
 export class OpenBroker implements MqttOwner<ClientIdentity, Peer> {
@@ -99,12 +94,23 @@ export class OpenBroker implements MqttOwner<ClientIdentity, Peer> {
             return offset;
           }
         : (record: OutputRecord) => this.#write(record);
-    return this.#publish(session, message, write);
+    const { sessions } = this.#options;
+    if (!sessions.isCurrent(session)) {
+      throw new MqttDisconnect(reason.sessionTakenOver, 'Another replica has the session');
+    }
+    return sessions.tracked(session, this.#publish(session, message, write));
   }
 
-  will(session: Publisher, message: InboundMessage): void {
-    // Failures are told; nobody waits.
-    void this.#publish(session, message, (record) => this.#write(record)).catch(() => undefined);
+  will(session: BrokerSession, message: InboundMessage): void {
+    const published = this.publishWill(session, message);
+    this.#options.sessions.willTaken(session, published);
+    // It stays with the session, and is published when the session's next owner finds it.
+    published.catch(() => undefined);
+  }
+
+  /** Resolves when it is kept, or refused for good. */
+  async publishWill(origin: WillOrigin, message: InboundMessage): Promise<void> {
+    await this.#publish(origin, message, (record) => this.#write(record));
   }
 
   async subscribe(session: BrokerSession, asked: Subscription): Promise<number> {
@@ -157,7 +163,7 @@ export class OpenBroker implements MqttOwner<ClientIdentity, Peer> {
   }
 
   async #publish(
-    { key, identity }: Publisher,
+    { key, identity }: WillOrigin,
     message: InboundMessage,
     write: (record: OutputRecord) => Promise<bigint>,
   ): Promise<number> {

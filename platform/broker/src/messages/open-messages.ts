@@ -10,8 +10,8 @@ import { MessageWriter } from './message-writer.ts';
 import {
   OpenBroker,
   type OpenBrokerEvents,
+  type OpenSessions,
   type QosTwoKeeper,
-  type SessionKeeper,
 } from './open-broker.ts';
 import { RetainedStore } from './retained-store.ts';
 import { SystemTopics } from './system-topics.ts';
@@ -21,7 +21,8 @@ export interface OpenMessagesOptions {
   readonly config: BrokerConfig;
   readonly events: FeedEvents;
   readonly brokerEvents: OpenBrokerEvents;
-  readonly sessions: SessionKeeper & FeedKeeper;
+  readonly sessions: OpenSessions;
+  readonly keeper: FeedKeeper;
   /** Absent: such a message is kept as others are, and may come twice when a replica dies. */
   readonly qosTwo?: QosTwoKeeper;
   readonly fail: (error: unknown) => void;
@@ -39,7 +40,7 @@ const systemEveryMs = 10_000;
 
 /** Opens the log of messages where any client may use any topic; resolves when what is retained has been read. */
 export async function openMessages(options: OpenMessagesOptions): Promise<OpenMessages> {
-  const { config, events, brokerEvents, sessions, fail } = options;
+  const { config, events, brokerEvents, sessions, keeper, fail } = options;
   const { country, kafka: client } = config;
   await using stack = new AsyncDisposableStack();
   const writer = stack.use(await MessageWriter.open(config));
@@ -61,7 +62,7 @@ export async function openMessages(options: OpenMessagesOptions): Promise<OpenMe
     await LogFeed.start<ClientIdentity>({
       client,
       policy,
-      keeper: sessions,
+      keeper,
       events,
       fail,
       retained,

@@ -1,3 +1,4 @@
+import { parseBuildingId } from '@domicile/core/identities.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
@@ -7,10 +8,13 @@ import type { ClientIdentity, Peer } from '../admission/identity.ts';
 import type { BrokerConfig } from '../config.ts';
 import { createBrokerEvents } from '../events.ts';
 import { listen } from '../listeners.ts';
+import type { ConnectFacts } from '../model/sessions/session-records.ts';
+import { CellSessions } from '../sessions/cell-sessions.ts';
+import { createSessionEvents, exposeSessionGauges } from '../sessions/session-events.ts';
 import type { RunningBroker } from '../start.ts';
 import { createFeedEvents, exposeFeedGauges } from './feed-events.ts';
-import { LocalSessions } from './local-sessions.ts';
-import { openMessages } from './open-messages.ts';
+import type { OpenBroker } from './open-broker.ts';
+import { openMessages, type OpenMessages, type OpenMessagesOptions } from './open-messages.ts';
 
 /** What a general broker allows beside the settings. */
 export const openLimits = {
@@ -34,14 +38,19 @@ export async function startOpenBroker(
   let notReady: readonly string[] = ['starting'];
   const ready = () => notReady;
   const admin = stack.use(await startAdmin({ host, port, log, registry: metrics, ready }));
-  const sessions = new LocalSessions();
-  const messages = stack.use(await openMessages({ config, events, brokerEvents, sessions, fail }));
-  const server: Server = stack.use(
-    serverOf(
-      messages.broker(() => server.connections),
-      config,
-    ),
+  const sessions = stack.use(
+    await CellSessions.open({
+      ...config,
+      keepsReceivedIds: false,
+      identityOf: openIdentityOf,
+      events: createSessionEvents(metrics, log),
+      fail,
+    }),
   );
+  const messages = stack.use(await messagesOf({ config, sessions, events, brokerEvents, fail }));
+  const broker: OpenBroker = messages.broker(() => server.connections);
+  const server: Server = stack.use(serverOf(broker, config));
+  sessions.start((origin, message) => broker.publishWill(origin, message));
   const listeners = await listen({
     ...config,
     mqttsPort: undefined,
@@ -61,6 +70,7 @@ export async function startOpenBroker(
     retained: () => retained.count,
     retainedBytes: () => retained.bytes,
   });
+  exposeSessionGauges(metrics, sessions);
   const running = stack.move();
   notReady = [];
   const { mqttPort, mqttsPort, wsPort, wssPort } = listeners;
@@ -75,18 +85,36 @@ export async function startOpenBroker(
       notReady = ['draining'];
       listeners.close();
       await server.drain(config.drainTimeoutMs);
+      await sessions.release();
       await running.disposeAsync();
     },
   };
 }
 
+async function messagesOf({
+  sessions,
+  ...parts
+}: Omit<OpenMessagesOptions, 'sessions' | 'keeper'> & {
+  readonly sessions: CellSessions;
+}): Promise<OpenMessages> {
+  const { keeper, groups } = sessions;
+  const messages = await openMessages({
+    ...parts,
+    sessions: keeper,
+    keeper: { moved: (key) => keeper.moved(key), groups },
+  });
+  keeper.use(messages.feed);
+  return messages;
+}
+
+function openIdentityOf({ building }: ConnectFacts): ClientIdentity {
+  return { building: parseBuildingId(building), gateway: undefined, key: Buffer.from(building) };
+}
+
 type Server = MqttServer<ClientIdentity, Peer>;
 
-function serverOf(
-  owner: ConstructorParameters<typeof MqttServer<ClientIdentity, Peer>>[0],
-  config: BrokerConfig,
-): Server {
-  return new MqttServer<ClientIdentity, Peer>(owner, {
+function serverOf(broker: OpenBroker, config: BrokerConfig): Server {
+  return new MqttServer<ClientIdentity, Peer>(broker, {
     limits: {
       ...openLimits,
       connectionsMax: config.connectionsMax,

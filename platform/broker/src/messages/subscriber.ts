@@ -28,7 +28,10 @@ export class Subscriber<Identity> implements Taker {
   readonly #host: SubscriberHost;
   /** Readings whose client has too much unsettled. */
   readonly #stuffed = new Set<Reading>();
+  /** While it has a connection. */
   session: Session<Identity> | undefined;
+  /** The one it was opened for last. */
+  of: Session<Identity> | undefined;
   /** Names of subscriptions whose retained messages are not all delivered. */
   readonly retainedDue = new Set<string>();
   #kept: FeedState | undefined;
