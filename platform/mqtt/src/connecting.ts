@@ -1,11 +1,39 @@
+import { randomUUID } from 'node:crypto';
 import type { ConnectPacket } from './client-packets.ts';
 import type { Client, PartsHost } from './connection-parts.ts';
+import type { SessionLink } from './live-session.ts';
 import { isTopicName } from './model/topic-filters.ts';
 import type { ConnectRequest } from './owner.ts';
 import { reason } from './reason-codes.ts';
+import type { Attached, SessionStore } from './session-store.ts';
+
+/** Who may read and keep sessions for a CONNECT. */
+interface AdmittingHost<Identity, Peer> extends PartsHost<Identity, Peer> {
+  readonly store: SessionStore<Identity, Peer>;
+}
+
+/** The session for a CONNECT, as its owner decides, or the code that refuses it. Never rejects. */
+export async function admit<Identity, Peer>(
+  host: AdmittingHost<Identity, Peer>,
+  link: SessionLink,
+  { connect, peer }: { readonly connect: ConnectPacket; readonly peer: Peer },
+): Promise<Attached<Identity> | number> {
+  const fault = connectFault(connect, host);
+  if (fault !== undefined) return fault;
+  const clientId = connect.clientId === '' ? randomUUID() : connect.clientId;
+  try {
+    const admission = await host.owner.authenticate(requestOf(connect, clientId), peer);
+    if (link.gone) return reason.unspecified;
+    if (!admission.admitted) return admission.reasonCode;
+    const { key, identity } = admission;
+    return await host.store.attach(link, connect, { key, clientId, identity });
+  } catch {
+    return reason.serverUnavailable;
+  }
+}
 
 /** Why a CONNECT is refused before anybody is asked. */
-export function connectFault<Identity, Peer>(
+function connectFault<Identity, Peer>(
   connect: ConnectPacket,
   { limits, features }: PartsHost<Identity, Peer>,
 ): number | undefined {
@@ -20,7 +48,7 @@ export function connectFault<Identity, Peer>(
 }
 
 /** What the owner is asked. */
-export function requestOf(connect: ConnectPacket, clientId: string): ConnectRequest {
+function requestOf(connect: ConnectPacket, clientId: string): ConnectRequest {
   const { protocolVersion, cleanStart, userName, password, will } = connect;
   return {
     clientId,

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type {
   ClientPacket,
@@ -6,13 +5,12 @@ import type {
   DisconnectPacket,
   WillPacket,
 } from './client-packets.ts';
-import { clientOf, connectFault, requestOf, serverKeepAliveOf } from './connecting.ts';
+import { admit, clientOf, serverKeepAliveOf } from './connecting.ts';
 import type { Client, ConnectionParts, PartsHost } from './connection-parts.ts';
 import { Inbound } from './inbound.ts';
 import type { LiveSession, SessionLink } from './live-session.ts';
 import type { Ticket } from './model/ack-queue.ts';
 import type { Waiting } from './model/deadlines.ts';
-import { FrameReader } from './model/frame-reader.ts';
 import { Outbound } from './outbound.ts';
 import { type DisconnectDetails, MqttDisconnect } from './owner.ts';
 import { PacketFault, protocolError } from './packet-fault.ts';
@@ -20,6 +18,7 @@ import { encodeConnack, encodeRefusal } from './packets/connack.ts';
 import { ConnectFault, decodeConnect } from './packets/connect.ts';
 import { decodePacket, encodedPingResponse } from './packets/decode.ts';
 import { encodeDisconnect } from './packets/disconnect.ts';
+import { Reading, type ReadingOwner } from './reading.ts';
 import { failureFrom, reason } from './reason-codes.ts';
 import type { Attached, SessionStore } from './session-store.ts';
 import { SocketWriter, type WriterOwner } from './socket-writer.ts';
@@ -49,7 +48,7 @@ const stranger: Client = {
 
 /** One client's socket: from its bytes to packets, from packets to who handles them, and its end. */
 export class Connection<Identity, Peer>
-  implements SessionLink, ConnectionParts<Identity, Peer>, WriterOwner, Waiting
+  implements SessionLink, ConnectionParts<Identity, Peer>, ReadingOwner, WriterOwner, Waiting
 {
   readonly host: ConnectionHost<Identity, Peer>;
   readonly writer: SocketWriter;
@@ -57,19 +56,14 @@ export class Connection<Identity, Peer>
   client = stranger;
   readonly #socket: Duplex;
   readonly #peer: Peer;
-  readonly #frames = new FrameReader();
+  readonly #reading: Reading;
   #inbound: Inbound<Identity, Peer> | undefined;
   #outbound: Outbound<Identity, Peer> | undefined;
   #state: 'connecting' | 'authenticating' | 'open' | 'closed' = 'connecting';
   #session: LiveSession<Identity> | undefined;
   #will: WillPacket | undefined;
-  #processing = false;
   /** A SUBSCRIBE or UNSUBSCRIBE is being answered: nothing is read before. */
   #answering = false;
-  /** The socket is paused, and something has to ask whether it may go on. */
-  #held = false;
-  #draining = false;
-  #holdUntilMs = 0;
   #keepAliveMs = 0;
   #heardMs: number;
   #stalledMs: number | undefined;
@@ -79,6 +73,7 @@ export class Connection<Identity, Peer>
     this.#socket = socket;
     this.#peer = peer;
     this.writer = new SocketWriter(socket, host.limits.writeBufferBytesMax, this);
+    this.#reading = new Reading(socket, this, host.clock);
     this.#heardMs = host.clock();
   }
 
@@ -105,13 +100,11 @@ export class Connection<Identity, Peer>
   #hear(chunk: Buffer): void {
     if (this.gone) return;
     this.#heardMs = this.host.clock();
-    this.#frames.push(chunk);
-    this.#process();
+    this.#reading.push(chunk);
   }
 
   stopReading(): void {
-    this.#draining = true;
-    this.#socket.pause();
+    this.#reading.stop();
   }
 
   /** The time has come that was asked for by `wake`. */
@@ -123,7 +116,7 @@ export class Connection<Identity, Peer>
     }
     if (this.#keepAliveMs === 0) return;
     // Who is not listened to is not silent.
-    if (this.#held) this.#heardMs = nowMs;
+    if (this.#reading.isHeld) this.#heardMs = nowMs;
     const silentAtMs = this.#heardMs + this.#keepAliveMs * 1.5;
     if (nowMs < silentAtMs) this.host.wake(this, silentAtMs);
     else this.close(reason.keepAliveTimeout);
@@ -136,21 +129,25 @@ export class Connection<Identity, Peer>
       this.#stalledMs ??= nowMs;
       if (nowMs - this.#stalledMs > this.host.limits.writeStallTimeoutMs) this.destroy();
     }
-    if (this.#held) {
+    if (this.#reading.isHeld) {
       this.#heardMs = nowMs;
       this.goOn();
     }
-    return this.#held || this.writer.stalled;
+    return this.#reading.isHeld || this.writer.stalled;
   }
 
   stalls(): void {
     this.host.watch(this);
   }
 
+  waits(): void {
+    this.host.watch(this);
+  }
+
   freed(): void {
     this.#stalledMs = undefined;
     this.pump();
-    this.#process();
+    this.#reading.run();
   }
 
   settled(ticket: Ticket, reasonCode: number): void {
@@ -165,12 +162,11 @@ export class Connection<Identity, Peer>
   }
 
   goOn(): void {
-    if (this.#held) this.#process();
+    this.#reading.goOn();
   }
 
   hold(milliseconds: number): void {
-    this.#holdUntilMs = this.host.clock() + milliseconds;
-    setTimeout(() => this.#process(), milliseconds + 1).unref();
+    this.#reading.hold(milliseconds);
   }
 
   notSaved(error: unknown): void {
@@ -192,14 +188,12 @@ export class Connection<Identity, Peer>
     this.#socket.destroy();
   }
 
-  #isHeld(nowMs: number): boolean {
+  get isFull(): boolean {
     return (
       this.#state === 'authenticating' ||
       this.#answering ||
-      this.#draining ||
       (this.#inbound?.isFull ?? false) ||
       this.#isStarved() ||
-      this.#holdUntilMs > nowMs ||
       this.writer.stalled
     );
   }
@@ -211,40 +205,17 @@ export class Connection<Identity, Peer>
     return true;
   }
 
-  /** Takes packet after packet until there is none or something holds us; then the socket waits. */
-  #process(): void {
-    if (this.#processing) return;
-    this.#processing = true;
-    try {
-      while (!this.gone) {
-        if (this.#isHeld(this.host.clock())) {
-          this.#held = true;
-          this.#socket.pause();
-          this.host.watch(this);
-          return;
-        }
-        const frame = this.#frames.next(this.#packetBytesMax());
-        if (frame === undefined) break;
-        if (typeof frame === 'string') throw frameFaults[frame]();
-        if (this.#state === 'open') this.#handle(decodePacket(frame, this.client.protocolVersion));
-        else this.#connect(decodeConnect(frame));
-      }
-      if (this.#held) this.#socket.resume();
-      this.#held = false;
-    } catch (error) {
-      if (!(error instanceof PacketFault)) throw error;
-      this.#faulted(error);
-    } finally {
-      this.#processing = false;
-    }
-  }
-
-  #packetBytesMax(): number {
+  get packetBytesMax(): number {
     const { packetBytesMax, connectBytesMax } = this.host.limits;
     return this.#state === 'open' ? packetBytesMax : Math.min(connectBytesMax, packetBytesMax);
   }
 
-  #faulted(fault: PacketFault): void {
+  take(frame: Buffer): void {
+    if (this.#state === 'open') this.#handle(decodePacket(frame, this.client.protocolVersion));
+    else this.#connect(decodeConnect(frame));
+  }
+
+  faulted(fault: PacketFault): void {
     const answerIn = fault instanceof ConnectFault ? fault.answerIn : undefined;
     if (this.#state === 'open') this.close(fault.reasonCode, { reasonString: fault.message });
     else this.#refuse(fault.reasonCode, answerIn, fault.message);
@@ -257,27 +228,11 @@ export class Connection<Identity, Peer>
   }
 
   async #admit(connect: ConnectPacket): Promise<void> {
-    const { protocolVersion } = connect;
-    const clientId = connect.clientId === '' ? randomUUID() : connect.clientId;
-    const fault = connectFault(connect, this.host);
-    if (fault !== undefined) {
-      this.#refuse(fault, protocolVersion);
-      return;
-    }
-    const attached = await this.#attach(connect, clientId).catch(() => reason.serverUnavailable);
+    const attached = await admit(this.host, this, { connect, peer: this.#peer });
     // What was opened for a client that has left is closed again by now.
     if (this.#state !== 'authenticating') return;
-    if (typeof attached === 'number') this.#refuse(attached, protocolVersion);
+    if (typeof attached === 'number') this.#refuse(attached, connect.protocolVersion);
     else this.#open(connect, attached);
-  }
-
-  async #attach(connect: ConnectPacket, clientId: string): Promise<Attached<Identity> | number> {
-    const { owner, store } = this.host;
-    const admission = await owner.authenticate(requestOf(connect, clientId), this.#peer);
-    if (this.#state !== 'authenticating') return reason.unspecified;
-    if (!admission.admitted) return admission.reasonCode;
-    const { key, identity } = admission;
-    return store.attach(this, connect, { key, clientId, identity });
   }
 
   #open(connect: ConnectPacket, { session, resumed }: Attached<Identity>): void {
@@ -295,7 +250,7 @@ export class Connection<Identity, Peer>
     this.host.wake(this, this.#keepAliveMs > 0 ? silentAtMs : Infinity);
     owner.opened?.(session, resumed);
     this.pump();
-    this.#process();
+    this.#reading.run();
   }
 
   #handle(packet: ClientPacket): void {
@@ -342,7 +297,7 @@ export class Connection<Identity, Peer>
     try {
       await answered;
     } catch (error) {
-      if (error instanceof PacketFault) this.#faulted(error);
+      if (error instanceof PacketFault) this.faulted(error);
       else this.notSaved(error);
     } finally {
       this.#answering = false;
@@ -380,7 +335,7 @@ export class Connection<Identity, Peer>
   #ended(reasonCode: number, clean: boolean): void {
     if (this.gone) return;
     this.#state = 'closed';
-    this.#frames.clear();
+    this.#reading.clear();
     const session = this.#session;
     if (!session) {
       this.host.owner.refused?.(reasonCode);
@@ -400,8 +355,3 @@ export class Connection<Identity, Peer>
     this.#socket.once('close', () => clearTimeout(lingering));
   }
 }
-
-const frameFaults = {
-  malformed: () => new PacketFault(reason.malformedPacket, 'The length of the packet is malformed'),
-  'too-large': () => new PacketFault(reason.packetTooLarge, 'The packet is too large'),
-} as const;
