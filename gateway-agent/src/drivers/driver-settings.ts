@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { httpSettings, resolveHttpPaths } from './http/http-settings.ts';
+import { modbusSettings } from './modbus/modbus-settings.ts';
 import { mqttSettings, resolveMqttPaths } from './mqtt/mqtt-settings.ts';
 import { replaySettings } from './replay/replay-settings.ts';
 
@@ -8,6 +9,7 @@ export const driverSettings = z
   .strictObject({
     mqtt: mqttSettings.optional(),
     http: httpSettings.optional(),
+    modbus: modbusSettings.optional(),
     replay: replaySettings.optional(),
   })
   .default({});
@@ -16,12 +18,13 @@ export type DriversConfig = z.output<typeof driverSettings>;
 
 /** `at` makes a path of the configuration file absolute. */
 export function withPaths(
-  { mqtt, http, replay }: DriversConfig,
+  { mqtt, http, modbus, replay }: DriversConfig,
   at: (path: string) => string,
 ): DriversConfig {
   return {
     ...(mqtt && { mqtt: resolveMqttPaths(mqtt, at) }),
     ...(http && { http: resolveHttpPaths(http, at) }),
+    ...(modbus && { modbus }),
     ...(replay && { replay: { mappingFile: at(replay.mappingFile) } }),
   };
 }

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import type { DriversConfig } from './driver-settings.ts';
 import type { Driver, DriverHost } from './driver.ts';
 import { startHttpDriver } from './http/http-driver.ts';
+import { startModbusDriver } from './modbus/modbus-driver.ts';
 import { startMqttDriver } from './mqtt/mqtt-driver.ts';
 import { startReplayDriver } from './replay/replay-driver.ts';
 
@@ -52,8 +53,13 @@ function listening(
   return starts;
 }
 
-function polling({ replay }: DriversConfig, dataDirectory: string, host: DriverHost): Start[] {
+function polling(
+  { modbus, replay }: DriversConfig,
+  dataDirectory: string,
+  host: DriverHost,
+): Start[] {
   const starts: Start[] = [];
+  if (modbus) starts.push(() => startModbusDriver(modbus, host));
   if (replay) {
     const directory = join(dataDirectory, 'replay');
     starts.push(() => startReplayDriver({ ...replay, directory }, host));

@@ -15,6 +15,7 @@ import {
   valueAt,
 } from '../../model/replay.ts';
 import type { Driver, DriverHost, Taken } from '../driver.ts';
+import { keepPatiently } from '../keep.ts';
 import { type Mapping, mappingSchema } from './mapping.ts';
 import { Thermostats } from './thermostats.ts';
 
@@ -26,8 +27,6 @@ export interface ReplayDriverConfig {
 
 /** Readings of the past that are kept together. */
 const historyBatch = 2000;
-/** After a refusal the same readings are tried again. */
-const retryMs = 1000;
 
 interface ReplayedDevice {
   readonly id: DeviceId;
@@ -175,18 +174,7 @@ class Replay {
     return rowAt(tick, room.offsetRows, this.#rows, timing);
   }
 
-  /** A recording can wait: what is refused is tried until it is kept. */
-  async #keep(taken: readonly Taken[], signal: AbortSignal): Promise<void> {
-    const { host } = this.#parts;
-    while (taken.length > 0) {
-      try {
-        await host.take(taken);
-        host.events.readingTaken('replay', taken.length);
-        return;
-      } catch {
-        host.events.readingRefused('replay', 'store');
-        await wait(retryMs, undefined, { signal });
-      }
-    }
+  #keep(taken: readonly Taken[], signal: AbortSignal): Promise<void> {
+    return keepPatiently({ name: 'replay', host: this.#parts.host }, taken, signal);
   }
 }
