@@ -23,7 +23,12 @@ export async function testDirectory(): Promise<TestDirectory> {
 /** A configuration as its file has it, for `directory`. */
 export function configText(
   url: string,
-  { store = {}, uplink = {}, drivers = {} }: Record<string, Record<string, unknown>> = {},
+  {
+    store = {},
+    uplink = {},
+    drivers = {},
+    upgrade = {},
+  }: Record<string, Record<string, unknown>> = {},
 ): string {
   return JSON.stringify({
     building: testBuilding,
@@ -32,6 +37,7 @@ export function configText(
     store: { checkpointEveryMs: 100, ...store },
     uplink: { url, reconnectMsMax: 300, connectTimeoutMs: 2000, drainTimeoutMs: 3000, ...uplink },
     drivers,
+    upgrade,
   });
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { addressesFile } from './duty.ts';
+import { addressesFile } from './addresses.ts';
 import { configText } from './test-agent.ts';
 
 const addressesSchema = z.object({
@@ -27,6 +27,11 @@ export class AgentProcess implements AsyncDisposable {
 
   async configure(url: string, parts: Parameters<typeof configText>[1]): Promise<void> {
     await writeFile(join(this.#directory, 'gateway.yaml'), configText(url, parts));
+  }
+
+  /** Absent while it does not run. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   /** Resolves when devices can reach it. */

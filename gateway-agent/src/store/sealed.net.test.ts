@@ -42,13 +42,15 @@ async function sealedCount(): Promise<number> {
   return (await listSegments(directory)).filter(({ form }) => form === 'sealed').length;
 }
 
+async function until(probe: () => Promise<boolean>): Promise<void> {
+  while (!(await probe())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 /** Until all that is closed is packed, by the store's own timer. */
 async function settled(): Promise<void> {
-  for (;;) {
-    const segments = await listSegments(directory);
-    if (segments.slice(0, -1).every(({ form }) => form === 'sealed')) return;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await until(async () =>
+    (await listSegments(directory)).slice(0, -1).every(({ form }) => form === 'sealed'),
+  );
 }
 
 const sealing = { segmentBytesMax: 200_000, checkpointEveryMs: 20 };
@@ -69,7 +71,8 @@ test('what is closed is packed small, and is read as it was, also after a restar
   expect(await readAll(store)).toEqual(before);
   store.sentUpTo(0, 3000);
   await store.checkpoint();
-  expect(await listSegments(directory)).toHaveLength(1);
+  // One may be packed at this moment; what comes of it is removed then.
+  await until(async () => (await listSegments(directory)).length === 1);
 });
 
 test('a store of version 1 is gone on with: what it had not sent, its run and its numbers', async () => {

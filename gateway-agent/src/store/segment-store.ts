@@ -59,6 +59,7 @@ export class SegmentStore implements Store {
   #orders: readonly DropOrder[];
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
+  readonly #turns: (() => void)[] = [];
   #writing: Promise<void> | undefined;
   #checkpointing: Promise<unknown> = Promise.resolve();
   #isDirty = false;
@@ -150,6 +151,7 @@ export class SegmentStore implements Store {
     // What arrives in the same turn shares the first write.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
+      this.#giveTurns();
       const taken = this.#take();
       try {
         await this.#writeBatch(taken);
@@ -158,7 +160,26 @@ export class SegmentStore implements Store {
         for (const { reject } of taken) reject(error);
       }
     }
+    this.#giveTurns();
     this.#writing = undefined;
+  }
+
+  #giveTurns(): void {
+    for (const act of this.#turns.splice(0)) act();
+  }
+
+  /** A batch keeps the numbers that it began with, so nobody else may change them while it is written. */
+  async #betweenBatches(action: () => void): Promise<void> {
+    if (!this.#writing) {
+      action();
+      return;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turns.push(() => {
+      action();
+      resolve();
+    });
+    await promise;
   }
 
   #take(): Waiting[] {
@@ -319,7 +340,7 @@ export class SegmentStore implements Store {
   }
 
   async adopt({ boot, numbers, dropped }: AccountSource): Promise<void> {
-    this.#numbering.adopt(boot, numbers);
+    await this.#betweenBatches(() => this.#numbering.adopt(boot, numbers));
     this.#dropped = dropped.reduce(addDropped, this.#dropped).slice(-droppedMax);
     this.#isDirty = true;
     if (!(await this.checkpoint())) throw noSpace();
