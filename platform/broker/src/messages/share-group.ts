@@ -29,8 +29,8 @@ interface Given {
   readonly reading: Reading;
   readonly offset: number;
   readonly token: string;
-  /** `sent`: a QoS 2 message that its member may have, now gone; `returned`: another has it to deliver. */
-  fate: 'given' | 'sent' | 'returned';
+  /** `begun`: a QoS 2 message that is its member's alone now; `returned`: it is for another to deliver. */
+  fate: 'given' | 'begun' | 'returned';
 }
 
 /** The members of a share group that are connected here, and the places that this replica reads for the group. */
@@ -66,19 +66,23 @@ export class ShareGroup implements Taker {
   lose(key: string): void {
     const member = this.members.get(key);
     if (!member) return;
+    this.#leaveBegun(member, this.#open(key));
     this.members.delete(key);
-    const sent = new Set(
-      member.session
-        .state()
-        .inFlight.map((one) => (one.stage === 'sent' ? one.message.token : one.token)),
-    );
-    const open = [...(this.#given.get(key) ?? [])].filter(({ fate }) => fate === 'given');
-    for (const given of open) given.fate = sent.has(given.token) ? 'sent' : 'returned';
-    const back = open.filter(({ fate }) => fate === 'returned');
+    const back = this.#open(key);
+    for (const given of back) given.fate = 'returned';
     for (const [reading, group] of Map.groupBy(back, ({ reading: from }) => from))
       this.#host.returned(
         reading,
         group.map(({ offset }) => offset),
+      );
+  }
+
+  /** The place goes to another replica: QoS 2 messages that members have begun to take stay theirs. */
+  handOver(reading: Reading): void {
+    for (const member of this.members.values())
+      this.#leaveBegun(
+        member,
+        this.#open(member.key).filter((given) => given.reading === reading),
       );
   }
 
@@ -101,6 +105,23 @@ export class ShareGroup implements Taker {
     this.#host.missed(this.name, { place: tail.place.key, from, to });
   }
 
+  #open(key: string): readonly Given[] {
+    return [...(this.#given.get(key) ?? [])].filter(({ fate }) => fate === 'given');
+  }
+
+  /** MQTT 5, section 4.8.2: what a member may have with QoS 2 is for nobody else; its session keeps it. */
+  #leaveBegun({ session }: ShareMember, open: readonly Given[]): void {
+    if (open.length === 0) return;
+    const begun = new Set(
+      session.state().inFlight.map((one) => (one.stage === 'sent' ? one.message.token : one.token)),
+    );
+    for (const given of open) {
+      if (!begun.has(given.token)) continue;
+      given.fate = 'begun';
+      given.reading.cursor.settle(given.offset);
+    }
+  }
+
   #offer(member: ShareMember, reading: Reading, message: FeedMessage): boolean {
     const { offset, outbound } = message;
     const given: Given = { reading, offset, token: outbound.token ?? '', fate: 'given' };
@@ -118,14 +139,9 @@ export class ShareGroup implements Taker {
     all?.delete(given);
     if (all?.size === 0) this.#given.delete(member);
     const { reading, offset, fate } = given;
-    if (delivery === 'session-ended' || delivery === 'not-subscribed') {
-      if (fate === 'returned') return;
-      if (fate === 'given') {
-        this.#host.returned(reading, [offset]);
-        return;
-      }
-      // MQTT 5, section 4.8.2: what a member may have with QoS 2 is not sent to another.
-    }
+    const isLost = delivery === 'session-ended' || delivery === 'not-subscribed';
+    if (isLost && fate === 'given') this.#host.returned(reading, [offset]);
+    if (isLost) return;
     reading.cursor.settle(offset);
     this.#host.moved(this, reading);
   }

@@ -232,6 +232,7 @@ export class ShareGroups implements ShareGroupHost, AsyncDisposable {
       const untilMs = performance.now() + settleMs;
       while (reading.cursor.unsettled > 0 && group.members.size > 0 && performance.now() < untilMs)
         await new Promise((resolve) => setTimeout(resolve, 20));
+      group.handOver(reading);
       group.readings.delete(place.key);
       this.#moved.delete(key);
       await this.#writePosition(group, reading, true);
