@@ -7,6 +7,7 @@ import type { BrokerSession, Credential, Peer, PeerCertificate } from './identit
 
 const generous: GatekeeperLimits = {
   buildingConnectionsMax: 100,
+  buildingConnectsPerSecondMax: 1e6,
   buildingSessionsMax: 100,
   buildingSubscriptionsMax: 100,
   buildingRate: { messagesPerSecond: 1e6, bytesPerSecond: 1e9 },
@@ -217,4 +218,13 @@ test('a building over its rate is held, and a device over its own holds its conn
   expect(holdMs).toBeGreaterThan(500);
   expect(gatekeeper.holdMs(calm, 10)).toBe(0);
   expect(new Set(told)).toEqual(new Set(['device-messages', 'device-peak']));
+});
+
+test('clients that come and go without end are let in at a rate', async () => {
+  const { come, told } = house({ buildingConnectsPerSecondMax: 5 });
+  const answers: unknown[] = [];
+  for (let each = 0; each < 25; each += 1) answers.push(await come({ clientId: `${each}` }));
+  expect(answers[19]).toMatchObject({ admitted: true });
+  expect(answers[24]).toEqual({ admitted: false, reasonCode: 0x9f });
+  expect(told).toContain('building-connects');
 });

@@ -6,10 +6,13 @@ import type { AdmissionCause, BrokerEvents, CredentialEnd } from '../events.ts';
 import { BackOff } from '../model/back-off.ts';
 import { Rate, type RateMax } from '../model/rate.ts';
 import type { RegisteredBuilding } from '../model/registry-view.ts';
+import { TokenBucket } from '../model/token-bucket.ts';
 import type { BrokerSession, CertificateName, ClientIdentity, Peer } from './identity.ts';
 
 export interface GatekeeperLimits {
   readonly buildingConnectionsMax: number;
+  /** Clients let in; a burst of four seconds passes. */
+  readonly buildingConnectsPerSecondMax: number;
   /** Sessions of a building here, connected or not. */
   readonly buildingSessionsMax: number;
   /** Subscriptions of all sessions of a building here. */
@@ -42,8 +45,12 @@ export type GatekeeperEvents = Pick<
 interface Ward {
   readonly sessions: Map<string, BrokerSession>;
   readonly rate: Rate;
+  readonly connects: TokenBucket;
   readonly devices: Map<string, Rate>;
 }
+
+/** All clients of a building may come back at once. */
+const connectBurstSeconds = 4;
 
 /** MQTT 5, section 2.4: "connection rate exceeded". MQTT 3.1.1 says "server unavailable". */
 const connectionRateExceeded = 0x9f;
@@ -111,8 +118,13 @@ export class Gatekeeper {
       return this.#refuse(cause, admission.reasonCode);
     }
     if (name !== undefined) this.#names.succeeded(name);
-    const over = this.#overLimit(admission.key, admission.identity.building);
-    return over ? this.#refuse(over, reason.quotaExceeded) : admission;
+    const { key, identity } = admission;
+    const over = this.#overLimit(key, identity.building);
+    if (over) return this.#refuse(over, reason.quotaExceeded);
+    if (!this.#ward(identity.building).connects.takeIfThere(performance.now())) {
+      return this.#refuse('building-connects', connectionRateExceeded);
+    }
+    return admission;
   }
 
   /** A failure code if the building has too many subscriptions already. */
@@ -249,8 +261,11 @@ export class Gatekeeper {
   #ward(building: BuildingId): Ward {
     const known = this.#wards.get(building);
     if (known) return known;
-    const rate = new Rate(this.#options.limits.buildingRate, performance.now());
-    const ward: Ward = { sessions: new Map(), rate, devices: new Map() };
+    const { buildingRate, buildingConnectsPerSecondMax: perSecond } = this.#options.limits;
+    const nowMs = performance.now();
+    const rate = new Rate(buildingRate, nowMs);
+    const connects = new TokenBucket({ perSecond, burst: connectBurstSeconds * perSecond, nowMs });
+    const ward: Ward = { sessions: new Map(), rate, connects, devices: new Map() };
     this.#wards.set(building, ward);
     return ward;
   }

@@ -51,6 +51,7 @@ export async function startAdmission(parts: AdmissionParts): Promise<RunningAdmi
 function limitsOf(config: BrokerConfig) {
   return {
     buildingConnectionsMax: config.buildingConnectionsMax,
+    buildingConnectsPerSecondMax: config.buildingConnectsPerSecondMax,
     buildingSessionsMax: config.buildingSessionsMax,
     buildingSubscriptionsMax: config.buildingSubscriptionsMax,
     buildingRate: {

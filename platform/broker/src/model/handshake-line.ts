@@ -8,6 +8,8 @@ export interface HandshakeLineOptions {
   readonly addressWaitingMax: number;
 }
 
+const burstSeconds = 0.05;
+
 export type LineRefusal = 'line-full' | 'address-line-full';
 
 /**
@@ -23,7 +25,9 @@ export class HandshakeLine<Item> {
   constructor(options: HandshakeLineOptions, nowMs: number) {
     this.#options = options;
     const { perSecondMax } = options;
-    this.#bucket = new TokenBucket({ perSecond: perSecondMax, burst: perSecondMax, nowMs });
+    // Those that begin at once are computed at once: nobody else is served meanwhile.
+    const burst = Math.max(1, perSecondMax * burstSeconds);
+    this.#bucket = new TokenBucket({ perSecond: perSecondMax, burst, nowMs });
   }
 
   get waiting(): number {
