@@ -1,5 +1,7 @@
+import type { DisconnectPacket } from './client-packets.ts';
 import type { MqttFeatures, MqttLimits } from './limits.ts';
 import type { DisconnectDetails, MqttOwner } from './owner.ts';
+import type { PacketFault } from './packet-fault.ts';
 import type { SocketWriter } from './socket-writer.ts';
 
 /** What the parts of a connection need of its server. */
@@ -32,6 +34,10 @@ export interface ConnectionParts<Identity, Peer> {
   /** The client is served no longer. */
   readonly gone: boolean;
   close(reasonCode: number, details?: DisconnectDetails): void;
+  /** The client broke the standard. */
+  faulted(fault: PacketFault): void;
+  /** The client says good-bye. */
+  disconnected(packet: DisconnectPacket): void;
   /** What has to be saved was not: nothing that depends on it is told. */
   notSaved(error: unknown): void;
   /** Reads nothing for a while. */

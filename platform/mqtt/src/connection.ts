@@ -1,28 +1,21 @@
 import type { Duplex } from 'node:stream';
-import type {
-  ClientPacket,
-  ConnectPacket,
-  DisconnectPacket,
-  WillPacket,
-} from './client-packets.ts';
+import type { ConnectPacket, DisconnectPacket, WillPacket } from './client-packets.ts';
 import { admit, clientOf, serverKeepAliveOf } from './connecting.ts';
 import type { Client, ConnectionParts, PartsHost } from './connection-parts.ts';
-import { Inbound } from './inbound.ts';
-import type { LiveSession, SessionLink } from './live-session.ts';
+import { Dialogue } from './dialogue.ts';
+import type { SessionLink } from './live-session.ts';
 import type { Ticket } from './model/ack-queue.ts';
 import type { Waiting } from './model/deadlines.ts';
-import { Outbound } from './outbound.ts';
 import { type DisconnectDetails, MqttDisconnect } from './owner.ts';
-import { PacketFault, protocolError } from './packet-fault.ts';
+import { type PacketFault, protocolError } from './packet-fault.ts';
 import { encodeConnack, encodeRefusal } from './packets/connack.ts';
 import { ConnectFault, decodeConnect } from './packets/connect.ts';
-import { decodePacket, encodedPingResponse } from './packets/decode.ts';
+import { decodePacket } from './packets/decode.ts';
 import { encodeDisconnect } from './packets/disconnect.ts';
 import { Reading, type ReadingOwner } from './reading.ts';
 import { failureFrom, reason } from './reason-codes.ts';
 import type { Attached, SessionStore } from './session-store.ts';
 import { SocketWriter, type WriterOwner } from './socket-writer.ts';
-import { subscribe, unsubscribe } from './subscribe.ts';
 
 /** What a connection needs of its server. */
 export interface ConnectionHost<Identity, Peer> extends PartsHost<Identity, Peer> {
@@ -57,13 +50,9 @@ export class Connection<Identity, Peer>
   readonly #socket: Duplex;
   readonly #peer: Peer;
   readonly #reading: Reading;
-  #inbound: Inbound<Identity, Peer> | undefined;
-  #outbound: Outbound<Identity, Peer> | undefined;
+  #dialogue: Dialogue<Identity, Peer> | undefined;
   #state: 'connecting' | 'authenticating' | 'open' | 'closed' = 'connecting';
-  #session: LiveSession<Identity> | undefined;
   #will: WillPacket | undefined;
-  /** A SUBSCRIBE or UNSUBSCRIBE is being answered: nothing is read before. */
-  #answering = false;
   #keepAliveMs = 0;
   #heardMs: number;
   #stalledMs: number | undefined;
@@ -82,11 +71,13 @@ export class Connection<Identity, Peer>
   }
 
   get pendingMessages(): number {
-    return this.#inbound?.pending ?? 0;
+    return this.#dialogue?.pending ?? 0;
   }
 
   start(): void {
-    this.#socket.on('data', (chunk: Buffer) => this.#hear(chunk));
+    this.#socket.on('data', (chunk: Buffer) => {
+      if (!this.gone) this.#reading.push(chunk);
+    });
     this.#socket.on('drain', () => this.freed());
     // What is wrong with a socket ends in 'close'.
     this.#socket.on('error', () => undefined);
@@ -95,12 +86,6 @@ export class Connection<Identity, Peer>
       this.host.forget(this);
     });
     this.host.wake(this, this.#heardMs + this.host.limits.connectTimeoutMs);
-  }
-
-  #hear(chunk: Buffer): void {
-    if (this.gone) return;
-    this.#heardMs = this.host.clock();
-    this.#reading.push(chunk);
   }
 
   stopReading(): void {
@@ -151,14 +136,11 @@ export class Connection<Identity, Peer>
   }
 
   settled(ticket: Ticket, reasonCode: number): void {
-    this.#inbound?.settled(ticket, reasonCode);
+    this.#dialogue?.settled(ticket, reasonCode);
   }
 
   pump(): void {
-    const session = this.#session;
-    if (this.#state !== 'open' || !session?.outbound) return;
-    this.#outbound ??= new Outbound(this);
-    this.#outbound.pump(session);
+    if (this.#state === 'open') this.#dialogue?.pump();
   }
 
   goOn(): void {
@@ -191,8 +173,7 @@ export class Connection<Identity, Peer>
   get isFull(): boolean {
     return (
       this.#state === 'authenticating' ||
-      this.#answering ||
-      (this.#inbound?.isFull ?? false) ||
+      (this.#dialogue?.isFull ?? false) ||
       this.#isStarved() ||
       this.writer.stalled
     );
@@ -211,7 +192,9 @@ export class Connection<Identity, Peer>
   }
 
   take(frame: Buffer): void {
-    if (this.#state === 'open') this.#handle(decodePacket(frame, this.client.protocolVersion));
+    // A whole packet counts, not the bytes of one that never ends (section 3.1.2.10).
+    this.#heardMs = this.host.clock();
+    if (this.#dialogue) this.#dialogue.handle(decodePacket(frame, this.client.protocolVersion));
     else this.#connect(decodeConnect(frame));
   }
 
@@ -238,7 +221,7 @@ export class Connection<Identity, Peer>
   #open(connect: ConnectPacket, { session, resumed }: Attached<Identity>): void {
     const { limits, features, owner, clock } = this.host;
     this.#state = 'open';
-    this.#session = session;
+    this.#dialogue = new Dialogue(this, session);
     this.#will = connect.will;
     const serverKeepAliveSeconds = serverKeepAliveOf(connect, limits);
     this.#keepAliveMs = (serverKeepAliveSeconds ?? connect.keepAliveSeconds) * 1000;
@@ -253,63 +236,9 @@ export class Connection<Identity, Peer>
     this.#reading.run();
   }
 
-  #handle(packet: ClientPacket): void {
-    const session = this.#session;
-    if (!session) return;
-    switch (packet.type) {
-      case 'publish':
-        this.#inbound ??= new Inbound(this);
-        this.#inbound.publish(session, packet);
-        return;
-      case 'pubrel':
-        this.#inbound ??= new Inbound(this);
-        this.#inbound.release(session, packet.packetId);
-        return;
-      case 'puback':
-      case 'pubrec':
-      case 'pubcomp':
-        this.#outbound ??= new Outbound(this);
-        this.#outbound.acked(session, packet);
-        return;
-      case 'subscribe':
-        void this.#answer(subscribe(this, session, packet));
-        return;
-      case 'unsubscribe':
-        void this.#answer(unsubscribe(this, session, packet));
-        return;
-      case 'pingreq':
-        this.writer.write(encodedPingResponse);
-        return;
-      case 'disconnect':
-        this.#disconnected(session, packet);
-        return;
-      case 'auth':
-        // Nobody began with it: a CONNECT that names a method was refused (section 4.12).
-        throw protocolError('An AUTH, and the CONNECT named no authentication method');
-      case 'connect':
-        throw protocolError('A second CONNECT');
-    }
-  }
-
-  /** Nothing more of the client is handled before its answer. */
-  async #answer(answered: Promise<void>): Promise<void> {
-    this.#answering = true;
-    try {
-      await answered;
-    } catch (error) {
-      if (error instanceof PacketFault) this.faulted(error);
-      else this.notSaved(error);
-    } finally {
-      this.#answering = false;
-    }
-    this.goOn();
-  }
-
-  #disconnected(
-    session: LiveSession<Identity>,
-    { reasonCode, sessionExpirySeconds }: DisconnectPacket,
-  ): void {
-    if (sessionExpirySeconds !== undefined) {
+  disconnected({ reasonCode, sessionExpirySeconds }: DisconnectPacket): void {
+    const session = this.#dialogue?.session;
+    if (session && sessionExpirySeconds !== undefined) {
       if (this.client.endsWithConnection && sessionExpirySeconds > 0) {
         throw protocolError('A session that ends with its connection cannot be kept any more');
       }
@@ -336,7 +265,7 @@ export class Connection<Identity, Peer>
     if (this.gone) return;
     this.#state = 'closed';
     this.#reading.clear();
-    const session = this.#session;
+    const session = this.#dialogue?.session;
     if (!session) {
       this.host.owner.refused?.(reasonCode);
       return;

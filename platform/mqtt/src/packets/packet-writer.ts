@@ -23,7 +23,8 @@ export class PacketWriter {
   }
 
   byte(value: number): this {
-    this.#bytes[this.#room(1)] = value;
+    const at = this.#room(1);
+    this.#bytes[at] = value;
     return this;
   }
 
