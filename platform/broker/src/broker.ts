@@ -17,6 +17,7 @@ import type { Gatekeeper } from './admission/gatekeeper.ts';
 import type { BrokerSession, ClientIdentity, Peer } from './admission/identity.ts';
 import { BuildingDesk } from './building-desk.ts';
 import type { BrokerEvents } from './events.ts';
+import type { MessageFeed } from './messages/feed.ts';
 import type { CommandBook, PendingCommand } from './model/command-book.ts';
 import { publicationOf, type Publication, publicationTo } from './model/publication.ts';
 import type { RegistryView } from './model/registry-view.ts';
@@ -28,6 +29,7 @@ export interface BrokerOptions {
   readonly registry: RegistryView;
   readonly commands: CommandBook;
   readonly sessions: SessionKeeper;
+  readonly feed: MessageFeed<ClientIdentity>;
   readonly writer: Pick<StreamWriter, 'write'>;
   readonly events: BrokerEvents;
   /** A deliberate fault: acks before Kafka has the message. */
@@ -97,7 +99,6 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     }
     events.messageAcked(publication.stream, (performance.now() - fromMs) / 1000);
     if (publication.status) this.statusKept(publication.status);
-    else this.#spread(session, message);
     return reason.success;
   }
 
@@ -127,30 +128,43 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     if (publication.status) this.statusKept(publication.status);
   }
 
-  subscribe(session: BrokerSession, asked: Subscription): number {
-    const { filter, share, qos } = asked;
-    const refused = this.#options.gatekeeper.subscribing(session, asked);
+  async subscribe(session: BrokerSession, asked: Subscription): Promise<number> {
+    const { feed, gatekeeper, events } = this.#options;
+    const { building } = session.identity;
+    const refused = gatekeeper.subscribing(session, asked);
     if (refused !== undefined) return refused;
-    if (share !== undefined) return reason.sharedSubscriptionsUnsupported;
-    return filterStaysIn(filter, session.identity.building)
-      ? Math.min(qos, 1)
-      : reason.notAuthorized;
+    if (!filterStaysIn(asked.filter, building)) return reason.notAuthorized;
+    try {
+      await feed.subscribe(session, asked);
+      return asked.qos;
+    } catch (error) {
+      events.subscriptionFailed(building, error);
+      return reason.unspecified;
+    }
   }
 
-  subscribed(
-    session: BrokerSession,
-    { filter, retainHandling }: { readonly filter: string; readonly retainHandling: number },
-    isNew: boolean,
-  ): void {
+  subscribed(session: BrokerSession, subscription: Subscription, isNew: boolean): void {
+    const { share, filter, retainHandling } = subscription;
     const desk = this.#desk(session.identity.building);
-    if (retainHandling === 0 || (retainHandling === 1 && isNew)) desk.sendStatuses(session, filter);
+    const wantsRetained = retainHandling === 0 || (retainHandling === 1 && isNew);
+    if (share === undefined && wantsRetained) desk.sendStatuses(session, filter);
+    this.#options.feed.subscribed(session, subscription, isNew);
     this.#sendCommands(session);
+  }
+
+  unsubscribed(session: BrokerSession, subscription: Subscription): void {
+    this.#options.feed.unsubscribed(session, subscription);
+  }
+
+  room(session: BrokerSession): void {
+    this.#options.feed.room(session);
   }
 
   opened(session: BrokerSession, resumed: boolean): void {
     const { building } = session.identity;
     const desk = this.#desk(building);
     this.#options.sessions.opened(session);
+    this.#options.feed.opened(session);
     desk.sessions.add(session);
     this.#options.events.clientOpened(building, session.clientId, resumed);
     this.#options.gatekeeper.opened(session);
@@ -160,6 +174,8 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   closed(session: BrokerSession, why: Closing): void {
     const { building } = session.identity;
     this.#options.events.clientClosed(building, session.clientId, why.reasonCode);
+    this.#options.gatekeeper.closed(session);
+    this.#options.feed.closed(session);
     this.#options.sessions.closed(session, why);
   }
 
@@ -167,6 +183,7 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     this.#desk(session.identity.building).sessions.delete(session);
     this.#options.gatekeeper.ended(session);
     this.#options.sessions.ended(session);
+    this.#options.feed.ended(session);
   }
 
   holdMs(session: BrokerSession, bytes: number): number {
@@ -186,9 +203,7 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
   statusKept(record: DeviceStatusRecord): void {
     const registered = this.#options.registry.active(record.building);
     if (!registered) return;
-    const desk = this.#desk(registered.id);
-    const status = desk.statuses.note(record);
-    if (status) desk.spread({ ...status, qos: 1, retain: true }, 'status');
+    this.#desk(registered.id).statuses.note(record);
   }
 
   #sendCommands(session: BrokerSession): void {
@@ -220,14 +235,6 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     const { offset: registryOffset } = registered;
     const origin = { key: identity.key, client: clientId, registryOffset, receivedAtMs };
     return writer.write(publication, origin);
-  }
-
-  #spread(
-    session: BrokerSession,
-    { topic, payload, qos, properties, retain }: InboundMessage,
-  ): void {
-    const desk = this.#desk(session.identity.building);
-    desk.spread({ topic, payload, qos: qos === 0 ? 0 : 1, properties, retain }, 'message', session);
   }
 
   #desk(building: BuildingId): BuildingDesk {

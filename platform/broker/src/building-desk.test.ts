@@ -74,11 +74,11 @@ test('a command is not sent twice at once, and again once its sending has ended'
 test('who does not keep up is told so and disconnected: no gap is silent', async () => {
   const { desk, session, registry } = openDesk();
   session.outcome = Promise.resolve('queue-full');
-  desk.spread({ topic: 'v1/de-7f3k/d1/status', payload: Buffer.from('x'), qos: 1 }, 'status');
+  void desk.sendCommand(session, command);
   await new Promise(setImmediate);
   expect(session.disconnects).toEqual([reason.quotaExceeded]);
   expect(await registry.metrics()).toContain(
-    'mqtt_messages_dropped_total{kind="status",reason="queue-full"} 1',
+    'mqtt_messages_dropped_total{kind="command",reason="queue-full"} 1',
   );
 });
 

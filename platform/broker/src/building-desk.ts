@@ -40,20 +40,6 @@ export class BuildingDesk {
     return topic;
   }
 
-  wants(topic: string): boolean {
-    for (const session of this.sessions) if (session.wants(topic)) return true;
-    return false;
-  }
-
-  /** To all sessions that want the topic, but not to who sent it if it asked so. */
-  spread(message: OutboundMessage, kind: 'status' | 'message', from?: BrokerSession): void {
-    for (const session of this.sessions) {
-      if (!session.wants(message.topic)) continue;
-      if (session === from && hasNoLocal(session)) continue;
-      void this.#deliver(session, message, kind);
-    }
-  }
-
   /** What is retained under the filter of a subscription, a few at a time: there may be thousands. */
   sendStatuses(session: BrokerSession, filter: string): void {
     const wanted = [...this.statuses.all()].filter(({ topic }) => filterMatches(filter, topic));
@@ -98,7 +84,7 @@ export class BuildingDesk {
   async #deliver(
     session: BrokerSession,
     message: OutboundMessage,
-    kind: 'command' | 'status' | 'message',
+    kind: 'command' | 'status',
   ): Promise<Delivery> {
     const delivery = await session.deliver(message);
     this.#events.delivered(kind, delivery);
@@ -106,10 +92,6 @@ export class BuildingDesk {
     if (delivery === 'queue-full') session.disconnect(reason.quotaExceeded);
     return delivery;
   }
-}
-
-function hasNoLocal(session: BrokerSession): boolean {
-  return session.subscriptions.values().some(({ noLocal }) => noLocal);
 }
 
 /** At a time to one session, of what is retained or pending; far below what its queue takes. */

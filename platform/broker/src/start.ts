@@ -1,7 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseBuildingId } from '@domicile/core/identities.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
-import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
 import type { Logger } from 'pino';
@@ -17,9 +16,12 @@ import {
   exposeGauges,
 } from './events.ts';
 import { listen, type Listeners } from './listeners.ts';
+import { createFeedEvents } from './messages/feed-events.ts';
 import { CommandBook } from './model/command-book.ts';
 import { RegistryView } from './model/registry-view.ts';
 import type { ConnectFacts } from './model/sessions/session-records.ts';
+import { startOperation } from './operation/start-operation.ts';
+import { startPlatformFeed } from './platform-feed.ts';
 import { CellSessions } from './sessions/cell-sessions.ts';
 import { createSessionEvents, exposeSessionGauges } from './sessions/session-events.ts';
 import type { SessionEvents } from './sessions/session-keeper.ts';
@@ -37,6 +39,8 @@ export interface RunningBroker extends AsyncDisposable {
 /** Ids of ended commands that are remembered, for states that are read before their commands. */
 const closedCommandsMax = 50_000;
 const expireEveryMs = 1000;
+/** Until the broker listens. */
+const notReady = ['registry-loading', 'commands-loading', 'sessions-loading'] as const;
 
 /**
  * Starts the broker of one country. Disposing drains it: it takes no new connections and reads nothing more,
@@ -51,23 +55,25 @@ export async function startBroker(
   const metrics = createRegistry({ service: 'broker', country: config.country });
   const events = createBrokerEvents(metrics, log);
   if (config.mutant) events.mutantRuns(config.mutant);
-  let notReady: readonly string[] = ['starting'];
-  const { adminHost: host, adminPort: port } = config;
-  const ready = () => notReady;
-  const admin = stack.use(await startAdmin({ host, port, log, registry: metrics, ready }));
   const following = { client: config.kafka, country: config.country, fail };
   const registry = new RegistryView(config.country);
   const commands = new CommandBook(closedCommandsMax);
+  const operation = stack.use(await startOperation(config, metrics, log));
+  const { readiness } = operation;
+  const loaded = notReady.map((reason) => readiness.wait(reason));
   const writer = stack.use(await StreamWriter.open(config));
   const admission = stack.use(await startAdmission({ config, registry, events }));
   const { gatekeeper, tls } = admission;
   const sessionEvents = createSessionEvents(metrics, log);
   const sessions = stack.use(await openSessions(config, sessionEvents, fail));
+  const feedEvents = createFeedEvents(metrics, log, events);
+  const feed = stack.use(await startPlatformFeed(config, sessions, { events: feedEvents, fail }));
   const broker = new Broker({
     gatekeeper,
     registry,
     commands,
     sessions: sessions.keeper,
+    feed,
     writer,
     events,
     acksEarly: config.mutant === 'ack-before-kafka',
@@ -84,18 +90,20 @@ export async function startBroker(
   const listeners = await openListeners(config, server, { tls, events });
   exposeGauges(metrics, gaugesOf({ server, listeners, admission, commands, registry }));
   exposeSessionGauges(metrics, sessions);
+  operation.show(
+    { server, listeners, replica: sessions.replica },
+    sessions.shown({ gatekeeper, events }),
+  );
   const running = stack.move();
-  notReady = [];
+  for (const reason of loaded) reason();
   const { mqttPort, mqttsPort, wsPort, wssPort } = listeners;
-  events.listening({ mqttPort, mqttsPort, wsPort, wssPort, country: config.country });
+  const ports = { mqttPort, mqttsPort, wsPort, wssPort };
+  events.listening({ ...ports, country: config.country });
   return {
-    mqttPort,
-    mqttsPort,
-    wsPort,
-    wssPort,
-    adminUrl: admin.url,
+    ...ports,
+    adminUrl: operation.url,
     async [Symbol.asyncDispose]() {
-      notReady = ['draining'];
+      readiness.wait('draining');
       listeners.close();
       events.draining(server.inFlight);
       await server.drain(config.drainTimeoutMs);

@@ -2,12 +2,16 @@ import { randomUUID } from 'node:crypto';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import type { InboundMessage } from '@domicile/mqtt/owner.ts';
+import type { Gatekeeper } from '../admission/gatekeeper.ts';
 import type { ClientIdentity } from '../admission/identity.ts';
+import type { BrokerEvents } from '../events.ts';
 import type { LivingSession } from '../model/sessions/kept-state.ts';
 import { ReplicasView } from '../model/sessions/replicas-view.ts';
 import { parseKey } from '../model/sessions/session-keys.ts';
 import type { ConnectFacts } from '../model/sessions/session-records.ts';
 import { type SessionLogRecord, SessionsView } from '../model/sessions/sessions-view.ts';
+import { LocalSessions } from '../operation/local-sessions.ts';
+import { CellSessionsView } from './cell-sessions-view.ts';
 import { Claims } from './claims.ts';
 import { GroupEntries } from './group-entries.ts';
 import { Orphans } from './orphans.ts';
@@ -26,6 +30,11 @@ export interface CellSessionsOptions {
   readonly identityOf: (facts: ConnectFacts) => ClientIdentity;
   readonly events: SessionEvents;
   readonly fail: (error: unknown) => void;
+}
+
+interface Shown {
+  readonly gatekeeper: Pick<Gatekeeper, 'sessions' | 'sinceMs'>;
+  readonly events: Pick<BrokerEvents, 'sessionKicked'>;
 }
 
 /** Heartbeats of ours, a second apart, after which a replica that gave none is dead. */
@@ -96,6 +105,18 @@ export class CellSessions implements AsyncDisposable {
       publishWill({ key, clientId: connect.clientId, identity: identityOf(connect) }, will);
     const claims = this.#claims;
     this.#orphans = new Orphans({ view, replicas, keeper, events, claims, publishWill: ofOrphan });
+  }
+
+  /** All sessions of the cell, for operators. */
+  shown({ gatekeeper, events }: Shown): CellSessionsView {
+    const { replica, view, replicas, keeper } = this;
+    const local = new LocalSessions({
+      replica,
+      sessions: () => gatekeeper.sessions(),
+      sinceMs: (session) => gatekeeper.sinceMs(session),
+      events,
+    });
+    return new CellSessionsView({ view, replicas, local, isHere: (key) => keeper.holds(key) });
   }
 
   /** Lets go of every session: they are for others to take without waiting. */

@@ -118,7 +118,7 @@ export class Orphans implements AsyncDisposable {
     if (!adopted) return;
     if (will) await publishWill(adopted, living, willMessageOf(will));
     if (isOver) {
-      await keeper.remove(adopted);
+      await keeper.remove(adopted, living);
       events.orphanEnded();
       return;
     }

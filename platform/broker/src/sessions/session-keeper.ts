@@ -34,6 +34,8 @@ export interface KeptFeed {
   state(key: string): unknown;
   /** By token; what is gone from the log is left out. */
   messages(tokens: readonly string[]): Promise<ReadonlyMap<string, OutboundMessage>>;
+  /** A kept session that was not served here is forgotten. */
+  forgotten(key: string, names: readonly string[]): void;
 }
 
 export interface SessionKeeperOptions {
@@ -208,10 +210,11 @@ export class SessionKeeper implements Disposable {
   }
 
   /** Removes all of a session from the log. */
-  async remove(session: KeptSession): Promise<void> {
-    const connect = session.connect ?? nobody;
+  async remove(session: KeptSession, { connect, subscriptions }: LivingSession): Promise<void> {
     const held = new HeldSession(session, this.#sources, { connect, inherited: undefined });
     await this.#options.log.writeAll(held.tombstones());
+    const names = subscriptions.map(({ name }) => name);
+    this.#feed?.forgotten(session.key, names);
   }
 
   [Symbol.dispose](): void {
@@ -339,14 +342,6 @@ export class SessionKeeper implements Disposable {
     }
   }
 }
-
-const nobody: ConnectFacts = {
-  clientId: '',
-  building: '',
-  protocolVersion: 5,
-  expirySeconds: 0,
-  willDelaySeconds: 0,
-};
 
 function factsOf(request: OpenRequest<ClientIdentity>): ConnectFacts {
   const { clientId, identity, protocolVersion, expirySeconds, will, willDelaySeconds } = request;
