@@ -1,6 +1,12 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type StreamName, topicOf } from '@domicile/core/streams.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { readTopic } from '@domicile/devkit/kafka-reading.ts';
+import { waitFor } from '@domicile/devkit/wait-for.ts';
 import type { InputRecord } from '@domicile/kafka/records.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
@@ -14,10 +20,12 @@ export const partitions = 4;
 /** Replicas of a broker that takes any topic, over a real Kafka. For tests. */
 export class OpenHouse implements AsyncDisposable {
   readonly kafka: CellKafka;
-  readonly replicas: RunningBroker[] = [];
+  readonly replicas: Pick<RunningBroker, 'mqttPort' | 'adminUrl'>[] = [];
   readonly lines: string[] = [];
   readonly failures: unknown[] = [];
   readonly #clients: MqttClient[] = [];
+  #running = new AsyncDisposableStack();
+  #folder: string | undefined;
 
   static async open(replicas: number): Promise<OpenHouse> {
     const house = new OpenHouse(await CellKafka.start({ country: 'DE', partitions }));
@@ -43,7 +51,48 @@ export class OpenHouse implements AsyncDisposable {
     // Rights that were just granted reach Kafka's authorizer a little later.
     const replica = await soon(() => startOpenBroker(config, fail, log));
     this.replicas.push(replica);
+    this.#running.defer(() => replica[Symbol.asyncDispose]());
     return replica;
+  }
+
+  /** Ends all replicas, and starts as many. */
+  async restart(): Promise<void> {
+    const count = this.replicas.length;
+    await this.#running.disposeAsync();
+    this.#running = new AsyncDisposableStack();
+    this.replicas.length = 0;
+    for (let index = 0; index < count; index += 1) await this.add();
+  }
+
+  /** A replica as its operators run it, so that it can be killed. */
+  async spawn(): Promise<ChildProcess> {
+    this.#folder ??= await mkdtemp(join(tmpdir(), 'broker-'));
+    const passwordFile = join(this.#folder, 'kafka-password');
+    await writeFile(passwordFile, 'broker-secret', { mode: 0o600 });
+    const child = spawn(process.execPath, [join(import.meta.dirname, '../main.ts')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: {
+        CELL_COUNTRY: 'DE',
+        KAFKA_BOOTSTRAP: this.kafka.bootstrap,
+        KAFKA_USER: 'broker',
+        KAFKA_PASSWORD_FILE: passwordFile,
+        BROKER_TOPIC_POLICY: 'open',
+        BROKER_MQTT_PORT: '0',
+        ADMIN_PORT: '0',
+      },
+    });
+    this.#running.defer(async () => {
+      if (child.exitCode === null && child.signalCode === null && child.kill('SIGKILL'))
+        await once(child, 'exit');
+    });
+    let told = '';
+    child.stdout.on('data', (text) => {
+      told += String(text);
+    });
+    const port = () => /"mqttPort":(\d+)/.exec(told)?.[1];
+    await waitFor('the replica', () => port() !== undefined || child.exitCode !== null);
+    this.replicas.push({ mqttPort: Number(port()), adminUrl: '' });
+    return child;
   }
 
   /** `heard` is filled from the first packet on, for who comes back. */
@@ -76,7 +125,8 @@ export class OpenHouse implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const client of this.#clients) client.end(true);
-    for (const replica of this.replicas) await replica[Symbol.asyncDispose]();
+    await this.#running.disposeAsync();
+    if (this.#folder !== undefined) await rm(this.#folder, { recursive: true });
     await this.kafka[Symbol.asyncDispose]();
   }
 }

@@ -1,0 +1,170 @@
+import { once } from 'node:events';
+import { setTimeout as wait } from 'node:timers/promises';
+import { freshName } from '@domicile/devkit/fresh-name.ts';
+import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { connect, type MqttClient } from 'mqtt';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { heardBy, OpenHouse } from './test-open-house.ts';
+
+let house: OpenHouse;
+beforeAll(async () => {
+  house = await OpenHouse.open(2);
+});
+afterAll(() => house[Symbol.asyncDispose]());
+
+const persistent = (clientId: string) =>
+  ({ clientId, clean: false, properties: { sessionExpiryInterval: 600 } }) as const;
+const numbers = (heard: readonly string[]) => heard.map((text) => Number(text.split(' ')[1]));
+const range = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, index) => from + index);
+
+function connected(client: MqttClient): Promise<void> {
+  return new Promise((resolve) => client.once('connect', () => resolve()));
+}
+
+async function publishAll(client: MqttClient, topic: string, wanted: readonly number[]) {
+  await Promise.all(wanted.map((n) => client.publishAsync(topic, `${n}`, { qos: 1 })));
+}
+
+test('who comes back at another replica gets what was published meanwhile, in order', async () => {
+  const topic = freshName('t');
+  const session = persistent(freshName('c'));
+  const first = await house.client(0, session);
+  const heard = heardBy(first);
+  await first.subscribeAsync([topic, `${topic}/#`], { qos: 1 });
+  const publisher = await house.client(1);
+  await publishAll(publisher, topic, range(0, 50));
+  await waitFor('the first', () => heard.length >= 50);
+  await first.endAsync();
+  await publishAll(publisher, topic, range(50, 2_500));
+  const second = await house.client(1, { ...session, heard });
+  await waitFor('the rest', () => heard.length >= 2_500);
+  // While it is there, it moves again.
+  const publishing = publishAll(publisher, topic, range(2_500, 3_000));
+  await second.endAsync();
+  await house.client(0, { ...session, heard });
+  await publishing;
+  await waitFor('all', () => new Set(heard).size >= 3_000);
+  expect([...new Set(numbers(heard))]).toEqual(range(0, 3_000));
+});
+
+test('QoS 2 is exactly once for a subscriber that is thrown from replica to replica', async () => {
+  const topic = freshName('t');
+  const servers = house.replicas.map(({ mqttPort: port = 0 }) => ({ host: '127.0.0.1', port }));
+  const client = connect({
+    servers,
+    reconnectPeriod: 20,
+    protocolVersion: 5,
+    ...persistent(freshName('c')),
+  });
+  const heard = heardBy(client);
+  await connected(client);
+  await client.subscribeAsync(topic, { qos: 2 });
+  const publisher = await house.client(0);
+  let sent = 0;
+  for (let round = 0; round < 12; round += 1) {
+    const wanted = range(sent, sent + 30);
+    sent += 30;
+    const publishing = Promise.all(
+      wanted.map((n) => publisher.publishAsync(topic, `${n}`, { qos: 2 })),
+    );
+    await wait(15 * (round % 4));
+    const back = connected(client);
+    client.stream.destroy();
+    await Promise.all([publishing, back]);
+  }
+  await waitFor('all', () => heard.length >= sent);
+  await wait(300);
+  client.end(true);
+  expect(numbers(heard).toSorted((a, b) => a - b)).toEqual(range(0, sent));
+});
+
+test('a share group spans replicas; one that is killed loses nothing, and nothing acked comes again', async () => {
+  const topic = `${freshName('t')}/`;
+  const name = `$share/workers/${topic}#`;
+  const child = await house.spawn();
+  const killed = house.replicas.length - 1;
+  const heard = [new Array<string>(), new Array<string>(), new Array<string>()] as const;
+  for (const [replica, own] of [
+    [0, heard[0]],
+    [1, heard[1]],
+    [killed, heard[2]],
+  ] as const) {
+    const member = await house.client(replica, { clientId: freshName('w'), heard: own });
+    await member.subscribeAsync(name, { qos: 1 });
+  }
+  const publisher = await house.client(0);
+  const publish = (from: number, to: number) =>
+    Promise.all(
+      range(from, to).map((n) => publisher.publishAsync(`${topic}${n % 50}`, `${n}`, { qos: 1 })),
+    );
+  await publish(0, 600);
+  await waitFor('the first', () => heard.flat().length >= 600);
+  await wait(300);
+  expect(numbers(heard.flat()).toSorted((a, b) => a - b)).toEqual(range(0, 600));
+  for (const own of heard.filter(({ length }) => length > 0)) expect(own.length).toBeGreaterThan(5);
+  expect(heard.filter(({ length }) => length > 0).length).toBeGreaterThan(1);
+  // What is acked is kept within a second.
+  await wait(1_500);
+  const before = heard[2].length;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await publish(600, 1_200);
+  await waitFor('the rest', () => new Set(heard.flat()).size >= 1_200, 30_000);
+  const after = numbers([...heard[0], ...heard[1]]);
+  expect(numbers(heard[2].slice(before))).toEqual([]);
+  expect(after.length).toBe(1_200 - before);
+});
+
+test('members that come and go on two replicas lose nothing', async () => {
+  const topic = `${freshName('t')}/`;
+  const name = `$share/workers/${topic}#`;
+  const heard: string[] = [];
+  const keeper = await house.client(0, { ...persistent(freshName('w')), heard });
+  await keeper.subscribeAsync(name, { qos: 1 });
+  const publisher = await house.client(1);
+  let sent = 0;
+  for (let round = 0; round < 6; round += 1) {
+    const publishing = Promise.all(
+      range(sent, sent + 60).map((n) =>
+        publisher.publishAsync(`${topic}${n % 20}`, `${n}`, { qos: 1 }),
+      ),
+    );
+    sent += 60;
+    const guest = await house.client((round + 1) % 2, { heard });
+    await guest.subscribeAsync(name, { qos: 1 });
+    await publishing;
+    await guest.endAsync();
+  }
+  await waitFor('all', () => new Set(heard).size >= sent, 30_000);
+  // What a guest had not acked when it left may have come twice.
+  expect([...new Set(numbers(heard))].toSorted((a, b) => a - b)).toEqual(range(0, sent));
+});
+
+test('after all replicas were started anew, sessions, positions and retained messages are there', async () => {
+  const own = await OpenHouse.open(1);
+  try {
+    const topic = freshName('t');
+    const session = persistent(freshName('c'));
+    const client = await own.client(0, session);
+    await client.subscribeAsync(topic, { qos: 1 });
+    await client.endAsync();
+    const publisher = await own.client(0);
+    await publishAll(publisher, topic, range(0, 500));
+    await publisher.publishAsync(`${topic}/state`, 'kept', { qos: 1, retain: true });
+    await publisher.endAsync();
+    await own.restart();
+    const late = await own.client(0);
+    await publishAll(late, topic, range(500, 600));
+    const heard: string[] = [];
+    await own.client(0, { ...session, heard });
+    await waitFor('all of it', () => heard.length >= 600);
+    expect(numbers(heard)).toEqual(range(0, 600));
+    const retained = heardBy(late);
+    await late.subscribeAsync(`${topic}/+`, { qos: 1 });
+    await waitFor('what is retained', () => retained.length > 0);
+    expect(retained).toEqual([`${topic}/state kept retained`]);
+  } finally {
+    await own[Symbol.asyncDispose]();
+  }
+});
