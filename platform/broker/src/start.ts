@@ -174,6 +174,7 @@ function gaugesOf({ server, listeners, admission, commands, registry }: Gauged):
     bytesSent: () => listeners.bytesSent,
     handshakesWaiting: () => listeners.handshakesWaiting,
     certificateExpiresSeconds: () => (tls ? tls.expiresAtMs / 1000 : 0),
+    listsNextUpdateSeconds: () => (tls?.listsNextUpdateMs ?? 0) / 1000,
   };
 }
 

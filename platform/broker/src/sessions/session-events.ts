@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { CellSessions } from './cell-sessions.ts';
 import type { Handover } from './claims.ts';
 import type { SessionEvents } from './session-keeper.ts';
 
@@ -36,10 +35,12 @@ export function createSessionEvents(registry: Registry, log: Logger): SessionEve
 }
 
 /** What is asked at the time of a scrape. */
-export function exposeSessionGauges(
-  registry: Registry,
-  { view, replicas }: Pick<CellSessions, 'view' | 'replicas'>,
-): void {
+export interface SessionGauges {
+  readonly view: { readonly size: number };
+  readonly replicas: { living(): { readonly size: number } };
+}
+
+export function exposeSessionGauges(registry: Registry, { view, replicas }: SessionGauges): void {
   const gauge = (name: string, help: string, read: () => number) =>
     new Gauge({
       name,
