@@ -2,6 +2,7 @@ import { countryOf } from '@domicile/core/identities.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
 import type { Logger } from 'pino';
+import { ClockKeeper, type MachineClock, machineClock } from './clock-keeper.ts';
 import type { AgentConfig } from './config.ts';
 import type { Driver } from './drivers/driver.ts';
 import { startDrivers } from './drivers/start-drivers.ts';
@@ -21,6 +22,8 @@ import { Uplink } from './uplink/uplink.ts';
 
 export interface AgentPorts {
   readonly now?: () => number;
+  /** The machine's clocks; absent: those of Linux. */
+  readonly machine?: MachineClock;
   readonly log?: Logger;
   /** What this process was started with, if another agent started it or a supervisor listens for it. */
   readonly inheritance?: Inheritance;
@@ -56,9 +59,17 @@ export async function startAgent(
   if (hold) stack.use(hold);
 
   const which = predecessor ? 'new' : 'newest';
-  const { stores, uplink } = await openStores(which, { config, events, fail, now });
+  const clock = stack.use(
+    await ClockKeeper.open({
+      dataDirectory,
+      ...config.clock,
+      machine: ports.machine ?? (await machineClock(now)),
+      events,
+    }),
+  );
+  const { stores, uplink } = await openStores(which, { config, clock, events, fail, now });
   stack.use(stores);
-  const intake = new Intake({ config, stores, uplink, events, log, now, fail });
+  const intake = new Intake({ config, stores, uplink, clock, events, log, now, fail });
   const keeper = new SocketKeeper({
     inherited: inheritance?.sockets ?? new Map(),
     oldestPendingMs: () => intake.oldestPendingMs,
@@ -95,6 +106,7 @@ export async function startAgent(
 
 interface StoreParts {
   readonly config: AgentConfig;
+  readonly clock: ClockKeeper;
   readonly events: AgentEvents;
   readonly now: () => number;
   readonly fail: (error: unknown) => void;
@@ -103,7 +115,7 @@ interface StoreParts {
 /** The stores, and the uplink that is told of what they keep. */
 async function openStores(
   which: 'newest' | 'new',
-  { config, events, fail, now }: StoreParts,
+  { config, clock, events, fail, now }: StoreParts,
 ): Promise<{ stores: StoreSet; uplink: Uplink }> {
   const { building, dataDirectory } = config;
   const uplink: Uplink = new Uplink({
@@ -113,6 +125,7 @@ async function openStores(
     now,
     store: () => stores.main,
     older: () => stores.older,
+    bodyOf: (record) => clock.bodyOf(record),
   });
   const listener = {
     appended: (records: readonly StoredRecord[]) => uplink.appended(records),

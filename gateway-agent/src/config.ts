@@ -105,6 +105,19 @@ export const fileSchema = z.strictObject({
     drainTimeoutMs: ms.default(5000).describe('How long a stop waits for acks.'),
   }),
   drivers: driverSettings,
+  clock: z
+    .strictObject({
+      syncedFile: z
+        .string()
+        .optional()
+        .describe(
+          'The clock counts as set when this file is there (/run/systemd/timesync/synchronized); absent: when it is past 2024.',
+        ),
+      waitMs: ms
+        .default(600_000)
+        .describe('How long readings that came before the clock was set wait for it.'),
+    })
+    .prefault({}),
   upgrade: z
     .strictObject({
       command: z
@@ -151,6 +164,7 @@ export interface AgentConfig {
   readonly store: StoreConfig;
   readonly uplink: UplinkConfig;
   readonly drivers: DriversConfig;
+  readonly clock: ConfigFile['clock'];
   readonly upgrade: ConfigFile['upgrade'];
   readonly admin: { readonly host: string; readonly port: number };
   readonly allowDrop: boolean;

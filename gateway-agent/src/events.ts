@@ -28,6 +28,12 @@ export interface AgentEvents {
   /** Readings of devices are on disk; one call for what came together. */
   devicesHeard(of: readonly { readonly device: string; readonly readings: number }[]): void;
   readingRefused(driver: string, code: string): void;
+  /** Whether the machine's clock has been set. */
+  clockKnown(isKnown: boolean): void;
+  /** The machine's clock was set by so many ms. */
+  clockJumped(ms: number): void;
+  /** A device's clock is so many ms off: the agent's stands in for it. */
+  deviceClockOff(device: string, offMs: number): void;
   commandRefused(): void;
   commandsUnreadable(): void;
   commandMoved(of: { command: string; device: string; state: string }): void;
@@ -165,10 +171,30 @@ function driverEvents(registry: Registry, log: Logger) {
     registers: [registry],
   });
   const commands = counter(registry, 'gateway_commands_total', 'States of commands.', 'state');
+  const clockIsKnown = new Gauge({
+    name: 'gateway_clock_known',
+    help: '1 when the clock of the machine has been set.',
+    registers: [registry],
+  });
+  const jumps = counter(registry, 'gateway_clock_jumps_total', 'Times that the clock was set.');
+  const off = counter(
+    registry,
+    'gateway_driver_clock_off_total',
+    'Readings of devices whose clock is more than two minutes off.',
+  );
   return {
     readingTaken: (driver, count) => taken.inc({ driver }, count),
     devicesHeard: () => undefined,
     readingRefused: (driver, code) => refused.inc({ driver, code }),
+    clockKnown(isKnown) {
+      clockIsKnown.set(isKnown ? 1 : 0);
+      if (!isKnown) log.warn('Clock is not set: readings get their time later');
+    },
+    clockJumped(ms) {
+      jumps.inc();
+      log.warn({ ms }, 'Clock was set');
+    },
+    deviceClockOff: () => off.inc(),
     commandRefused: () => log.warn('Command not kept or not carried out: the disk is full'),
     commandsUnreadable: () => log.error('Commands cannot be read, they are set aside'),
     commandMoved(of) {

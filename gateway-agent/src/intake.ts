@@ -1,5 +1,6 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { Logger } from 'pino';
+import type { ClockKeeper } from './clock-keeper.ts';
 import type { Commands } from './commands.ts';
 import type { AgentConfig } from './config.ts';
 import type { DriverHost, Taken } from './drivers/driver.ts';
@@ -15,6 +16,7 @@ export interface IntakeParts {
   readonly config: AgentConfig;
   readonly stores: StoreSet;
   readonly uplink: Uplink;
+  readonly clock: ClockKeeper;
   readonly events: AgentEvents;
   readonly log: Logger;
   readonly now: () => number;
@@ -71,9 +73,14 @@ export class Intake {
   }
 
   #entriesOf({ device, payload, history = false, trustTime = false }: Taken): Entry[] {
-    const arrival = { atMs: this.#parts.now(), trustTime: history || trustTime };
+    const { clock, events } = this.#parts;
+    const arrival = { at: clock.arrival(), trustTime: history || trustTime };
     const lane = history ? 'history' : 'live';
-    return prepareReadings(payload, arrival).map((reading) => ({ device, lane, reading }));
+    return prepareReadings(payload, arrival).map((reading) => {
+      if (reading.kind !== 'opaque' && reading.offMs !== undefined)
+        events.deviceClockOff(device, reading.offMs);
+      return { device, lane, reading };
+    });
   }
 }
 

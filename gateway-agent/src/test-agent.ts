@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createLog } from '@domicile/runtime/log.ts';
-import { startAgent } from './agent.ts';
+import { type AgentPorts, startAgent } from './agent.ts';
 import { parseConfig } from './config.ts';
 import type { Agent } from './running-agent.ts';
 
@@ -42,14 +42,18 @@ export function configText(
 }
 
 /** An agent in this process, on free ports. */
-export async function testAgent(directory: string, text: string): Promise<Agent> {
+export async function testAgent(
+  directory: string,
+  text: string,
+  ports: AgentPorts = {},
+): Promise<Agent> {
   const silent = createLog('gateway-agent', { write: () => undefined });
   const config = {
     ...parseConfig(text, directory),
     admin: { host: '127.0.0.1', port: 0 },
     allowDrop: true,
   };
-  return startAgent(config, rethrow, { log: silent });
+  return startAgent(config, rethrow, { log: silent, ...ports });
 }
 
 function rethrow(error: unknown): never {

@@ -1,9 +1,9 @@
 import { parseTelemetry } from '@domicile/core/telemetry.ts';
 import { expect, test } from 'vitest';
-import { clockOffMsMax, numbered, prepareReadings } from './reading.ts';
+import { clockOffMsMax, numbered, prepareReadings, timed } from './reading.ts';
 
 const nowMs = Date.parse('2026-11-24T07:00:00.000Z');
-const live = { atMs: nowMs, trustTime: false };
+const live = { at: nowMs, trustTime: false };
 const bytesOf = (text: string) => new TextEncoder().encode(text);
 
 function bodyOf(payload: string, arrival = live): unknown {
@@ -47,7 +47,7 @@ test.each([
 test('a time that is to be believed is, however old', () => {
   const at = '2015-02-02T14:19:00Z';
   const payload = JSON.stringify({ at, values: { co2: 612 } });
-  expect(bodyOf(payload, { atMs: nowMs, trustTime: true })).toEqual({
+  expect(bodyOf(payload, { at: nowMs, trustTime: true })).toEqual({
     boot: 'run-1',
     seq: 7,
     at,
@@ -98,3 +98,34 @@ test.each(['{}', ' { } ', '{"boot":null,"seq":null,"at":null,"values":{"v":true}
     expect(numbers).toEqual([expect.objectContaining({ boot: 'run-1', seq: 7 })]);
   },
 );
+
+const before = { at: { osBoot: 'b', monotonicMs: 5000 }, trustTime: false };
+
+test.each([
+  ['none', '{"values":{"v":1}}', { values: { v: 1 } }],
+  ['null', '{"at":null,"values":{"v":1}}', { values: { v: 1 } }],
+  ['one of 1970', '{"at":1000,"values":{"v":1}}', { deviceAt: 1000, values: { v: 1 } }],
+])(
+  'before the time is known, a reading with %s of its own waits for one',
+  (_which, payload, kept) => {
+    const [reading] = prepareReadings(bytesOf(payload), before);
+    expect(reading).toMatchObject({ kind: 'own', untimed: before.at });
+    const text = reading?.kind === 'own' ? reading.text : '';
+    expect(JSON.parse(text)).toEqual(kept);
+    expect(JSON.parse(timed(text, nowMs))).toEqual({
+      at: '2026-11-24T07:00:00.000Z',
+      timeSource: 'gateway',
+      ...kept,
+    });
+  },
+);
+
+test('before the time is known, a time that may be right is left alone', () => {
+  const payload = `{"at":${nowMs - 86_400_000},"values":{"v":1}}`;
+  expect(prepareReadings(bytesOf(payload), before)).toEqual([{ kind: 'own', text: payload }]);
+});
+
+test('how far a clock is off is measured', () => {
+  const payload = `{"at":${nowMs - 3_600_000},"values":{"v":1}}`;
+  expect(prepareReadings(bytesOf(payload), live)).toMatchObject([{ offMs: -3_600_000 }]);
+});

@@ -1,17 +1,31 @@
 import { isBootId } from '@domicile/core/identities.ts';
 import { parseTime } from '@domicile/core/telemetry.ts';
+import { type Untimed, earliestMs } from './gateway-clock.ts';
 
 /** A reading on its way into the store: what is kept of it, and whose numbering it has. */
 export type PreparedReading =
-  | { readonly kind: 'own'; readonly text: string }
-  | { readonly kind: 'passed'; readonly text: string; readonly boot: string; readonly seq: number }
+  | (Timing & { readonly kind: 'own'; readonly text: string })
+  | (Timing & {
+      readonly kind: 'passed';
+      readonly text: string;
+      readonly boot: string;
+      readonly seq: number;
+    })
   | { readonly kind: 'opaque'; readonly bytes: Uint8Array };
+
+interface Timing {
+  /** It has no time yet; it came then. */
+  readonly untimed?: Untimed;
+  /** How far the device's clock was off, ms; only if too far: its time is kept as `deviceAt`. */
+  readonly offMs?: number;
+}
 
 /** A device's clock is believed up to here. */
 export const clockOffMsMax = 120_000;
 
 export interface Arrival {
-  readonly atMs: number;
+  /** By the agent's clock, or since when, if that is not known. */
+  readonly at: number | Untimed;
   /** Believe `at` however old it is: replays of recordings, and devices that have a store themselves. */
   readonly trustTime: boolean;
 }
@@ -49,11 +63,13 @@ export function prepareReading(
   const whole = source ?? JSON.stringify(element);
   if (!isObject(element)) return { kind: 'opaque', bytes: encoder.encode(whole) };
   const { boot = null, seq = null } = element;
-  const text = stamped({ element, text: whole.trim() }, arrival);
-  if (boot === null && seq === null)
-    return { kind: 'own', text: 'boot' in element || 'seq' in element ? unnumbered(text) : text };
+  const { text, ...timing } = stamped({ element, text: whole.trim() }, arrival);
+  if (boot === null && seq === null) {
+    const isNamed = 'boot' in element || 'seq' in element;
+    return { kind: 'own', text: isNamed ? unnumbered(text) : text, ...timing };
+  }
   if (typeof boot === 'string' && isBootId(boot) && isNumber(seq))
-    return { kind: 'passed', text, boot, seq };
+    return { kind: 'passed', text, boot, seq, ...timing };
   return { kind: 'opaque', bytes: encoder.encode(text) };
 }
 
@@ -62,6 +78,11 @@ const encoder = new TextEncoder();
 /** The body of a reading that the agent numbers. */
 export function numbered(text: string, { boot, seq }: { boot: string; seq: number }): string {
   return withFields(text, `"boot":${JSON.stringify(boot)},"seq":${seq}`);
+}
+
+/** A reading that came before the time was known, with the time that it has now. */
+export function timed(body: string, atMs: number): string {
+  return withFields(body, `"at":"${new Date(atMs).toISOString()}","timeSource":"gateway"`);
 }
 
 /** Puts fields before those of an object, which has none of these names. */
@@ -81,16 +102,30 @@ function unnumbered(text: string): string {
  */
 function stamped(
   { element, text }: { element: Record<string, unknown>; text: string },
-  { atMs, trustTime }: Arrival,
-): string {
-  const now = new Date(atMs).toISOString();
-  const { at } = element;
-  if (at === undefined) return withFields(text, `"at":"${now}","timeSource":"gateway"`);
-  if (at === null) return JSON.stringify({ ...element, at: now, timeSource: 'gateway' });
+  { at: arrivedAt, trustTime }: Arrival,
+): Timing & { text: string } {
+  const { at = null } = element;
+  const isGiven = at !== null;
   const measuredMs = timeOf(at);
-  if (measuredMs === undefined || trustTime || Math.abs(measuredMs - atMs) <= clockOffMsMax)
-    return text;
-  return JSON.stringify({ ...element, at: now, deviceAt: at, timeSource: 'gateway' });
+  if (isGiven && (measuredMs === undefined || trustTime)) return { text };
+  if (typeof arrivedAt !== 'number') {
+    // Nobody here can tell a right clock from a wrong one, but for one that was never set.
+    if (isGiven && measuredMs !== undefined && measuredMs >= earliestMs) return { text };
+    return { text: withoutTime(element, text), untimed: arrivedAt };
+  }
+  const now = new Date(arrivedAt).toISOString();
+  if (!isGiven)
+    return { text: timed('at' in element ? withoutTime(element, text) : text, arrivedAt) };
+  const offMs = (measuredMs ?? arrivedAt) - arrivedAt;
+  if (Math.abs(offMs) <= clockOffMsMax) return { text };
+  const marked = { ...element, at: now, deviceAt: at, timeSource: 'gateway' };
+  return { text: JSON.stringify(marked), offMs };
+}
+
+function withoutTime(element: Record<string, unknown>, text: string): string {
+  if (!('at' in element)) return text;
+  const { at, ...rest } = element;
+  return JSON.stringify(at === null ? rest : { ...rest, deviceAt: at });
 }
 
 function timeOf(at: unknown): number | undefined {

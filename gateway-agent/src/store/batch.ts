@@ -20,12 +20,20 @@ export function encodeBatch(
     const head = { index: next + place, lane, device, kind: reading.kind };
     if (reading.kind === 'opaque')
       return { ...head, boot: '', seq: -1, body: Buffer.from(reading.bytes) };
+    const timing = reading.untimed && { untimed: reading.untimed };
     if (reading.kind === 'passed') {
       draft.notePassed(device, reading.boot, reading.seq);
-      return { ...head, boot: reading.boot, seq: reading.seq, body: Buffer.from(reading.text) };
+      const { boot: of, seq, text } = reading;
+      return { ...head, ...timing, boot: of, seq, body: Buffer.from(text) };
     }
     const seq = draft.nextOwn(device);
-    return { ...head, boot, seq, body: Buffer.from(numbered(reading.text, { boot, seq })) };
+    return {
+      ...head,
+      ...timing,
+      boot,
+      seq,
+      body: Buffer.from(numbered(reading.text, { boot, seq })),
+    };
   });
   return {
     bytes: Buffer.concat(records.map(encodeRecord)),

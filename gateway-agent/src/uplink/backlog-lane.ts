@@ -4,7 +4,8 @@ import { topicText } from '@domicile/core/topics.ts';
 import type { AgentEvents } from '../events.ts';
 import { type Message, messagesOf } from '../model/batches.ts';
 import { type Range, type Ranges, holds, removeRange } from '../model/ranges.ts';
-import type { Store } from '../store/store.ts';
+import type { StoredRecord } from '../model/record.ts';
+import type { ReadPart, Store } from '../store/store.ts';
 import { type Link, MessageRefused } from './link.ts';
 
 /** What is read from the store and sent as one part; the most that the backlog takes of memory. */
@@ -16,6 +17,7 @@ const refusedWaitMs = { first: 1000, max: 60_000 };
 export interface BacklogOptions {
   readonly building: BuildingId;
   readonly events: AgentEvents;
+  readonly bodyOf: (record: StoredRecord) => Buffer | undefined;
   readonly readingsPerSecond: number;
   readonly inFlightMax: number;
   /** What the live lane has taken on of a store. */
@@ -44,21 +46,25 @@ export async function runBacklog(
       continue;
     }
     const { store, range } = turn;
-    const part = await store.read(range.from, range.to, {
-      recordsMax: partRecordsMax,
-      bytesMax: partBytesMax,
-    });
-    const records = part.records.filter(
+    const limits = { recordsMax: partRecordsMax, bytesMax: partBytesMax };
+    const part = await store.read(range.from, range.to, limits);
+    const { records, next } = readyOf(part, options);
+    if (next === range.from) {
+      // It waits for its time, and what came after it behind it.
+      await pause(idleWaitMs, ended);
+      continue;
+    }
+    const unsent = records.filter(
       (record) => holds(store.unsent, record.index) && !store.dropIfOrdered(record),
     );
-    const messages = messagesOf(records, link.payloadBytesMax);
+    const messages = messagesOf(unsent, link.payloadBytesMax);
     const failed = await sendAll(messages, {
       store,
       link,
       options,
       ended,
     });
-    if (failed === 0) store.sentUpTo(range.from, part.next);
+    if (failed === 0) store.sentUpTo(range.from, next);
     // A cell that takes some of it is asked again soon.
     if (failed > 0)
       refusedMs =
@@ -66,8 +72,22 @@ export async function runBacklog(
           ? refusedWaitMs.first
           : Math.min(refusedWaitMs.max, Math.max(refusedWaitMs.first, refusedMs * 2));
     else if (positions.size === 0) refusedMs = 0;
-    positions.set(store, part.next);
+    positions.set(store, next);
   }
+}
+
+/** Records as they are sent, up to the first whose time may still become known. */
+function readyOf(
+  { records, next }: ReadPart,
+  { bodyOf }: BacklogOptions,
+): { records: readonly StoredRecord[]; next: number } {
+  const ready: StoredRecord[] = [];
+  for (const record of records) {
+    const body = bodyOf(record);
+    if (body === undefined) return { records: ready, next: record.index };
+    ready.push(body === record.body ? record : { ...record, body });
+  }
+  return { records: ready, next };
 }
 
 /** The oldest store that has something to send, and what of it. */

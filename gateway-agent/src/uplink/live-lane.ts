@@ -10,24 +10,28 @@ import { type Link, MessageRefused } from './link.ts';
 /** Records that wait for their turn; above it they are left to the backlog. */
 const waitingMax = 2000;
 
+export interface LiveLaneOptions {
+  readonly store: () => Store;
+  readonly building: BuildingId;
+  readonly events: AgentEvents;
+  /** What is sent of a record; without a time it goes as it is, and the cell's receipt is its time. */
+  readonly bodyOf: (record: StoredRecord) => Buffer | undefined;
+}
+
 /**
  * Sends what the store has just kept, one message a reading, in order. What it cannot send stays unsent in
  * the store and becomes backlog: nothing here has to be remembered.
  */
 export class LiveLane {
-  readonly #store: () => Store;
-  readonly #building: BuildingId;
-  readonly #events: AgentEvents;
+  readonly #options: LiveLaneOptions;
   readonly #inFlight = new Set<number>();
   #link: Link | undefined;
   #inFlightMax = 0;
   #waiting: StoredRecord[] = [];
   #idle: (() => void)[] = [];
 
-  constructor(store: () => Store, building: BuildingId, events: AgentEvents) {
-    this.#store = store;
-    this.#building = building;
-    this.#events = events;
+  constructor(options: LiveLaneOptions) {
+    this.#options = options;
   }
 
   /** Takes the link over until it is lost. */
@@ -78,29 +82,31 @@ export class LiveLane {
     while (this.#link && this.#inFlight.size < this.#inFlightMax) {
       const record = this.#waiting.shift();
       if (!record) break;
-      if (!this.#store().dropIfOrdered(record)) void this.#send(this.#link, record);
+      if (!this.#options.store().dropIfOrdered(record)) void this.#send(this.#link, record);
     }
     if (this.#waiting.length > 0 || this.#inFlight.size > 0) return;
     for (const resolve of this.#idle) resolve();
     this.#idle = [];
   }
 
-  async #send(link: Link, { index, device, body }: StoredRecord): Promise<void> {
+  async #send(link: Link, record: StoredRecord): Promise<void> {
+    const { index, device, body } = record;
+    const { store, building, events, bodyOf } = this.#options;
     const from = performance.now();
     const topic = topicText({
       kind: 'telemetry',
-      building: this.#building,
+      building,
       device: parseDeviceId(device),
     });
     this.#inFlight.add(index);
     try {
-      await link.publish(topic, body);
-      this.#store().sent([index]);
+      await link.publish(topic, bodyOf(record) ?? body);
+      store().sent([index]);
       const seconds = (performance.now() - from) / 1000;
-      this.#events.messageSent({ lane: 'live', readings: 1, seconds });
+      events.messageSent({ lane: 'live', readings: 1, seconds });
     } catch (error) {
       if (error instanceof MessageRefused)
-        this.#events.messageRefused({ lane: 'live', device, reasonCode: error.reasonCode });
+        events.messageRefused({ lane: 'live', device, reasonCode: error.reasonCode });
     } finally {
       this.#inFlight.delete(index);
       this.#pump();

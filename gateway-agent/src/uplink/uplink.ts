@@ -33,6 +33,8 @@ export interface UplinkOptions {
   readonly store: () => Store;
   /** Stores that other processes left, oldest first: they only lose readings. */
   readonly older?: () => readonly Store[];
+  /** What is sent of a record; undefined: not yet, since its time may soon be known. */
+  readonly bodyOf: (record: StoredRecord) => Buffer | undefined;
   readonly events: AgentEvents;
   readonly now: () => number;
 }
@@ -60,7 +62,7 @@ export class Uplink {
   constructor(options: UplinkOptions) {
     this.#options = options;
     const { building, store, events } = options;
-    this.#live = new LiveLane(store, building, events);
+    this.#live = new LiveLane({ store, building, events, bodyOf: options.bodyOf });
     const device = parseDeviceId(gatewayDevice);
     this.#statusTopic = topicText({ kind: 'status', building, device });
     this.#accountTopic = topicText({ kind: 'account', building, device });
@@ -159,6 +161,7 @@ export class Uplink {
       {
         building,
         events,
+        bodyOf: this.#options.bodyOf,
         readingsPerSecond: config.backfillPerSecond,
         inFlightMax: Math.floor(inFlightMax / 2),
         taken: (of) => (of === store() ? this.#live.taken : []),
