@@ -56,6 +56,7 @@ export class Connection<Identity, Peer>
   #keepAliveMs = 0;
   #heardMs: number;
   #stalledMs: number | undefined;
+  #finishing = false;
 
   constructor(host: ConnectionHost<Identity, Peer>, socket: Duplex, peer: Peer) {
     this.host = host;
@@ -79,6 +80,11 @@ export class Connection<Identity, Peer>
       if (!this.gone) this.#reading.push(chunk);
     });
     this.#socket.on('drain', () => this.freed());
+    // A stream over WebSocket says no more than this when its peer is lost.
+    this.#socket.on('end', () => {
+      this.#ended(reason.unspecified, false);
+      this.#finish();
+    });
     // What is wrong with a socket ends in 'close'.
     this.#socket.on('error', () => undefined);
     this.#socket.on('close', () => {
@@ -277,6 +283,8 @@ export class Connection<Identity, Peer>
 
   /** Unread bytes in a closing socket would reset it and take our last words with it: hear them out. */
   #finish(): void {
+    if (this.#finishing) return;
+    this.#finishing = true;
     this.writer.flush();
     this.#socket.end();
     this.#socket.resume();
