@@ -3,6 +3,7 @@ import { httpSettings, resolveHttpPaths } from './http/http-settings.ts';
 import { modbusSettings } from './modbus/modbus-settings.ts';
 import { mqttSettings, resolveMqttPaths } from './mqtt/mqtt-settings.ts';
 import { replaySettings } from './replay/replay-settings.ts';
+import { resolveSimulatePaths, simulateSettings } from './simulate/simulate-settings.ts';
 
 /** The drivers of an agent, as the configuration file has them. */
 export const driverSettings = z
@@ -11,6 +12,7 @@ export const driverSettings = z
     http: httpSettings.optional(),
     modbus: modbusSettings.optional(),
     replay: replaySettings.optional(),
+    simulate: simulateSettings.optional(),
   })
   .default({});
 
@@ -18,7 +20,7 @@ export type DriversConfig = z.output<typeof driverSettings>;
 
 /** `at` makes a path of the configuration file absolute. */
 export function withPaths(
-  { mqtt, http, modbus, replay }: DriversConfig,
+  { mqtt, http, modbus, replay, simulate }: DriversConfig,
   at: (path: string) => string,
 ): DriversConfig {
   return {
@@ -26,5 +28,6 @@ export function withPaths(
     ...(http && { http: resolveHttpPaths(http, at) }),
     ...(modbus && { modbus }),
     ...(replay && { replay: { mappingFile: at(replay.mappingFile) } }),
+    ...(simulate && { simulate: resolveSimulatePaths(simulate, at) }),
   };
 }

@@ -9,6 +9,7 @@ import { startHttpDriver } from './http/http-driver.ts';
 import { startModbusDriver } from './modbus/modbus-driver.ts';
 import { startMqttDriver } from './mqtt/mqtt-driver.ts';
 import { startReplayDriver } from './replay/replay-driver.ts';
+import { startSimulateDriver } from './simulate/simulate-driver.ts';
 
 /** Devices come to drivers that listen; the others go to their devices, or have none. */
 export type WhichDrivers = 'all' | 'listening' | 'polling';
@@ -54,7 +55,7 @@ function listening(
 }
 
 function polling(
-  { modbus, replay }: DriversConfig,
+  { modbus, replay, simulate }: DriversConfig,
   dataDirectory: string,
   host: DriverHost,
 ): Start[] {
@@ -64,6 +65,8 @@ function polling(
     const directory = join(dataDirectory, 'replay');
     starts.push(() => startReplayDriver({ ...replay, directory }, host));
   }
+  if (simulate)
+    starts.push(() => startSimulateDriver(simulate, join(dataDirectory, 'simulate'), host));
   return starts;
 }
 

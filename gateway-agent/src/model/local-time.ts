@@ -22,7 +22,8 @@ export function localTimeMs(text: string, zone: string): number | undefined {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-function offsetMs(atMs: number, zone: string): number {
+/** How far clocks in `zone` are ahead of UTC, in milliseconds. */
+export function offsetMs(atMs: number, zone: string): number {
   const format =
     formats.get(zone) ??
     new Intl.DateTimeFormat('en-US', { timeZone: zone, timeZoneName: 'longOffset' });
