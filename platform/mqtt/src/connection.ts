@@ -31,6 +31,9 @@ export interface ConnectionHost<Identity, Peer> extends PartsHost<Identity, Peer
 /** How long a closed connection may still take our last words, and how long we hear it out. */
 const lingerMs = 2000;
 
+/** What costs us something and is no answer to us. */
+const askedFor: ReadonlySet<string> = new Set(['subscribe', 'unsubscribe', 'pingreq']);
+
 const stranger: Client = {
   protocolVersion: 4,
   receiveMaximum: 65_535,
@@ -124,7 +127,11 @@ export class Connection<Identity, Peer>
       this.#heardMs = nowMs;
       this.goOn();
     }
-    return this.#reading.isHeld || this.writer.stalled;
+    const partMs = this.#reading.partMs(nowMs);
+    if (partMs !== undefined && partMs > this.host.limits.packetTimeoutMs) {
+      this.close(reason.keepAliveTimeout, { reasonString: 'A packet took too long to be whole' });
+    }
+    return this.#reading.isHeld || this.writer.stalled || partMs !== undefined;
   }
 
   stalls(): void {
@@ -192,6 +199,10 @@ export class Connection<Identity, Peer>
     return true;
   }
 
+  get packetsPerTurnMax(): number {
+    return this.host.limits.packetsPerTurnMax;
+  }
+
   get packetBytesMax(): number {
     const { packetBytesMax, connectBytesMax } = this.host.limits;
     return this.#state === 'open' ? packetBytesMax : Math.min(connectBytesMax, packetBytesMax);
@@ -200,8 +211,16 @@ export class Connection<Identity, Peer>
   take(frame: Buffer): void {
     // A whole packet counts, not the bytes of one that never ends (section 3.1.2.10).
     this.#heardMs = this.host.clock();
-    if (this.#dialogue) this.#dialogue.handle(decodePacket(frame, this.client.protocolVersion));
-    else this.#connect(decodeConnect(frame));
+    if (!this.#dialogue) {
+      this.#connect(decodeConnect(frame));
+      return;
+    }
+    const packet = decodePacket(frame, this.client.protocolVersion);
+    this.#dialogue.handle(packet);
+    // A PUBLISH asks for itself.
+    if (!askedFor.has(packet.type) || this.gone) return;
+    const holdMs = this.host.owner.holdMs?.(this.#dialogue.session, frame.length) ?? 0;
+    if (holdMs > 0) this.hold(holdMs);
   }
 
   faulted(fault: PacketFault): void {

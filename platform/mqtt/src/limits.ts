@@ -4,6 +4,10 @@ export interface MqttLimits {
   /** Before a CONNECT was accepted. */
   readonly connectBytesMax: number;
   readonly connectTimeoutMs: number;
+  /** From the first byte of a packet to its last; time in which we do not read is not counted. */
+  readonly packetTimeoutMs: number;
+  /** Of one connection in one turn of the loop: then the others have theirs. */
+  readonly packetsPerTurnMax: number;
   readonly connectionsMax: number;
   /** Sessions kept, connected or not. */
   readonly sessionsMax: number;
@@ -43,6 +47,8 @@ export const defaultLimits: MqttLimits = Object.freeze({
   packetBytesMax: 262_144,
   connectBytesMax: 65_536,
   connectTimeoutMs: 10_000,
+  packetTimeoutMs: 60_000,
+  packetsPerTurnMax: 100,
   connectionsMax: 20_000,
   sessionsMax: 100_000,
   sessionExpirySecondsMax: 86_400,

@@ -59,10 +59,10 @@ export interface MqttOwner<Identity, Peer> {
   ended?(session: Session<Identity>): void;
 
   /**
-   * Milliseconds for which nothing more is read from this client, asked after each message: back-pressure
-   * instead of loss for who is over a rate.
+   * Milliseconds for which nothing more is read from this client, asked after each PUBLISH (with the bytes of its payload),
+   * SUBSCRIBE, UNSUBSCRIBE and PINGREQ (with the bytes of the packet): back-pressure instead of loss for who is over a rate.
    */
-  holdMs?(session: Session<Identity>, messageBytes: number): number;
+  holdMs?(session: Session<Identity>, bytes: number): number;
 
   /** CONNECT refused, or the connection ended before one was accepted. Nothing of its packet is told. */
   refused?(reasonCode: number): void;

@@ -10,10 +10,14 @@ export interface ReadingOwner {
   /** Nothing more may be taken for now. */
   readonly isFull: boolean;
   readonly packetBytesMax: number;
+  readonly packetsPerTurnMax: number;
   /** A whole packet. May throw `PacketFault`. */
   take(frame: Buffer): void;
   faulted(fault: PacketFault): void;
-  /** The socket was paused: somebody has to ask now and then whether it may go on. */
+  /**
+   * The socket was paused, or a packet is not whole: somebody has to ask now and then whether it may go on, and how long it
+   * takes.
+   */
   waits(): void;
 }
 
@@ -27,6 +31,10 @@ export class Reading {
   #held = false;
   #stopped = false;
   #holdUntilMs = 0;
+  /** The turn of the loop is over for this socket, and more packets are there. */
+  #resting = false;
+  /** Since when a packet is not whole, not counting when we did not read. */
+  #partSinceMs: number | undefined;
 
   constructor(socket: Duplex, owner: ReadingOwner, clock: () => number) {
     this.#socket = socket;
@@ -39,6 +47,12 @@ export class Reading {
     return this.#held;
   }
 
+  /** For how long a packet has been coming in, in milliseconds; `undefined` if none is. */
+  partMs(nowMs: number): number | undefined {
+    if (this.#held && this.#partSinceMs !== undefined) this.#partSinceMs = nowMs;
+    return this.#partSinceMs === undefined ? undefined : nowMs - this.#partSinceMs;
+  }
+
   push(chunk: Buffer): void {
     this.#frames.push(chunk);
     this.run();
@@ -49,20 +63,14 @@ export class Reading {
     if (this.#running) return;
     this.#running = true;
     try {
-      while (!this.#owner.gone) {
-        if (this.#mustWait()) {
-          this.#held = true;
-          this.#socket.pause();
-          this.#owner.waits();
-          return;
-        }
-        const frame = this.#frames.next(this.#owner.packetBytesMax);
-        if (frame === undefined) break;
-        if (typeof frame === 'string') throw frameFaults[frame]();
-        this.#owner.take(frame);
+      if (this.#takeAll()) {
+        if (this.#held) this.#socket.resume();
+        this.#held = false;
+      } else {
+        this.#held = true;
+        this.#socket.pause();
+        this.#owner.waits();
       }
-      if (this.#held) this.#socket.resume();
-      this.#held = false;
     } catch (error) {
       if (!(error instanceof PacketFault)) throw error;
       this.#owner.faulted(error);
@@ -92,8 +100,40 @@ export class Reading {
     this.#frames.clear();
   }
 
+  /** False: something holds us. */
+  #takeAll(): boolean {
+    for (let taken = 0; !this.#owner.gone; taken += 1) {
+      if (this.#mustWait()) return false;
+      const frame = this.#frames.next(this.#owner.packetBytesMax);
+      if (frame === undefined) {
+        this.#notePart();
+        return true;
+      }
+      if (typeof frame === 'string') throw frameFaults[frame]();
+      this.#partSinceMs = undefined;
+      this.#owner.take(frame);
+      if (taken + 1 >= this.#owner.packetsPerTurnMax) this.#rest();
+    }
+    return true;
+  }
+
+  #notePart(): void {
+    if (this.#frames.heldBytes === 0 || this.#partSinceMs !== undefined) return;
+    this.#partSinceMs = this.#clock();
+    this.#owner.waits();
+  }
+
+  #rest(): void {
+    this.#resting = true;
+    setImmediate(() => {
+      this.#resting = false;
+      this.run();
+    });
+  }
+
   #mustWait(): boolean {
-    return this.#stopped || this.#owner.isFull || this.#holdUntilMs > this.#clock();
+    if (this.#resting || this.#stopped) return true;
+    return this.#owner.isFull || this.#holdUntilMs > this.#clock();
   }
 }
 
