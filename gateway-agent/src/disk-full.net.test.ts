@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { addressesFile } from './duty.ts';
+import { addressesFile } from './addresses.ts';
 import { configText, testAgent, testDirectory, until } from './test-agent.ts';
 import { TestCell } from './test-cell.ts';
 

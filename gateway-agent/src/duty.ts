@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { startLoop } from '@domicile/runtime/service.ts';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { addressesFile } from './addresses.ts';
 import { startAgentAdmin } from './admin.ts';
 import { Commands } from './commands.ts';
 import type { AgentConfig } from './config.ts';
@@ -39,8 +40,6 @@ export interface Duty extends AsyncDisposable {
   readonly adminUrl: string;
 }
 
-/** File in the data directory that says where a running agent is reached. */
-export const addressesFile = 'addresses.json';
 /** The process that takes readings in; a supervisor may read it. */
 export const pidFile = 'agent.pid';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { connectAsync, type IClientOptions } from 'mqtt';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import type { AgentConfig, UplinkConfig } from '../config.ts';
 import { durationText } from '../model/amount-text.ts';
 import { fail, type Finding, ok, reasonOf, warn } from './finding.ts';
@@ -16,7 +16,7 @@ export async function checkCell({ uplink }: AgentConfig): Promise<Finding[]> {
   const { url, building, gateway } = uplink;
   const from = performance.now();
   try {
-    const client = await connectAsync(url, await optionsOf(uplink));
+    const client = await connected(url, await optionsOf(uplink));
     const ms = Math.round(performance.now() - from);
     await client.endAsync();
     const secured = url.startsWith('mqtts:');
@@ -26,6 +26,26 @@ export async function checkCell({ uplink }: AgentConfig): Promise<Finding[]> {
       : [warn('cell', `${text}, in plain text`, 'use mqtts:// outside a closed network')];
   } catch (error) {
     return [fail('cell', `${url}: ${reasonOf(error)}`, todoOf(error))];
+  }
+}
+
+/** In TLS 1.3 a certificate is refused when the connection stands already: it closes without a word. */
+class ClosedAtOnce extends Error {
+  readonly code = 'CLOSED';
+}
+
+async function connected(url: string, options: IClientOptions): Promise<MqttClient> {
+  const client = connect(url, options);
+  const { promise, resolve, reject } = Promise.withResolvers<MqttClient>();
+  client.once('connect', () => resolve(client));
+  client.once('error', reject);
+  client.once('close', () => reject(new ClosedAtOnce('it closes the connection')));
+  client.on('error', () => undefined);
+  try {
+    return await promise;
+  } catch (error) {
+    client.end(true);
+    throw error;
   }
 }
 
@@ -50,6 +70,8 @@ async function optionsOf(uplink: UplinkConfig): Promise<IClientOptions> {
 function todoOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'ENOENT') return 'get the certificate first: domicile-gateway enrol';
+  if (code === 'CLOSED' || code === 'ECONNRESET')
+    return 'it does not take this certificate: ended, revoked or of another authority; or it is too busy';
   if (code === 'ECONNREFUSED')
     return 'the host answers and the port does not: is the port right, is the cell up?';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN')

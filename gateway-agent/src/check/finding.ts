@@ -23,5 +23,7 @@ export function fail(what: string, text: string, todo: string): Finding {
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
   const first = error instanceof AggregateError ? error.errors[0] : undefined;
-  return first instanceof Error ? first.message : error.message;
+  const { message } = first instanceof Error ? first : error;
+  // Node adds advice for its own developers.
+  return message.replace(/; if the root CA.*$/, '');
 }

@@ -1,7 +1,4 @@
 import { PlatformError } from '@domicile/core/errors.ts';
-import { checkAgent, checkStore } from '../check/check-agent.ts';
-import { checkCell, checkIssuer } from '../check/check-cell.ts';
-import { checkCredentials, checkData, checkNamedFiles } from '../check/check-files.ts';
 import { fail, type Finding, ok } from '../check/finding.ts';
 import { type AgentConfig, readCommandConfig } from '../config.ts';
 import { type Command, exitCodes, type Terminal } from './command.ts';
@@ -48,12 +45,15 @@ async function* findingsOf(file: string | undefined, isOffline: boolean): AsyncG
     return;
   }
   yield ok('config', `${config.uplink.gateway} of ${config.building}`);
+  const { checkCredentials, checkData, checkNamedFiles } = await import('../check/check-files.ts');
+  const { checkAgent, checkStore } = await import('../check/check-agent.ts');
   yield* await checkNamedFiles(config);
   yield* await checkData(config);
   yield* await checkStore(config);
   yield* await checkCredentials(config, Date.now());
   yield* await checkAgent(config);
   if (isOffline) return;
+  const { checkCell, checkIssuer } = await import('../check/check-cell.ts');
   yield* await checkIssuer(config);
   yield* await checkCell(config);
 }

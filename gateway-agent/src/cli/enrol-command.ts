@@ -1,7 +1,5 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { readCommandConfig } from '../config.ts';
-import { readCertificate } from '../enrolment/certificate-files.ts';
-import { enrol, enrolmentPlan } from '../enrolment/enrol.ts';
 import { renewalAtMs } from '../model/renewal.ts';
 import { type Command, exitCodes } from './command.ts';
 
@@ -17,6 +15,8 @@ export const enrolCommand: Command = {
 do it before. It writes uplink.certFile and uplink.keyFile. A running agent takes them
 up at its next connection.`,
   run: async (given, terminal) => {
+    const { readCertificate } = await import('../enrolment/certificate-files.ts');
+    const { enrol, enrolmentPlan } = await import('../enrolment/enrol.ts');
     const { uplink } = await readCommandConfig(given.files[0]);
     const plan = enrolmentPlan(uplink);
     if (!plan)

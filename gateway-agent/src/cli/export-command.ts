@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import { parseTime } from '@domicile/core/telemetry.ts';
 import { z } from 'zod';
 import { readCommandConfig } from '../config.ts';
-import { type ExportFilter, exportLines, type ExportPosition } from '../export/export-store.ts';
+import type { ExportFilter, ExportPosition } from '../export/export-store.ts';
 import { bytesText, countText } from '../model/amount-text.ts';
 import { type Command, exitCodes, type Given, type Terminal, UsageFault } from './command.ts';
 
@@ -86,6 +86,7 @@ async function writeAll(
     sink = process.stdout,
   }: { terminal: Terminal; sink?: WriteStream | NodeJS.WriteStream },
 ): Promise<0 | 1> {
+  const { exportLines } = await import('../export/export-store.ts');
   const progress = { records: 0, written: 0, bytes: 0 };
   const { stop } = terminal;
   const failed = Promise.withResolvers<never>();

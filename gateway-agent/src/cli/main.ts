@@ -29,8 +29,10 @@ const commands: readonly Command[] = [
 ];
 
 /** The command line: everything of a gateway that a person types. Gives the exit code. */
-export async function main(args: readonly string[]): Promise<ExitCode> {
-  const terminal = ownTerminal();
+export async function main(
+  args: readonly string[],
+  terminal: Terminal = ownTerminal(),
+): Promise<ExitCode> {
   const [name = 'help', ...rest] = args;
   if (name === 'version' || name === '--version') {
     terminal.out(`domicile-gateway ${version}\n`);

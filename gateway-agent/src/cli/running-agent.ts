@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { addressesFile } from '../addresses.ts';
 import type { AgentConfig } from '../config.ts';
-import { addressesFile } from '../duty.ts';
 import { type StatusReport, statusReportSchema } from '../model/status-report.ts';
 
 /** No agent answers where the configuration says. */

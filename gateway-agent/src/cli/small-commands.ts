@@ -1,4 +1,3 @@
-import { createLog } from '@domicile/runtime/log.ts';
 import { fileSchema, readCommandConfig, readLogForm } from '../config.ts';
 import { jsonSchemaOf } from '../configuration/read-file.ts';
 import { type Command, exitCodes } from './command.ts';
@@ -16,6 +15,7 @@ arrives, the store is closed. A second one ends it at once; nothing acked is los
 Log lines are text on a terminal, else JSON; GATEWAY_LOG=text or =json says which.`,
   run: async ({ files: [file] }, terminal) => {
     const config = await readCommandConfig(file);
+    const { createLog } = await import('@domicile/runtime/log.ts');
     const isText = readLogForm() === 'text';
     const log = createLog('gateway-agent', isText ? textLines(terminal) : undefined);
     const { runGateway } = await import('../run.ts');

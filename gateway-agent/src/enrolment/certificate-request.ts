@@ -48,5 +48,9 @@ export async function certificateRequest(
 /** The certificates of a PKCS#7 answer in base64, each in PEM, in their order. */
 export function certificatesIn(base64: string): string[] {
   const der = Buffer.from(base64.replaceAll(/\s/g, ''), 'base64');
-  return [...new X509Certificates(der)].map((one) => `${one.toString('pem')}\n`);
+  try {
+    return [...new X509Certificates(der)].map((one) => `${one.toString('pem')}\n`);
+  } catch (cause) {
+    throw new Error('Cannot enrol: what the issuer answers is no PKCS#7', { cause });
+  }
 }

@@ -1,0 +1,295 @@
+import { createHash } from 'node:crypto';
+import { appendFile, chmod, cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import {
+  createAuthority,
+  gatewayName,
+  issueCertificate,
+  loopbackNames,
+} from '@domicile/devkit/certificates.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Agent } from '../running-agent.ts';
+import {
+  configText,
+  testAgent,
+  testBuilding,
+  testDirectory,
+  type TestDirectory,
+} from '../test-agent.ts';
+import { TestCell } from '../test-cell.ts';
+import { cli, startCli } from './test-cli.ts';
+
+// The program itself, as a person types it, beside a running agent on its store.
+
+let cell: TestCell;
+let directory: TestDirectory;
+let agent: Agent;
+const at = (name: string) => join(directory.path, name);
+const lineSchema = z.object({
+  store: z.number(),
+  index: z.number(),
+  device: z.string(),
+  reading: z.object({ seq: z.number(), values: z.record(z.string(), z.unknown()) }).optional(),
+  bytes: z.string().optional(),
+});
+
+beforeAll(async () => {
+  [cell, directory] = await Promise.all([TestCell.start(), testDirectory()]);
+  const text = configText(cell.url, { drivers: { http: { port: 0 } } });
+  await writeFile(at('gateway.yaml'), text);
+  agent = await testAgent(directory.path, text);
+  for (let count = 0; count < 30; count++)
+    await send(
+      `r10${count % 3}-air`,
+      `{"at":"2026-11-2${count % 3}T12:00:00Z","values":{"co2":${count}}}`,
+    );
+  const opaque = { kind: 'opaque' as const, bytes: Buffer.from('no reading') };
+  await agent.store.append([{ device: 'r100-air', lane: 'live', reading: opaque }]);
+});
+
+afterAll(async () => {
+  await agent[Symbol.asyncDispose]();
+  await cell[Symbol.asyncDispose]();
+  await directory[Symbol.asyncDispose]();
+});
+
+async function send(device: string, body: string): Promise<void> {
+  const address = `http://127.0.0.1:${agent.ports['http'] ?? 0}/v1/devices/${device}/telemetry`;
+  const headers = { 'content-type': 'application/json' };
+  const response = await fetch(address, { method: 'POST', headers, body });
+  expect({ status: response.status, text: await response.text() }).toMatchObject({ status: 200 });
+}
+
+function linesOf(text: string) {
+  return text
+    .trim()
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => lineSchema.parse(JSON.parse(line)));
+}
+
+test('the program ends with the exit code of its command', async () => {
+  expect((await cli('version')).out).toMatch(/^domicile-gateway \d+\.\d+\.\d+\n$/);
+  await writeFile(at('wrong.yaml'), 'building: de-7f3k\ndataDirecttory: data\n');
+  const { code, err } = await cli('run', at('wrong.yaml'));
+  expect(code).toBe(2);
+  expect(err).toContain('dataDirecttory: is no setting; did you mean `dataDirectory`?');
+  expect(err).not.toContain('    at ');
+});
+
+test('status shows the agent that runs, once and as JSON, and says so when none does', async () => {
+  const { code, out } = await cli('status', '--once', at('gateway.yaml'));
+  expect(code).toBe(0);
+  expect(out).toMatch(/Gateway gw-1 of de-test/);
+  expect(out).toMatch(/Link +connected for/);
+  expect(out).toMatch(/Devices +3 seen/);
+  const json: unknown = JSON.parse((await cli('status', '--json', at('gateway.yaml'))).out);
+  expect(json).toMatchObject({ building: testBuilding, link: { connected: true } });
+  await writeFile(at('other.yaml'), configText(cell.url).replace('"data"', '"elsewhere"'));
+  expect(await cli('status', at('other.yaml'))).toMatchObject({
+    code: 3,
+    err: expect.stringContaining('No agent has run on'),
+  });
+  expect((await cli('upgrade', at('other.yaml'))).code).toBe(3);
+});
+
+/** Names, sizes and contents of all segments. */
+async function fingerprint(path: string): Promise<string> {
+  const names = (await readdir(path, { recursive: true })).filter((name) =>
+    name.includes('segment'),
+  );
+  const hash = createHash('sha256');
+  for (const name of names.toSorted()) hash.update(name).update(await readFile(join(path, name)));
+  return hash.digest('hex');
+}
+
+test('export writes what was acked, filtered, beside the running agent and of a copy, and changes nothing', async () => {
+  const before = await fingerprint(at('data'));
+  const { code, out, err } = await cli('export', at('gateway.yaml'));
+  expect(code).toBe(0);
+  const lines = linesOf(out);
+  expect(lines.map(({ index }) => index)).toEqual(lines.map((_, index) => index));
+  expect(lines.flatMap(({ reading }) => (reading ? [Number(reading.values['co2'])] : []))).toEqual(
+    Array.from({ length: 30 }, (_, index) => index),
+  );
+  expect(Buffer.from(lines.at(-1)?.bytes ?? '', 'base64').toString()).toBe('no reading');
+  expect(err).toMatch(/31 of 31 readings/);
+
+  await cp(at('data'), at('copy'), { recursive: true });
+  const ofDevice = linesOf((await cli('export', '--data', at('copy'), '--device', 'r101-air')).out);
+  expect(new Set(ofDevice.map(({ device }) => device))).toEqual(new Set(['r101-air']));
+  expect(ofDevice).toHaveLength(10);
+  expect(await fingerprint(at('data'))).toBe(before);
+  expect(await fingerprint(at('copy'))).toBe(before);
+});
+
+test('a range is by when it was measured, and includes its begin alone', async () => {
+  const path = at('replayed.ndjson');
+  await cli('export', at('gateway.yaml'), '--output', path);
+  const all = linesOf(await readFile(path, 'utf8'));
+  const times = z.object({ reading: z.object({ at: z.string() }).optional() });
+  const measured = (await readFile(path, 'utf8'))
+    .trim()
+    .split('\n')
+    .flatMap((line) => times.parse(JSON.parse(line)).reading?.at ?? []);
+  const [since = '', until = ''] = [measured[10], measured[20]];
+  const part = linesOf(
+    (await cli('export', at('gateway.yaml'), '--since', since, '--until', until)).out,
+  );
+  const expected = measured.filter((time) => time >= since && time < until);
+  expect(part).toHaveLength(expected.length);
+  expect(all.length).toBeGreaterThan(part.length);
+  expect(linesOf((await cli('export', at('gateway.yaml'), '--until', '2020-01-01')).out)).toEqual(
+    [],
+  );
+});
+
+test('an export that was cut off goes on where its last whole line ends', async () => {
+  const path = at('cut.ndjson');
+  const whole = (await cli('export', at('gateway.yaml'))).out;
+  await writeFile(path, whole.slice(0, whole.length / 2));
+  expect((await cli('export', at('gateway.yaml'), '--output', path, '--resume')).code).toBe(0);
+  expect(await readFile(path, 'utf8')).toBe(whole);
+  expect((await cli('export', at('gateway.yaml'), '--output', path, '--resume')).err).toMatch(
+    /^0 of 0/,
+  );
+  await appendFile(path, '{"half');
+  await cli('export', at('gateway.yaml'), '--output', path, '--resume');
+  expect(await readFile(path, 'utf8')).toBe(whole);
+  expect((await cli('export', at('gateway.yaml'), '--resume')).code).toBe(2);
+});
+
+interface Found {
+  readonly level: string;
+  readonly what: string;
+  readonly text: string;
+}
+
+async function findings(
+  ...args: string[]
+): Promise<{ code: number | null; all: Found[]; of: (what: string) => Found[] }> {
+  const { code, out, err } = await cli('check', '--json', ...args);
+  expect(err).toBe('');
+  const found = z
+    .array(z.object({ level: z.string(), what: z.string(), text: z.string() }))
+    .parse(JSON.parse(out));
+  return { code, all: found, of: (what) => found.filter((one) => one.what === what) };
+}
+
+test('check finds a healthy gateway healthy, without disturbing its agent', async () => {
+  const { code, of } = await findings(at('gateway.yaml'));
+  expect(code).toBe(0);
+  expect(of('cell')).toMatchObject([
+    { level: 'warn', text: expect.stringMatching(/in plain text/) },
+  ]);
+  expect(of('store')).toMatchObject([{ level: 'ok', text: expect.stringMatching(/^31 records/) }]);
+  expect(of('agent')).toMatchObject([{ level: 'ok', text: expect.stringMatching(/runs since/) }]);
+  expect(cell.connects.map(({ clientId }) => clientId)).toContain('gw-1-check');
+  const status: unknown = JSON.parse((await cli('status', '--json', at('gateway.yaml'))).out);
+  expect(status).toMatchObject({ link: { connected: true } });
+});
+
+test('check says what is wrong, each with what to do', async () => {
+  const authority = await createAuthority('cell-authority');
+  const stranger = await createAuthority('stranger');
+  const server = await issueCertificate(authority, { name: 'cell', names: loopbackNames });
+  await using secured = await TestCell.start({
+    ca: authority.certificate,
+    cert: server.certificate,
+    key: server.key,
+    requestCert: true,
+  });
+  const names = [gatewayName({ country: 'de', building: testBuilding, gateway: 'gw-1' })];
+  const good = await issueCertificate(authority, { name: 'gw-1', names });
+  const ended = await issueCertificate(authority, { name: 'gw-1', names, validDays: -1 / 48 });
+  const other = await issueCertificate(authority, {
+    name: 'x',
+    names: [{ type: 'url', value: 'urn:domicile:de:de-other:gw-1' }],
+  });
+  await writeFile(at('ca.pem'), authority.certificate);
+  await writeFile(at('stranger.pem'), stranger.certificate);
+  const pairs = { good, ended, other };
+  for (const [name, { certificate, key }] of Object.entries(pairs)) {
+    await writeFile(at(`${name}.pem`), certificate);
+    await writeFile(at(`${name}.key`), key, { mode: 0o600 });
+  }
+  const config = async (name: string, uplink: object, drivers = {}) => {
+    const files = { caFile: 'ca.pem', certFile: 'good.pem', keyFile: 'good.key', ...uplink };
+    await writeFile(
+      at(`${name}.yaml`),
+      configText(secured.url, { uplink: files, drivers }).replace('"data"', `"${name}"`),
+    );
+    return findings(at(`${name}.yaml`));
+  };
+
+  const right = await config('right', {});
+  expect(right.all.filter(({ level }) => level === 'fail')).toEqual([]);
+  expect(right.code).toBe(0);
+  expect(right.of('cell')).toMatchObject([{ level: 'ok' }]);
+  expect(right.of('certificate')).toMatchObject([
+    { level: 'ok', text: expect.stringMatching(/396 days left/) },
+  ]);
+
+  await chmod(at('good.key'), 0o644);
+  expect((await config('open-key', {})).of('key')).toMatchObject([{ level: 'warn' }]);
+  await chmod(at('good.key'), 0o600);
+
+  const old = await config('old', { certFile: 'ended.pem', keyFile: 'ended.key' });
+  expect(old.code).toBe(1);
+  expect(old.of('certificate')).toMatchObject([
+    { level: 'fail', text: expect.stringMatching(/ended .* ago/) },
+  ]);
+
+  const mixed = await config('mixed', { certFile: 'other.pem', keyFile: 'good.key' });
+  expect(
+    mixed.of('certificate').some(({ text }) => text.includes('urn:domicile:de:de-other:gw-1')),
+  ).toBe(true);
+  expect(mixed.of('key')).toMatchObject([{ level: 'fail' }]);
+
+  const foreign = await config('foreign', { caFile: 'stranger.pem' });
+  expect(foreign.of('cell')).toMatchObject([{ level: 'fail' }]);
+
+  const taken = createServer().listen(0, '127.0.0.1');
+  await new Promise((resolve) => taken.once('listening', resolve));
+  const address = taken.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const drivers = { http: { port, tokensFile: 'absent.yaml' } };
+  const busy = await config('busy', { certFile: 'absent.pem' }, drivers);
+  expect(busy.code).toBe(1);
+  expect(busy.of('port')).toMatchObject([
+    { level: 'fail', text: expect.stringMatching(/another program has it/) },
+  ]);
+  expect(busy.of('drivers.http.tokensFile')).toMatchObject([{ level: 'fail' }]);
+  expect(busy.of('certificate')).toMatchObject([
+    { level: 'fail', text: expect.stringMatching(/there is none/) },
+  ]);
+
+  const { out } = await cli('check', '--offline', at('busy.yaml'));
+  taken.close();
+  expect(out).toMatch(/fail {2}port/);
+  expect(out).toMatch(/→ see who: ss -ltnp/);
+});
+
+test('run speaks to a person and stops in good order', async () => {
+  const file = at('run.yaml');
+  await writeFile(
+    file,
+    configText(cell.url, { drivers: { http: { port: 0 } } }).replace('"data"', '"run"'),
+  );
+  const { child, ended } = startCli(['run', file], { GATEWAY_LOG: 'text' });
+  for (;;) {
+    if (await stat(join(directory.path, 'run/addresses.json')).catch(() => undefined)) break;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await expect
+    .poll(async () => (await cli('status', '--once', file)).code, { timeout: 20_000 })
+    .toBe(0);
+  child.kill('SIGTERM');
+  const { code, out, err } = await ended;
+  expect({ code, err }).toEqual({ code: 0, err: '' });
+  expect(out).toMatch(/^\d\d:\d\d:\d\d info {2}Agent started {2}admin=http:/m);
+  expect(out).toMatch(/info {2}Uplink connected/);
+  expect(cell.bodies('gateway/status').at(-1)).toMatchObject({ state: 'offline' });
+});
