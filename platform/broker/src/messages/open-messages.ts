@@ -1,5 +1,6 @@
 import { lowerCountry, parseBuildingId } from '@domicile/core/identities.ts';
 import { topicOf } from '@domicile/core/streams.ts';
+import type { OutputRecord } from '@domicile/kafka/records.ts';
 import { endOffsets } from '@domicile/kafka/topic-follower.ts';
 import type { ClientIdentity } from '../admission/identity.ts';
 import type { BrokerConfig } from '../config.ts';
@@ -17,6 +18,8 @@ import { RetainedStore } from './retained-store.ts';
 import { SystemTopics } from './system-topics.ts';
 import { OpenPolicy } from './topic-policy.ts';
 
+type Write = (record: OutputRecord) => Promise<{ readonly offset: bigint }>;
+
 export interface OpenMessagesOptions {
   readonly config: BrokerConfig;
   readonly events: FeedEvents;
@@ -24,7 +27,7 @@ export interface OpenMessagesOptions {
   readonly sessions: OpenSessions;
   readonly keeper: FeedKeeper;
   /** Absent: such a message is kept as others are, and may come twice when a replica dies. */
-  readonly qosTwo?: QosTwoKeeper;
+  readonly openQosTwo?: (plain: Write) => Promise<QosTwoKeeper & AsyncDisposable>;
   readonly fail: (error: unknown) => void;
 }
 
@@ -69,6 +72,8 @@ export async function openMessages(options: OpenMessagesOptions): Promise<OpenMe
     }),
   );
   await retained.open();
+  const qosTwo = await options.openQosTwo?.((record) => writer.write(record));
+  if (qosTwo) stack.use(qosTwo);
   const running = stack.move();
   return {
     feed,
@@ -95,7 +100,7 @@ export async function openMessages(options: OpenMessagesOptions): Promise<OpenMe
         system,
         kafkaTopic,
         write: (record) => writer.write(record),
-        ...(options.qosTwo && { qosTwo: options.qosTwo }),
+        ...(qosTwo && { qosTwo }),
         events: brokerEvents,
         cell: parseBuildingId(`${lowerCountry(country)}-open`),
       });

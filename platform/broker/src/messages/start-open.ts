@@ -1,4 +1,5 @@
 import { parseBuildingId } from '@domicile/core/identities.ts';
+import { topicOf } from '@domicile/core/streams.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
@@ -10,6 +11,7 @@ import { createBrokerEvents } from '../events.ts';
 import { listen } from '../listeners.ts';
 import type { ConnectFacts } from '../model/sessions/session-records.ts';
 import { CellSessions } from '../sessions/cell-sessions.ts';
+import { QosTwoWriter } from '../sessions/qos-two-writer.ts';
 import { createSessionEvents, exposeSessionGauges } from '../sessions/session-events.ts';
 import type { RunningBroker } from '../start.ts';
 import { createFeedEvents, exposeFeedGauges } from './feed-events.ts';
@@ -41,7 +43,7 @@ export async function startOpenBroker(
   const sessions = stack.use(
     await CellSessions.open({
       ...config,
-      keepsReceivedIds: false,
+      keepsReceivedIds: true,
       identityOf: openIdentityOf,
       events: createSessionEvents(metrics, log),
       fail,
@@ -98,10 +100,13 @@ async function messagesOf({
   readonly sessions: CellSessions;
 }): Promise<OpenMessages> {
   const { keeper, groups } = sessions;
+  const { country, kafka } = parts.config;
   const messages = await openMessages({
     ...parts,
     sessions: keeper,
     keeper: { moved: (key) => keeper.moved(key), groups },
+    openQosTwo: (plain) =>
+      QosTwoWriter.open({ kafka, sessions, plain, topics: [topicOf(country, 'mqtt-messages')] }),
   });
   keeper.use(messages.feed);
   return messages;

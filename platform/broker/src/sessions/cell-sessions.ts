@@ -90,7 +90,6 @@ export class CellSessions implements AsyncDisposable {
       view,
       replicas,
       claims,
-      handoverTimeoutMs,
       keepsReceivedIds,
       events,
     });

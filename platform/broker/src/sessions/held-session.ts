@@ -1,7 +1,7 @@
 import type { OutputRecord } from '@domicile/kafka/records.ts';
 import type { Session, Subscription } from '@domicile/mqtt/owner.ts';
 import { inFlightRecordOf, type LivingSession, stateOf } from '../model/sessions/kept-state.ts';
-import { type EpochRecordKind, parseKey } from '../model/sessions/session-keys.ts';
+import { type EpochRecordKind, parseKey, textOf } from '../model/sessions/session-keys.ts';
 import type { ConnectFacts, InFlightRecord } from '../model/sessions/session-records.ts';
 import type { SessionLog } from './session-log.ts';
 import { SharedRuns } from './shared-runs.ts';
@@ -80,6 +80,12 @@ export class HeldSession {
     return this.#writes.run();
   }
 
+  /** From the commit of its message on, its packet id is kept. */
+  receivedRecord(packetId: number): OutputRecord {
+    const { key: session, epoch } = this.of;
+    return this.#sources.log.record({ of: 'received', session, epoch, packetId }, {});
+  }
+
   /** Something of this session is on its way to Kafka; handing over waits for it. */
   async tracked<Value>(work: Promise<Value>): Promise<Value> {
     this.#inFlight += 1;
@@ -129,11 +135,22 @@ export class HeldSession {
   /** Removes all of it, its claim last. */
   tombstones(): OutputRecord[] {
     const { key, claimId } = this.of;
-    const claim = this.#sources.log.record({ of: 'claim', session: key, claimId });
-    const texts = [...this.#sources.recordsOf(key)].filter(
-      (text) => text !== claim.key?.toString(),
-    );
-    return [...texts.map((text) => this.#sources.log.tombstone(key, text)), claim];
+    const { log, recordsOf } = this.#sources;
+    const claim = textOf({ of: 'claim', session: key, claimId });
+    const texts = new Set([...recordsOf(key), ...this.#written()]);
+    texts.delete(claim);
+    return [...texts, claim].map((text) => log.tombstone(key, text));
+  }
+
+  /** Keys that it may have written and that were not read back yet. */
+  *#written(): Iterable<string> {
+    if (!this.#isKept) return;
+    const { key: session, epoch } = this.of;
+    yield textOf({ of: 'state', session, epoch });
+    yield textOf({ of: 'progress', session, epoch });
+    for (const packetId of this.#receivedKept) {
+      yield textOf({ of: 'received', session, epoch, packetId });
+    }
   }
 
   async #write(): Promise<void> {
@@ -184,7 +201,7 @@ export class HeldSession {
     if (!this.#sources.keepsReceivedIds) return;
     const { key: session, epoch } = this.of;
     const { log } = this.#sources;
-    const receivedIds = this.session?.state().receivedIds ?? this.#inherited?.received ?? [];
+    const receivedIds = this.session?.state().receivedIds ?? this.#inherited?.received.keys() ?? [];
     const received = new Set(receivedIds);
     // Those of the owner before.
     for (const packetId of received) {

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import type {
   Closing,
   InboundMessage,
@@ -43,7 +42,6 @@ export interface SessionKeeperOptions {
   readonly view: SessionsView;
   readonly replicas: ReplicasView;
   readonly claims: Claims;
-  readonly handoverTimeoutMs: number;
   readonly keepsReceivedIds: boolean;
   readonly events: SessionEvents;
 }
@@ -165,14 +163,10 @@ export class SessionKeeper implements Disposable {
     return this.#held.get(session.key)?.session === session;
   }
 
-  /** A QoS 2 message of the client is kept, and its packet id with it. */
-  receivedKept(session: Session<ClientIdentity>, packetId: number): void {
-    this.#held.get(session.key)?.receivedKept(packetId);
-  }
-
-  epochOf(session: Session<ClientIdentity>): bigint | undefined {
+  /** The session as it is kept here; undefined when another replica has it. */
+  heldOf(session: Session<ClientIdentity>): HeldSession | undefined {
     const held = this.#held.get(session.key);
-    return held?.session === session ? held.of.epoch : undefined;
+    return held?.session === session ? held : undefined;
   }
 
   /** The feed's state of this session has changed. */
@@ -248,13 +242,24 @@ export class SessionKeeper implements Disposable {
     const goesOn = living && endsAtMs(living, Date.now()) > Date.now();
     // What was here has had its will seen to here.
     if (!former) this.#sendWillBefore(request, session, goesOn ?? false);
-    const inherited = goesOn ? living : undefined;
+    const inherited = goesOn ? await this.#committed(key, living) : undefined;
     const held = new HeldSession(session, this.#sources, { connect, inherited });
     const opened = inherited ? await this.#resume(key, inherited) : { resumed: false as const };
     if (this.#options.view.get(key)?.epoch !== session.epoch) return reason.serverBusy;
     this.#held.set(key, held);
     if (before || session.records.size > 1) this.#saveSoon(held);
     return opened;
+  }
+
+  /** Without packet ids that were written and not committed. */
+  async #committed(key: string, living: LivingSession): Promise<LivingSession> {
+    if (living.received.size === 0) return living;
+    const received = new Map(living.received);
+    for (const [packetId, offset] of received) {
+      const counts = await this.#options.log.isCommitted(key, offset);
+      if (!counts) received.delete(packetId);
+    }
+    return { ...living, received };
   }
 
   async #resume(key: string, living: LivingSession): Promise<OpenedSession> {
@@ -267,7 +272,7 @@ export class SessionKeeper implements Disposable {
       resumed: true,
       state: {
         subscriptions: living.subscriptions,
-        receivedIds: [...living.received],
+        receivedIds: [...living.received.keys()],
         inFlight: living.inFlight.flatMap((one) => inFlightOf(one, messages) ?? []),
       },
     };
@@ -291,13 +296,13 @@ export class SessionKeeper implements Disposable {
   }
 
   async #giveUp(held: HeldSession): Promise<void> {
-    const { log, events, handoverTimeoutMs } = this.#options;
+    const { log, events } = this.#options;
     this.#drop(held);
     const last = held.changes();
     held.session?.abandon(reason.sessionTakenOver);
     events.sessionGivenUp();
-    // Unref'd: it must not hold up the end of the process.
-    await Promise.race([held.settled(), wait(handoverTimeoutMs, undefined, { ref: false })]);
+    // Who waits for us does so for a while only; it is told nothing that is not so.
+    await held.settled();
     try {
       await log.writeAll([...last, held.released()]);
     } catch (error) {

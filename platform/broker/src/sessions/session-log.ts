@@ -4,9 +4,10 @@ import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { type Acknowledgement, IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import { partitionOf } from '@domicile/kafka/partitioner.ts';
 import type { InputRecord, OutputRecord } from '@domicile/kafka/records.ts';
-import { endOffsets, TopicFollower } from '@domicile/kafka/topic-follower.ts';
+import { endOffsets, readRange, TopicFollower } from '@domicile/kafka/topic-follower.ts';
 import { placeOf, type SessionLogKey, textOf } from '../model/sessions/session-keys.ts';
 import type { SessionLogRecord } from '../model/sessions/sessions-view.ts';
+import { SharedRuns } from './shared-runs.ts';
 
 export interface SessionLogOptions {
   readonly kafka: ClientOptions;
@@ -24,6 +25,7 @@ export class SessionLog implements AsyncDisposable {
   readonly #options: SessionLogOptions;
   readonly #producer: IdempotentProducer;
   readonly #partitionCount: number;
+  readonly #catchUps = new SharedRuns(() => this.#catchUp());
   readonly #waiting = new Set<{ partition: number; offset: bigint; resolve: () => void }>();
   #follower: TopicFollower | undefined;
 
@@ -66,12 +68,9 @@ export class SessionLog implements AsyncDisposable {
       client,
       clientId: 'broker-sessions',
       fail,
-      topics: [
-        {
-          name: this.topic,
-          from: 'earliest',
-        },
-      ],
+      topics: [{ name: this.topic, from: 'earliest' }],
+      // A replica that stops within a transaction must not keep the others from reading.
+      isolation: 'uncommitted',
       onRecords: (records) => {
         for (const record of records) onRecord(plain(record));
         this.#noteRead(records);
@@ -113,13 +112,32 @@ export class SessionLog implements AsyncDisposable {
     return promise;
   }
 
-  flush(): Promise<void> {
-    return this.#producer.flush();
+  /** Resolves when all has been folded here that stood in the log at the call, of all partitions. */
+  catchUp(): Promise<void> {
+    return this.#catchUps.run();
+  }
+
+  /** Whether what was written there, perhaps within a transaction, counts. Waits until that is decided. */
+  async isCommitted(session: string, offset: bigint): Promise<boolean> {
+    const { kafka: client } = this.#options;
+    const partition = partitionOf(Buffer.from(session), this.#partitionCount);
+    const at = { client, topic: this.topic, partition, from: offset, to: offset + 1n };
+    for await (const records of readRange(at)) if (records.length > 0) return true;
+    return false;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#producer.close();
     await this.#follower?.[Symbol.asyncDispose]();
+  }
+
+  async #catchUp(): Promise<void> {
+    const ends = (await this.#follower?.ends(this.topic)) ?? [];
+    await Promise.all(
+      ends.map((end, partition) =>
+        this.readBack({ topic: this.topic, partition, offset: end - 1n }),
+      ),
+    );
   }
 
   #noteRead(records: readonly InputRecord[]): void {

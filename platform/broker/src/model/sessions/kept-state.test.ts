@@ -34,7 +34,12 @@ function living(more: Partial<LivingSession['connect']>, disconnectedAtMs?: numb
     expirySeconds: 60,
     ...more,
   };
-  const nothing = { subscriptions: [], inFlight: [], received: new Set<number>(), feed: undefined };
+  const nothing = {
+    subscriptions: [],
+    inFlight: [],
+    received: new Map<number, bigint>(),
+    feed: undefined,
+  };
   return { connect, disconnectedAtMs, ...nothing };
 }
 

@@ -22,7 +22,7 @@ export interface LivingSession {
   readonly disconnectedAtMs: number | undefined;
   readonly subscriptions: readonly Subscription[];
   readonly inFlight: readonly InFlightRecord[];
-  readonly received: ReadonlySet<number>;
+  readonly received: ReadonlyMap<number, bigint>;
   readonly feed: unknown;
 }
 

@@ -14,8 +14,11 @@ export interface Written {
   /** `StateRecord` and `ProgressRecord` as they stand in the log. */
   readonly state: Buffer | undefined;
   readonly progress: Buffer | undefined;
-  /** Packet ids of QoS 2 messages that are kept and that the client has not released. */
-  readonly received: ReadonlySet<number>;
+  /**
+   * Packet ids of QoS 2 messages that the client has not released, and where each one's record stands: it was written in one
+   * transaction with the message, and counts if that was committed.
+   */
+  readonly received: ReadonlyMap<number, bigint>;
 }
 
 /** What an earlier owner left. Its last words still count while the session's owner has written nothing. */
@@ -49,7 +52,7 @@ export interface KeptSession extends Written {
 interface Writing {
   state: Buffer | undefined;
   progress: Buffer | undefined;
-  readonly received: Set<number>;
+  readonly received: Map<number, bigint>;
 }
 
 interface Entry extends Writing {
@@ -172,7 +175,7 @@ export class SessionsView {
 const nothingWritten = (): Writing => ({
   state: undefined,
   progress: undefined,
-  received: new Set(),
+  received: new Map(),
 });
 
 function beforeOf(entry: Entry, isClean: boolean): Entry['before'] {
@@ -201,7 +204,7 @@ function writingOf(entry: Entry, epoch: bigint): Writing | undefined {
 function foldWritten(
   entry: Entry,
   key: OfEpoch,
-  { key: text, value }: SessionLogRecord,
+  { key: text, value, offset }: SessionLogRecord,
 ): SessionChange {
   const writing = writingOf(entry, key.epoch);
   if (!writing) return { kind: 'stale', session: entry, key: text };
@@ -211,7 +214,7 @@ function foldWritten(
     entry.unreleased.delete(key.epoch);
     return { kind: 'released', session: entry };
   }
-  if (key.of === 'received') writing.received.add(key.packetId);
+  if (key.of === 'received') writing.received.set(key.packetId, offset);
   else writing[key.of] = value ?? undefined;
   if (isOwn && key.of !== 'received') {
     entry.unreleased.clear();
