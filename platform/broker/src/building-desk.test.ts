@@ -29,6 +29,9 @@ class StubSession {
     return this.outcome;
   };
   offer = () => false;
+  withdraw = () => false;
+  readonly inFlight = 0;
+  readonly queued = 0;
   state = () => ({ subscriptions: [], receivedIds: [], inFlight: [] });
   abandon = () => undefined;
   disconnect = (code: number) => void this.disconnects.push(code);

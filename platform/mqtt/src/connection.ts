@@ -295,7 +295,8 @@ export class Connection<Identity, Peer>
       this.host.owner.refused?.(reasonCode);
       return;
     }
-    this.host.owner.closed?.(session, { clean, reasonCode });
+    const { expirySeconds } = session;
+    this.host.owner.closed?.(session, { clean, reasonCode, expirySeconds });
     if (session.connection === this)
       this.host.store.detach(session, clean ? undefined : this.#will);
   }

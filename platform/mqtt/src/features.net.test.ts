@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { OpenedSession, OutboundMessage } from './owner.ts';
 import { reason } from './reason-codes.ts';
@@ -192,43 +191,48 @@ test.each([true, false])(
 
 test('of clients that come at once with one key the last one stays, and each opening is done before the next', async () => {
   const order: string[] = [];
-  let opening = 0;
+  const gates: (() => void)[] = [];
+  let admitted = 0;
   await using house = await TestServer.open({
+    authenticate: async ({ clientId }) => {
+      admitted += 1;
+      return { admitted: true, key: 'one', identity: clientId };
+    },
     open: async ({ clientId }): Promise<OpenedSession> => {
-      opening += 1;
-      order.push(`open ${opening}`);
-      const mine = opening;
-      await wait(30);
-      order.push(`${clientId} ${mine} done`);
+      order.push(`open ${clientId}`);
+      await new Promise<void>((resolve) => gates.push(resolve));
+      order.push(`${clientId} is open`);
       return { resumed: false };
     },
-    opened: () => void order.push('opened'),
-    closed: () => void order.push('closed'),
+    opened: ({ identity }) => void order.push(`opened ${identity}`),
+    closed: ({ identity }) => void order.push(`closed ${identity}`),
   });
-  const clients = [await house.raw(), await house.raw(), await house.raw()];
+  using first = await house.raw();
+  using second = await house.raw();
+  using third = await house.raw();
   const answers: Promise<unknown>[] = [];
-  for (const client of clients) {
-    answers.push(client.connect());
-    await wait(5);
+  for (const [index, client] of [first, second, third].entries()) {
+    answers.push(client.connect({ clientId: `${index + 1}` }));
+    await eventually(() => admitted === index + 1);
   }
-  const [first, second, third] = await Promise.all(answers);
-  expect([first, second]).toEqual([undefined, undefined]);
-  expect(third).toMatchObject({ cmd: 'connack', reasonCode: 0 });
-  expect(order).toEqual([
-    'open 1',
-    'raw 1 done',
-    'opened',
-    'closed',
-    'open 2',
-    'raw 2 done',
-    'opened',
-    'closed',
-    'open 3',
-    'raw 3 done',
-    'opened',
+  for (let open = 1; open <= 3; open += 1) {
+    await eventually(() => gates.length === open);
+    gates[open - 1]?.();
+  }
+  expect(await Promise.all(answers)).toMatchObject([
+    undefined,
+    undefined,
+    { cmd: 'connack', reasonCode: 0 },
   ]);
+  expect(order).toEqual(
+    ['1', '2', '3'].flatMap((each) => [
+      `open ${each}`,
+      `${each} is open`,
+      `opened ${each}`,
+      ...(each === '3' ? [] : [`closed ${each}`]),
+    ]),
+  );
   expect(house.server.sessions).toBe(1);
-  for (const client of clients) client.socket.destroy();
 });
 
 test('what a client began before it was silent does not keep it: only whole packets count', async () => {

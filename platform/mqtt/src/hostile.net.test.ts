@@ -18,7 +18,7 @@ test.each([4, 5] as const)(
       protocolVersion === 5 ? reason.packetTooLarge : undefined,
     );
     expect(process.memoryUsage().rss - before).toBeLessThan(60_000_000);
-    expect(house.closings).toEqual([{ clean: false, reasonCode: reason.packetTooLarge }]);
+    expect(house.closings).toMatchObject([{ clean: false, reasonCode: reason.packetTooLarge }]);
   },
 );
 

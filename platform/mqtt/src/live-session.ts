@@ -106,6 +106,19 @@ export class LiveSession<Identity> implements Session<Identity> {
     return this.#host.saves && this.expirySeconds > 0;
   }
 
+  get inFlight(): number {
+    return this.#outbound?.unacked ?? 0;
+  }
+
+  get queued(): number {
+    return this.#outbound?.queued ?? 0;
+  }
+
+  withdraw(token: string): boolean {
+    const gone = this.#outbound?.withdraw(({ message }) => message.token === token) ?? [];
+    return gone.length > 0;
+  }
+
   subscribe(subscription: Subscription): void {
     this.#subscriptions ??= new Map();
     this.#subscriptions.set(subscription.name, subscription);
@@ -253,10 +266,10 @@ export class LiveSession<Identity> implements Session<Identity> {
 
 function inFlightOf({ packetId, entry, stage }: Flight<OutboundEntry>): InFlight[] {
   const { message, qos } = entry;
-  if (qos !== 2) return [];
+  if (qos === 0) return [];
   return stage === 'received'
     ? [{ packetId, stage, token: message.token }]
-    : [{ packetId, stage: 'sent', message }];
+    : [{ packetId, stage: 'sent', message, qos }];
 }
 
 const nothing = Buffer.alloc(0);
@@ -281,7 +294,7 @@ function flightOf(
   );
   const entry: OutboundEntry = {
     message,
-    qos: 2,
+    qos: (inFlight.stage === 'sent' && inFlight.qos) || 2,
     bytes: 0,
     expiresAtMs: message.expiresAtMs,
     identifiers: [...new Set(matching.flatMap(({ identifier }) => identifier ?? []))],

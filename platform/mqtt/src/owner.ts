@@ -93,13 +93,19 @@ export interface SessionState {
   readonly subscriptions: readonly Subscription[];
   /** Packet ids of the client's QoS 2 messages that are kept and not yet released. */
   readonly receivedIds: readonly number[];
-  /** QoS 2 messages to the client that it has not completed, in the order of their sending. */
+  /** QoS 1 and 2 messages to the client that it has not completed, in the order of their sending. */
   readonly inFlight: readonly InFlight[];
 }
 
 export type InFlight =
-  /** Sent again with DUP. */
-  | { readonly packetId: number; readonly stage: 'sent'; readonly message: OutboundMessage }
+  /** Sent again with DUP. Before a QoS 1 message is sent nothing is saved: it is here if something else had to be. */
+  | {
+      readonly packetId: number;
+      readonly stage: 'sent';
+      readonly message: OutboundMessage;
+      /** With which it was sent; 2 unless given. */
+      readonly qos?: 1 | 2;
+    }
   /** The client has it: only PUBREL goes out again. */
   | { readonly packetId: number; readonly stage: 'received'; readonly token: string | undefined };
 
@@ -191,6 +197,9 @@ export interface Session<Identity> {
   /** How long it is kept without a connection, as last agreed (a DISCONNECT may change it); `Infinity` for ever. */
   readonly expirySeconds: number;
   readonly subscriptions: ReadonlyMap<string, Subscription>;
+  /** Messages to the client: sent and not completed, and waiting to be sent. */
+  readonly inFlight: number;
+  readonly queued: number;
   /** Whether any subscription takes the topic. */
   wants(topic: string): boolean;
   /** Never blocks others: queues up to the bounds, survives a reconnect of the session, settles once. */
@@ -205,6 +214,11 @@ export interface Session<Identity> {
     matching: readonly Subscription[],
     settled: (delivery: Delivery) => void,
   ): boolean;
+  /**
+   * Takes the offered messages with this token back that were not sent yet. True if there were any; their `settled` is
+   * not called.
+   */
+  withdraw(token: string): boolean;
   /** What has to survive this process. */
   state(): SessionState;
   /** DISCONNECT with the code (MQTT 5) and close. */
@@ -224,6 +238,8 @@ export interface Closing {
   readonly clean: boolean;
   /** What we or the client gave as reason. */
   readonly reasonCode: number;
+  /** How long the session is kept from now on, as the client's DISCONNECT may have changed it. */
+  readonly expirySeconds: number;
 }
 
 /** Rejecting `publish` with it ends the connection with this code, so that the client tries again. */

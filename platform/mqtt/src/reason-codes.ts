@@ -90,3 +90,15 @@ const returnCodes: Readonly<Record<number, number>> = {
 export function connectReturnCode(reasonCode: number): number {
   return returnCodes[reasonCode] ?? 3;
 }
+
+const words = new Map<number, string>(
+  Object.entries(reason).map(([name, code]) => [
+    code,
+    name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`),
+  ]),
+);
+
+/** The code in plain words: "session taken over". */
+export function reasonWords(reasonCode: number): string | undefined {
+  return words.get(reasonCode);
+}

@@ -71,6 +71,10 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
     return this.store.get(key);
   }
 
+  eachSession(): Iterable<Session<Identity>> {
+    return this.store.each();
+  }
+
   /**
    * Takes the socket over; it is destroyed when the connection ends. Listen with `noDelay`: acks are small,
    * and waiting to fill a segment holds clients back.

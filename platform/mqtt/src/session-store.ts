@@ -53,6 +53,10 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
     return this.#sessions.get(key);
   }
 
+  each(): Iterable<LiveSession<Identity>> {
+    return this.#sessions.values();
+  }
+
   async save(session: LiveSession<Identity>): Promise<void> {
     await this.#owner.save?.(session);
   }
@@ -86,10 +90,12 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
     await before?.done.catch(() => undefined);
     const { link, connect, admitted } = what;
     this.#sessions.get(admitted.key)?.connection?.close(reason.sessionTakenOver);
+    // Before its owner has made it this server's.
+    const isNew = !this.#sessions.has(admitted.key);
+    if (isNew && this.#sessions.size >= this.limits.sessionsMax) return reason.quotaExceeded;
     const opened = await this.#open(connect, admitted);
     if (typeof opened === 'number') return opened;
     const session = this.#sessionOf(opened, admitted);
-    if (typeof session === 'number') return session;
     session.identity = admitted.identity;
     session.protocolVersion = connect.protocolVersion;
     session.connection = link;
@@ -101,7 +107,11 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
     if (!link.gone) return { session, resumed: opened.resumed };
     // It was opened for a client that has left meanwhile.
     this.#owner.opened?.(session, opened.resumed);
-    this.#owner.closed?.(session, { clean: false, reasonCode: reason.unspecified });
+    this.#owner.closed?.(session, {
+      clean: false,
+      reasonCode: reason.unspecified,
+      expirySeconds: session.expirySeconds,
+    });
     this.detach(session, connect.will);
     return reason.unspecified;
   }
@@ -130,13 +140,12 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
     return typeof opened === 'number' && opened < failureFrom ? reason.serverUnavailable : opened;
   }
 
-  #sessionOf(opened: OpenedSession, admitted: Admitted<Identity>): LiveSession<Identity> | number {
+  #sessionOf(opened: OpenedSession, admitted: Admitted<Identity>): LiveSession<Identity> {
     const known = this.#sessions.get(admitted.key);
     if (known && opened.resumed && !opened.state) return known;
     // What was kept elsewhere stands for the will of the old one too.
     if (known && opened.resumed) known.delayedWill = undefined;
     if (known) this.#end(known);
-    if (this.#sessions.size >= this.limits.sessionsMax) return reason.quotaExceeded;
     const session = new LiveSession(admitted, this);
     if (opened.resumed && opened.state) session.restore(opened.state);
     this.#sessions.set(admitted.key, session);

@@ -245,3 +245,54 @@ test('an owner that cannot open a session refuses the CONNECT, and what was here
   expect(house.session('raw').wants('down/x')).toBe(true);
   expect(shelf.opened.map(({ isHere }) => isHere)).toEqual([false, true]);
 });
+
+test('QoS 1 that was on its way is sent again by another server with its id and DUP, unsubscribed or not', async () => {
+  const shelf = new Shelf();
+  await using first = await TestServer.open(shelf.owner);
+  using client = await first.raw();
+  await client.connect(keep);
+  await subscribe(client);
+  for (const each of ['1', '2']) void first.session('raw').deliver(message(each, { qos: 1 }));
+  await client.hears(() => client.of('publish').length === 2);
+  client.send({ cmd: 'unsubscribe', messageId: 9, unsubscriptions: ['down/#'] });
+  await client.hears(() => client.of('unsuback')[0]);
+  first.session('raw').abandon(reason.sessionTakenOver);
+
+  await using second = await TestServer.open(shelf.owner);
+  using again = await second.raw();
+  await again.connect(keep);
+  await again.hears(() => again.of('publish').length === 2);
+  expect(again.of('publish')).toMatchObject([
+    { messageId: 1, dup: true, qos: 1, payload: Buffer.from('1') },
+    { messageId: 2, dup: true, qos: 1, payload: Buffer.from('2') },
+  ]);
+  for (const id of [1, 2]) again.send({ cmd: 'puback', messageId: id, reasonCode: 0 });
+  await eventually(() => second.session('raw').inFlight === 0);
+});
+
+test('what was offered and not sent can be taken back', async () => {
+  await using house = await TestServer.open();
+  using client = await house.raw();
+  await client.connect({ properties: { receiveMaximum: 1 } });
+  await subscribe(client, 'down/#', 1);
+  const session = house.session('raw');
+  const matching = [...session.subscriptions.values()];
+  const settled: string[] = [];
+  for (const each of ['1', '2', '3']) {
+    session.offer(message(each), matching, (delivery) => settled.push(`${each} ${delivery}`));
+  }
+  const sent = await client.hears(() => client.of('publish')[0]);
+  expect([session.inFlight, session.queued]).toEqual([1, 2]);
+  expect(['1', '2', '2'].map((each) => session.withdraw(`token-${each}`))).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  client.send({ cmd: 'puback', messageId: sent?.messageId ?? 0, reasonCode: 0 });
+  const next = await client.hears(() => client.of('publish')[1]);
+  expect(next).toMatchObject({ payload: Buffer.from('3') });
+  client.send({ cmd: 'puback', messageId: next?.messageId ?? 0, reasonCode: 0 });
+  await eventually(() => settled.length === 2);
+  expect(settled).toEqual(['1 acked', '3 acked']);
+  expect([...house.server.eachSession()]).toEqual([session]);
+});

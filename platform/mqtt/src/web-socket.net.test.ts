@@ -43,7 +43,7 @@ test.each([4, 5] as const)(
     expect(heard).toEqual(names);
     await client.endAsync();
     await eventually(() => house.server.connections === 0);
-    expect(house.closings).toEqual([{ clean: true, reasonCode: 0 }]);
+    expect(house.closings).toMatchObject([{ clean: true, reasonCode: 0 }]);
     http.close();
   },
 );

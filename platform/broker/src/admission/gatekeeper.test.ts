@@ -10,6 +10,8 @@ const generous: GatekeeperLimits = {
   buildingConnectsPerSecondMax: 1e6,
   buildingSessionsMax: 100,
   buildingSubscriptionsMax: 100,
+  buildingInFlightMax: 1e6,
+  buildingInFlightBytesMax: 1e9,
   buildingRate: { messagesPerSecond: 1e6, bytesPerSecond: 1e9 },
   deviceRate: { messagesPerSecond: 1e6, bytesPerSecond: 1e9 },
 };
@@ -91,6 +93,9 @@ function sessionOf(clientId: string, credential?: Credential) {
     wants: () => false,
     deliver: () => Promise.resolve('session-ended'),
     offer: () => false,
+    withdraw: () => false,
+    inFlight: 0,
+    queued: 0,
     state: () => ({ subscriptions: [], receivedIds: [], inFlight: [] }),
     disconnect(code) {
       ends.push(code);
@@ -227,4 +232,21 @@ test('clients that come and go without end are let in at a rate', async () => {
   expect(answers[19]).toMatchObject({ admitted: true });
   expect(answers[24]).toEqual({ admitted: false, reasonCode: 0x9f });
   expect(told).toContain('building-connects');
+});
+
+test('a building that waits for Kafka is read from a little, and again when Kafka has it', () => {
+  const { gatekeeper, told } = house({ buildingInFlightMax: 2, buildingInFlightBytesMax: 100 });
+  const { session } = sessionOf('1');
+  gatekeeper.began(session, 10);
+  expect(gatekeeper.holdMs(session, 10)).toBe(0);
+  gatekeeper.began(session, 10);
+  expect(gatekeeper.holdMs(session, 10)).toBeGreaterThan(0);
+  gatekeeper.settled(session, 10);
+  expect(gatekeeper.holdMs(session, 10)).toBe(0);
+  gatekeeper.settled(session, 10);
+  gatekeeper.began(session, 100);
+  expect(gatekeeper.holdMs(session, 10)).toBeGreaterThan(0);
+  gatekeeper.settled(session, 100);
+  expect(gatekeeper.holdMs(session, 10)).toBe(0);
+  expect(told).toEqual(['building-in-flight', 'building-in-flight']);
 });

@@ -32,6 +32,17 @@ export class Fifo<Value> {
     return value;
   }
 
+  /** Takes out what the test says. */
+  remove(isGone: (value: Value) => boolean): readonly Value[] {
+    const all = [...this];
+    const gone = all.filter((value) => isGone(value));
+    if (gone.length > 0) {
+      this.#values = all.filter((value) => !gone.includes(value));
+      this.#head = 0;
+    }
+    return gone;
+  }
+
   *[Symbol.iterator](): Generator<Value> {
     for (const value of this.#values.slice(this.#head)) if (value !== undefined) yield value;
   }

@@ -111,6 +111,13 @@ export class OutboundFlow<Entry extends Outgoing> {
     return true;
   }
 
+  /** Takes back what was not sent yet. */
+  withdraw(isMeant: (entry: Entry) => boolean): readonly Entry[] {
+    const gone = this.#queue.remove(isMeant);
+    for (const { bytes } of gone) this.#queuedBytes -= bytes;
+    return gone;
+  }
+
   /** The next thing to do, `undefined` if there is none now. */
   next(sending: Sending): OutboundStep<Entry> | undefined {
     const release = this.#nextRelease(sending);

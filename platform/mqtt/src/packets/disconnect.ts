@@ -1,7 +1,7 @@
 import type { DisconnectPacket } from '../client-packets.ts';
 import type { DisconnectDetails } from '../owner.ts';
 import { protocolError } from '../packet-fault.ts';
-import { disconnectCodes, reason } from '../reason-codes.ts';
+import { disconnectCodes, reason, reasonWords } from '../reason-codes.ts';
 import { neverExpires } from './connect.ts';
 import type { PacketReader } from './packet-reader.ts';
 import { PacketWriter } from './packet-writer.ts';
@@ -29,10 +29,13 @@ export function readDisconnect(reader: PacketReader, protocolVersion: 4 | 5): Di
 
 const scratch = new PacketWriter();
 
-/** What does not fit into the client's maximum packet size is left unsaid, the reason string first. */
+/**
+ * With words: some clients read the code only where something follows it. What does not fit into the client's maximum packet size is left
+ * unsaid, the reason string first.
+ */
 export function encodeDisconnect(
   reasonCode: number,
-  { reasonString, serverReference }: DisconnectDetails = {},
+  { reasonString = reasonWords(reasonCode), serverReference }: DisconnectDetails = {},
   packetBytesMax = Infinity,
 ): Buffer {
   const tries = [{ reasonString, serverReference }, { serverReference }, {}];
