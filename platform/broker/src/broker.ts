@@ -91,11 +91,15 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     if (!sessions.isCurrent(session)) {
       throw new MqttDisconnect(reason.sessionTakenOver, 'Another replica has the session');
     }
+    const bytes = message.payload.length;
+    gatekeeper.began(session, bytes);
     try {
       await sessions.tracked(session, this.#write(session, publication, receivedAtMs));
     } catch (error) {
       events.messageNotKept(building, error);
       throw new MqttDisconnect(reason.serverBusy, 'Kafka did not take it', { cause: error });
+    } finally {
+      gatekeeper.settled(session, bytes);
     }
     events.messageAcked(publication.stream, (performance.now() - fromMs) / 1000);
     if (publication.status) this.statusKept(publication.status);

@@ -18,6 +18,9 @@ export interface GatekeeperLimits {
   /** Subscriptions of all sessions of a building here. */
   readonly buildingSubscriptionsMax: number;
   readonly buildingRate: RateMax;
+  /** Of a building, on their way to Kafka: what others' messages may have to wait behind. */
+  readonly buildingInFlightMax: number;
+  readonly buildingInFlightBytesMax: number;
   readonly deviceRate: RateMax;
 }
 
@@ -47,7 +50,12 @@ interface Ward {
   readonly rate: Rate;
   readonly connects: TokenBucket;
   readonly devices: Map<string, Rate>;
+  inFlight: number;
+  inFlightBytes: number;
 }
+
+/** Until a building that waits for Kafka is asked again. */
+const fullHoldMs = 20;
 
 /** All clients of a building may come back at once. */
 const connectBurstSeconds = 4;
@@ -157,13 +165,33 @@ export class Gatekeeper {
     this.#deviceHolds.set(session, nowMs + held.holdMs);
   }
 
+  /** A message is on its way to Kafka. */
+  began(session: BrokerSession, bytes: number): void {
+    const ward = this.#ward(session.identity.building);
+    ward.inFlight += 1;
+    ward.inFlightBytes += bytes;
+  }
+
+  /** It is there, or will not be. */
+  settled(session: BrokerSession, bytes: number): void {
+    const ward = this.#ward(session.identity.building);
+    ward.inFlight -= 1;
+    ward.inFlightBytes -= bytes;
+  }
+
   /** Milliseconds for which nothing is read from this client; asked after each packet. */
   holdMs(session: BrokerSession, bytes: number): number {
     const nowMs = performance.now();
-    const held = this.#ward(session.identity.building).rate.take(bytes, nowMs);
-    if (held) this.#options.events.held(`building-${held.limit}`);
+    const { limits, events } = this.#options;
+    const ward = this.#ward(session.identity.building);
+    const held = ward.rate.take(bytes, nowMs);
+    if (held) events.held(`building-${held.limit}`);
+    const isFull =
+      ward.inFlight >= limits.buildingInFlightMax ||
+      ward.inFlightBytes >= limits.buildingInFlightBytesMax;
+    if (isFull) events.held('building-in-flight');
     const deviceMs = (this.#deviceHolds.get(session) ?? nowMs) - nowMs;
-    return Math.max(0, Math.ceil(deviceMs), held?.holdMs ?? 0);
+    return Math.max(0, Math.ceil(deviceMs), held?.holdMs ?? 0, isFull ? fullHoldMs : 0);
   }
 
   opened(session: BrokerSession): void {
@@ -265,7 +293,14 @@ export class Gatekeeper {
     const nowMs = performance.now();
     const rate = new Rate(buildingRate, nowMs);
     const connects = new TokenBucket({ perSecond, burst: connectBurstSeconds * perSecond, nowMs });
-    const ward: Ward = { sessions: new Map(), rate, connects, devices: new Map() };
+    const ward: Ward = {
+      sessions: new Map(),
+      rate,
+      connects,
+      devices: new Map(),
+      inFlight: 0,
+      inFlightBytes: 0,
+    };
     this.#wards.set(building, ward);
     return ward;
   }

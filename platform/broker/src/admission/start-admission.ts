@@ -54,6 +54,8 @@ function limitsOf(config: BrokerConfig) {
     buildingConnectsPerSecondMax: config.buildingConnectsPerSecondMax,
     buildingSessionsMax: config.buildingSessionsMax,
     buildingSubscriptionsMax: config.buildingSubscriptionsMax,
+    buildingInFlightMax: config.buildingInFlightMax,
+    buildingInFlightBytesMax: config.buildingInFlightBytesMax,
     buildingRate: {
       messagesPerSecond: config.buildingMessagesPerSecondMax,
       bytesPerSecond: config.buildingBytesPerSecondMax,
