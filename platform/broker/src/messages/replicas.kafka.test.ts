@@ -142,29 +142,24 @@ test('members that come and go on two replicas lose nothing', async () => {
 });
 
 test('after all replicas were started anew, sessions, positions and retained messages are there', async () => {
-  const own = await OpenHouse.open(1);
-  try {
-    const topic = freshName('t');
-    const session = persistent(freshName('c'));
-    const client = await own.client(0, session);
-    await client.subscribeAsync(topic, { qos: 1 });
-    await client.endAsync();
-    const publisher = await own.client(0);
-    await publishAll(publisher, topic, range(0, 500));
-    await publisher.publishAsync(`${topic}/state`, 'kept', { qos: 1, retain: true });
-    await publisher.endAsync();
-    await own.restart();
-    const late = await own.client(0);
-    await publishAll(late, topic, range(500, 600));
-    const heard: string[] = [];
-    await own.client(0, { ...session, heard });
-    await waitFor('all of it', () => heard.length >= 600);
-    expect(numbers(heard)).toEqual(range(0, 600));
-    const retained = heardBy(late);
-    await late.subscribeAsync(`${topic}/+`, { qos: 1 });
-    await waitFor('what is retained', () => retained.length > 0);
-    expect(retained).toEqual([`${topic}/state kept retained`]);
-  } finally {
-    await own[Symbol.asyncDispose]();
-  }
+  const topic = freshName('t');
+  const session = persistent(freshName('c'));
+  const client = await house.client(0, session);
+  await client.subscribeAsync(topic, { qos: 1 });
+  await client.endAsync();
+  const publisher = await house.client(1);
+  await publishAll(publisher, topic, range(0, 500));
+  await publisher.publishAsync(`${topic}/state`, 'kept', { qos: 1, retain: true });
+  await publisher.endAsync();
+  await house.restart(2);
+  const late = await house.client(0);
+  await publishAll(late, topic, range(500, 600));
+  const heard: string[] = [];
+  await house.client(1, { ...session, heard });
+  await waitFor('all of it', () => heard.length >= 600);
+  expect(numbers(heard)).toEqual(range(0, 600));
+  const retained = heardBy(late);
+  await late.subscribeAsync(`${topic}/+`, { qos: 1 });
+  await waitFor('what is retained', () => retained.length > 0);
+  expect(retained).toEqual([`${topic}/state kept retained`]);
 });

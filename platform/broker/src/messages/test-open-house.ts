@@ -55,9 +55,8 @@ export class OpenHouse implements AsyncDisposable {
     return replica;
   }
 
-  /** Ends all replicas, and starts as many. */
-  async restart(): Promise<void> {
-    const count = this.replicas.length;
+  /** Ends all replicas, and starts so many. */
+  async restart(count: number): Promise<void> {
     await this.#running.disposeAsync();
     this.#running = new AsyncDisposableStack();
     this.replicas.length = 0;
