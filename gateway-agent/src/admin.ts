@@ -6,6 +6,7 @@ import { type RequestHandler, Router } from 'express';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { dropRequestSchema } from './model/dropped.ts';
+import { registerStatusMetrics } from './status/metrics.ts';
 import { pagePolicy, statusPage } from './status/page.ts';
 import { type ReportParts, statusReport } from './status/report.ts';
 import type { Store } from './store/store.ts';
@@ -23,6 +24,7 @@ export interface AdminParts extends ReportParts {
  */
 export async function startAgentAdmin(parts: AdminParts): Promise<HttpServer> {
   const { config, log, registry } = parts;
+  registerStatusMetrics(registry, parts);
   const router = Router();
   addRoute(router, '/livez', { GET: (_request, response) => void response.json({ live: true }) });
   addRoute(router, '/readyz', {
