@@ -132,6 +132,10 @@ export const clauses3: Clauses = {
 };
 
 const client = 'It binds clients.' as const;
+const webSocketDoor = {
+  file: 'platform/broker/src/listeners.net.test.ts',
+  test: 'WebSocket is for MQTT alone: other sub-protocols, plain HTTP and text frames are refused',
+};
 
 export const otherwise3: Otherwises = {
   '2.3.1-2': { says: 'A new packet has an unused packet id.', because: client },
@@ -148,4 +152,14 @@ export const otherwise3: Otherwises = {
       test: 'when the owner cannot keep a message, nothing is acked and the client is told to come again',
     },
   },
+  '6.0.0-1': { says: 'WebSocket frames are binary.', because: webSocketDoor },
+  '6.0.0-2': {
+    says: 'Packets are not aligned with frames.',
+    because: {
+      file: 'platform/mqtt/src/web-socket.net.test.ts',
+      test: 'a packet may come in several frames, and a frame may hold several packets',
+    },
+  },
+  '6.0.0-3': { says: 'The sub-protocol mqtt is asked for.', because: client },
+  '6.0.0-4': { says: 'The sub-protocol mqtt is chosen.', because: webSocketDoor },
 };

@@ -249,6 +249,10 @@ export const clauses5: Clauses = {
 };
 
 const client = 'It binds clients.' as const;
+const webSocketDoor = {
+  file: 'platform/broker/src/listeners.net.test.ts',
+  test: 'WebSocket is for MQTT alone: other sub-protocols, plain HTTP and text frames are refused',
+};
 const authentication = 'Not served: enhanced authentication is refused.' as const;
 const everything = 'Nothing to show: every QoS and retained messages are served.' as const;
 
@@ -282,4 +286,14 @@ export const otherwise5: Otherwises = {
   '4.12.0-5': { says: 'AUTH and CONNACK name the method.', because: authentication },
   '4.12.1-1': { says: 'Authentication may be repeated.', because: authentication },
   '4.12.1-2': { says: 'If that fails, DISCONNECT says why.', because: authentication },
+  '6.0.0-1': { says: 'WebSocket frames are binary.', because: webSocketDoor },
+  '6.0.0-2': {
+    says: 'Packets are not aligned with frames.',
+    because: {
+      file: 'platform/mqtt/src/web-socket.net.test.ts',
+      test: 'a packet may come in several frames, and a frame may hold several packets',
+    },
+  },
+  '6.0.0-3': { says: 'The sub-protocol mqtt is asked for.', because: client },
+  '6.0.0-4': { says: 'The sub-protocol mqtt is chosen.', because: webSocketDoor },
 };

@@ -46,6 +46,7 @@ against the MQTT room alone (\`platform/mqtt/src/conformance/conformance.net.tes
 \`BROKER_TOPIC_POLICY=open\` (\`platform/broker/src/conformance.kafka.test.ts\`), there also with the clients of a test on different replicas.
 A title in their output names the standard and the statements. The tests stand in
 \`platform/mqtt/src/conformance/cases\`, one file for each of the names below. This page is made of them.
+Clients that others wrote are tried too: mqtt.js throughout, and paho-mqtt (Python) in \`conformance.kafka.test.ts\`.
 
 ${parts.join('\n\n')}
 

@@ -400,10 +400,10 @@ export const connectCases: readonly Case[] = [
     v3: '3.1.2-24',
     says: 'any packet proves that the client lives, and keep alive 0 asks for no proof',
     run: async (bench) => {
-      const client = await bench.client({ keepAlive: 1 });
+      const client = await bench.client({ keepAlive: 2 });
       const silent = await bench.client({ keepAlive: 0 });
       for (let each = 0; each < 3; each += 1) {
-        await wait(1000);
+        await wait(1200);
         await client.publish(bench.topic('a'), 'x', { qos: each });
       }
       await silent.ping();

@@ -297,7 +297,7 @@ export const subscribeCases: readonly Case[] = [
       client.cut();
       const again = await bench.client(kept);
       const second = await again.take(packetType.publish);
-      assert.deepEqual([second.id, second.dup], [heard.id, true]);
+      assert.deepEqual([second.id, second.dup, second.qos], [heard.id, true, 1]);
       again.send(ackPacket({ type: packetType.puback, id: second.id }));
       await again.hearsNothing();
     },
