@@ -8,7 +8,7 @@ export interface HandshakeLineOptions {
   readonly addressWaitingMax: number;
 }
 
-const burstSeconds = 0.05;
+const burstSeconds = 0.02;
 
 export type LineRefusal = 'line-full' | 'address-line-full';
 

@@ -59,6 +59,7 @@ export class LocalSessions implements SessionsView {
 
   #rowOf(session: BrokerSession): SessionRow {
     const { key, clientId, identity, connected, protocolVersion, subscriptions } = session;
+    const { inFlight, queued } = session;
     const { replica, sinceMs } = this.#options;
     const since = sinceMs(session);
     return {
@@ -68,6 +69,8 @@ export class LocalSessions implements SessionsView {
       connected,
       protocolVersion,
       subscriptions: subscriptions.size,
+      inFlight,
+      queued,
       replica,
       ...(since !== undefined && { sinceMs: since }),
     };
