@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { parseBuildingId } from '@domicile/core/identities.ts';
-import { MqttServer } from '@domicile/mqtt/server.ts';
+import { reason } from '@domicile/mqtt/reason-codes.ts';
+import { type Goodbye, MqttServer } from '@domicile/mqtt/server.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
 import type { Logger } from 'pino';
@@ -60,7 +61,7 @@ export async function startBroker(
   const commands = new CommandBook(closedCommandsMax);
   const operation = stack.use(await startOperation(config, metrics, log));
   const { readiness } = operation;
-  const loaded = notReady.map((reason) => readiness.wait(reason));
+  const loaded = notReady.map((why) => readiness.wait(why));
   const writer = stack.use(await StreamWriter.open(config));
   const admission = stack.use(await startAdmission({ config, registry, events }));
   const { gatekeeper, tls } = admission;
@@ -95,7 +96,7 @@ export async function startBroker(
     sessions.shown({ gatekeeper, events }),
   );
   const running = stack.move();
-  for (const reason of loaded) reason();
+  for (const done of loaded) done();
   const { mqttPort, mqttsPort, wsPort, wssPort } = listeners;
   const ports = { mqttPort, mqttsPort, wsPort, wssPort };
   events.listening({ ...ports, country: config.country });
@@ -106,7 +107,7 @@ export async function startBroker(
       readiness.wait('draining');
       listeners.close();
       events.draining(server.inFlight);
-      await server.drain(config.drainTimeoutMs);
+      await server.drain(config.drainTimeoutMs, goodbyeOf(config));
       await withinMs(sessions.release(), config.drainTimeoutMs);
       await running.disposeAsync();
     },
@@ -123,6 +124,13 @@ function openSessions(
 
 function identityOf({ building, gateway }: ConnectFacts): ClientIdentity {
   return { building: parseBuildingId(building), gateway, key: Buffer.from(building) };
+}
+
+/** Where clients go meanwhile, if anybody said where. */
+export function goodbyeOf({ serverReference }: Pick<BrokerConfig, 'serverReference'>): Goodbye {
+  return serverReference === undefined
+    ? {}
+    : { reasonCode: reason.useAnotherServer, serverReference };
 }
 
 /** What was not done by then is left to those who find it in the log. */

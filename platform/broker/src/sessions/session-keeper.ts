@@ -124,7 +124,7 @@ export class SessionKeeper implements Disposable {
     const held = this.#held.get(session.key);
     if (held?.session !== session) return;
     held.disconnectedAtMs = Date.now();
-    held.connect = closedFacts(held.connect, why);
+    held.connect = closedFacts(held.connect, session, why);
     // By then it may have ended.
     queueMicrotask(() => this.#saveSoon(held));
   }
@@ -364,10 +364,10 @@ function factsOf(request: OpenRequest<ClientIdentity>): ConnectFacts {
 
 function closedFacts(
   connect: ConnectFacts,
-  { clean, expirySeconds }: Closing & { expirySeconds?: number },
+  { expirySeconds }: Pick<Session<unknown>, 'expirySeconds'>,
+  { clean }: Closing,
 ): ConnectFacts {
   const left = clean ? withoutWill(connect) : connect;
-  if (expirySeconds === undefined) return left;
   return { ...left, expirySeconds: expirySeconds === Infinity ? null : expirySeconds };
 }
 
@@ -378,10 +378,10 @@ function withoutWill(connect: ConnectFacts): ConnectFacts {
 }
 
 function inFlightOf(
-  { packetId, stage, token }: InFlightRecord,
+  { packetId, stage, token, qos }: InFlightRecord,
   messages: ReadonlyMap<string, OutboundMessage> | undefined,
 ): InFlight | undefined {
   if (stage === 'received') return { packetId, stage, token };
   const message = token === undefined ? undefined : messages?.get(token);
-  return message && { packetId, stage, message };
+  return message && { packetId, stage, message, ...(qos !== undefined && { qos }) };
 }

@@ -75,9 +75,15 @@ export function stateOf(
 }
 
 export function inFlightRecordOf(one: InFlight): InFlightRecord {
-  const token = one.stage === 'sent' ? one.message.token : one.token;
   const { packetId, stage } = one;
-  return token === undefined ? { packetId, stage } : { packetId, stage, token };
+  const token = one.stage === 'sent' ? one.message.token : one.token;
+  const qos = one.stage === 'sent' ? one.qos : undefined;
+  return {
+    packetId,
+    stage,
+    ...(token !== undefined && { token }),
+    ...(qos !== undefined && { qos }),
+  };
 }
 
 export function willRecordOf(message: InboundMessage): WillRecord {

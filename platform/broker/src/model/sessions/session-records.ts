@@ -75,6 +75,8 @@ const inFlight = z.object({
   packetId: z.number(),
   stage: z.enum(['sent', 'received']),
   token: z.string().optional(),
+  /** Of what was sent; absent: 2. */
+  qos: z.union([z.literal(1), z.literal(2)]).optional(),
 });
 export type InFlightRecord = z.infer<typeof inFlight>;
 
