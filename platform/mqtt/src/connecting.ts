@@ -12,12 +12,20 @@ interface AdmittingHost<Identity, Peer> extends PartsHost<Identity, Peer> {
   readonly store: SessionStore<Identity, Peer>;
 }
 
-/** The session for a CONNECT, as its owner decides, or the code that refuses it. Never rejects. */
+/** Finds the session for a CONNECT, as its owner decides, or gives the code that refuses it. Never rejects. */
 export async function admit<Identity, Peer>(
   host: AdmittingHost<Identity, Peer>,
   link: SessionLink,
-  { connect, peer }: { readonly connect: ConnectPacket; readonly peer: Peer },
-): Promise<Attached<Identity> | number> {
+  {
+    connect,
+    peer,
+    accept,
+  }: {
+    readonly connect: ConnectPacket;
+    readonly peer: Peer;
+    readonly accept: (attached: Attached<Identity>) => void;
+  },
+): Promise<number | undefined> {
   const fault = connectFault(connect, host);
   if (fault !== undefined) return fault;
   const clientId = connect.clientId === '' ? randomUUID() : connect.clientId;
@@ -26,7 +34,7 @@ export async function admit<Identity, Peer>(
     if (link.gone) return reason.unspecified;
     if (!admission.admitted) return admission.reasonCode;
     const { key, identity } = admission;
-    return await host.store.attach(link, connect, { key, clientId, identity });
+    return await host.store.attach(link, { connect, key, clientId, identity }, accept);
   } catch {
     return reason.serverUnavailable;
   }
@@ -75,3 +83,12 @@ export function clientOf(connect: ConnectPacket): Client {
   const endsWithConnection = protocolVersion === 5 && !connect.sessionExpirySeconds;
   return { protocolVersion, receiveMaximum, packetBytesMax, topicAliasMax, endsWithConnection };
 }
+
+/** Who has not said anything yet. */
+export const stranger: Client = {
+  protocolVersion: 4,
+  receiveMaximum: 65_535,
+  packetBytesMax: Infinity,
+  topicAliasMax: 0,
+  endsWithConnection: true,
+};

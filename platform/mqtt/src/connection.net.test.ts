@@ -38,7 +38,18 @@ test('who says nothing is not waited for', async () => {
   half.socket.write(Buffer.from([0x10, 100, 0, 4]));
   half.socket.resume();
   await half.closed;
-  expect(await eventually(() => house.refusals.length === 2)).toBe(true);
+  await eventually(() => house.refusals.length === 2);
+  expect(house.refusals).toEqual([reason.keepAliveTimeout, reason.keepAliveTimeout]);
+});
+
+test('an owner that does not decide on a CONNECT in time is said to be away', async () => {
+  await using house = await TestServer.open(
+    { authenticate: () => new Promise(() => undefined) },
+    { connectTimeoutMs: 100 },
+  );
+  using client = await house.raw();
+  expect(await client.connect()).toMatchObject({ reasonCode: reason.serverUnavailable });
+  await client.closed;
 });
 
 test('who falls silent is disconnected after one and a half times the keep alive', async () => {

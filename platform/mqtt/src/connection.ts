@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { ConnectPacket, DisconnectPacket, WillPacket } from './client-packets.ts';
-import { admit, clientOf, serverKeepAliveOf } from './connecting.ts';
+import { admit, clientOf, serverKeepAliveOf, stranger } from './connecting.ts';
 import type { Client, ConnectionParts, PartsHost } from './connection-parts.ts';
 import { Dialogue } from './dialogue.ts';
 import type { SessionLink } from './live-session.ts';
@@ -28,19 +28,8 @@ export interface ConnectionHost<Identity, Peer> extends PartsHost<Identity, Peer
   forget(connection: Connection<Identity, Peer>): void;
 }
 
-/** How long a closed connection may still take our last words, and how long we hear it out. */
-const lingerMs = 2000;
-
 /** What costs us something and is no answer to us. */
 const askedFor: ReadonlySet<string> = new Set(['subscribe', 'unsubscribe', 'pingreq']);
-
-const stranger: Client = {
-  protocolVersion: 4,
-  receiveMaximum: 65_535,
-  packetBytesMax: Infinity,
-  topicAliasMax: 0,
-  endsWithConnection: true,
-};
 
 /** One client's socket: from its bytes to packets, from packets to who handles them, and its end. */
 export class Connection<Identity, Peer>
@@ -49,7 +38,7 @@ export class Connection<Identity, Peer>
   readonly host: ConnectionHost<Identity, Peer>;
   readonly writer: SocketWriter;
   bucket: number | undefined;
-  client = stranger;
+  client: Client = stranger;
   readonly #socket: Duplex;
   readonly #peer: Peer;
   readonly #reading: Reading;
@@ -59,7 +48,6 @@ export class Connection<Identity, Peer>
   #keepAliveMs = 0;
   #heardMs: number;
   #stalledMs: number | undefined;
-  #finishing = false;
 
   constructor(host: ConnectionHost<Identity, Peer>, socket: Duplex, peer: Peer) {
     this.host = host;
@@ -86,7 +74,7 @@ export class Connection<Identity, Peer>
     // A stream over WebSocket says no more than this when its peer is lost.
     this.#socket.on('end', () => {
       this.#ended(reason.unspecified, false);
-      this.#finish();
+      this.writer.end();
     });
     // What is wrong with a socket ends in 'close'.
     this.#socket.on('error', () => undefined);
@@ -104,7 +92,12 @@ export class Connection<Identity, Peer>
   /** The time has come that was asked for by `wake`. */
   tick(nowMs: number): void {
     if (this.gone) return;
-    if (this.#state !== 'open') {
+    if (this.#state === 'authenticating') {
+      this.#refuse(reason.serverUnavailable, this.client.protocolVersion);
+      return;
+    }
+    if (this.#state === 'connecting') {
+      this.#ended(reason.keepAliveTimeout, false);
       this.destroy();
       return;
     }
@@ -132,10 +125,6 @@ export class Connection<Identity, Peer>
       this.close(reason.keepAliveTimeout, { reasonString: 'A packet took too long to be whole' });
     }
     return this.#reading.isHeld || this.writer.stalled || partMs !== undefined;
-  }
-
-  stalls(): void {
-    this.host.watch(this);
   }
 
   waits(): void {
@@ -176,7 +165,7 @@ export class Connection<Identity, Peer>
       this.writer.write(encodeDisconnect(reasonCode, details, packetBytesMax));
     }
     this.#ended(reasonCode, false);
-    this.#finish();
+    this.writer.end();
   }
 
   destroy(): void {
@@ -236,11 +225,12 @@ export class Connection<Identity, Peer>
   }
 
   async #admit(connect: ConnectPacket): Promise<void> {
-    const attached = await admit(this.host, this, { connect, peer: this.#peer });
+    const { host } = this;
+    const accept = (attached: Attached<Identity>): void => this.#open(connect, attached);
+    const refusal = await admit(host, this, { connect, peer: this.#peer, accept });
     // What was opened for a client that has left is closed again by now.
-    if (this.#state !== 'authenticating') return;
-    if (typeof attached === 'number') this.#refuse(attached, connect.protocolVersion);
-    else this.#open(connect, attached);
+    if (refusal === undefined || this.#state !== 'authenticating') return;
+    this.#refuse(refusal, connect.protocolVersion);
   }
 
   #open(connect: ConnectPacket, { session, resumed }: Attached<Identity>): void {
@@ -272,7 +262,7 @@ export class Connection<Identity, Peer>
     }
     // Any other word than "normal" leaves the will standing (section 3.14.4).
     this.#ended(reasonCode, reasonCode === reason.success);
-    this.#finish();
+    this.writer.end();
   }
 
   #refuse(reasonCode: number, answerIn: 4 | 5 | undefined, why?: string): void {
@@ -282,7 +272,7 @@ export class Connection<Identity, Peer>
       this.writer.write(encodeRefusal(reasonCode, answerIn, words));
     }
     this.#ended(reasonCode, false);
-    this.#finish();
+    this.writer.end();
   }
 
   /** The client is served no longer, whatever its socket still does. */
@@ -299,16 +289,5 @@ export class Connection<Identity, Peer>
     this.host.owner.closed?.(session, { clean, reasonCode, expirySeconds });
     if (session.connection === this)
       this.host.store.detach(session, clean ? undefined : this.#will);
-  }
-
-  /** Unread bytes in a closing socket would reset it and take our last words with it: hear them out. */
-  #finish(): void {
-    if (this.#finishing) return;
-    this.#finishing = true;
-    this.writer.flush();
-    this.#socket.end();
-    this.#socket.resume();
-    const lingering = setTimeout(() => this.#socket.destroy(), lingerMs).unref();
-    this.#socket.once('close', () => clearTimeout(lingering));
   }
 }

@@ -189,7 +189,7 @@ test.each([true, false])(
   },
 );
 
-test('of clients that come at once with one key the last one stays, and each opening is done before the next', async () => {
+test('of clients that come at once with one key the last one stays, and an opening is done before the next', async () => {
   const order: string[] = [];
   const gates: (() => void)[] = [];
   let admitted = 0;
@@ -215,7 +215,8 @@ test('of clients that come at once with one key the last one stays, and each ope
     answers.push(client.connect({ clientId: `${index + 1}` }));
     await eventually(() => admitted === index + 1);
   }
-  for (let open = 1; open <= 3; open += 1) {
+  // The second one has left by the time it would be its turn.
+  for (let open = 1; open <= 2; open += 1) {
     await eventually(() => gates.length === open);
     gates[open - 1]?.();
   }
@@ -225,7 +226,7 @@ test('of clients that come at once with one key the last one stays, and each ope
     { cmd: 'connack', reasonCode: 0 },
   ]);
   expect(order).toEqual(
-    ['1', '2', '3'].flatMap((each) => [
+    ['1', '3'].flatMap((each) => [
       `open ${each}`,
       `${each} is open`,
       `opened ${each}`,

@@ -133,6 +133,7 @@ export interface MessageProperties {
 
 export interface InboundMessage {
   readonly topic: string;
+  /** A view of what was read from the socket: who keeps it for long copies it. */
   readonly payload: Buffer;
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;

@@ -9,6 +9,7 @@ import { failureFrom, reason } from './reason-codes.ts';
 export const tickMs = 250;
 
 export interface Admitted<Identity> {
+  readonly connect: ConnectPacket;
   readonly key: string;
   readonly clientId: string;
   readonly identity: Identity;
@@ -65,19 +66,23 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
     this.#owner.room?.(session);
   }
 
-  /** The session of an accepted CONNECT, or the reason why there is none. One at a time for a key; the last one wins. */
+  /**
+   * Finds the session of an admitted CONNECT and gives it to `accept`, or the reason why there is none. One at a time for
+   * a key; the last one wins. `accept` is called before anything else can happen to the session.
+   */
   async attach(
     link: SessionLink,
-    connect: ConnectPacket,
     admitted: Admitted<Identity>,
-  ): Promise<Attached<Identity> | number> {
+    accept: (attached: Attached<Identity>) => void,
+  ): Promise<number | undefined> {
     const { key } = admitted;
     const before = this.#opening.get(key);
     before?.link.close(reason.sessionTakenOver);
-    const opening = { link, done: this.#attachAfter(before, { link, connect, admitted }) };
+    const done = this.#attachAfter(before, { link, admitted, accept });
+    const opening = { link, done };
     this.#opening.set(key, opening);
     try {
-      return await opening.done;
+      return await done;
     } finally {
       if (this.#opening.get(key) === opening) this.#opening.delete(key);
     }
@@ -85,10 +90,19 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
 
   async #attachAfter(
     before: Opening | undefined,
-    what: { link: SessionLink; connect: ConnectPacket; admitted: Admitted<Identity> },
-  ): Promise<Attached<Identity> | number> {
+    {
+      link,
+      admitted,
+      accept,
+    }: {
+      link: SessionLink;
+      admitted: Admitted<Identity>;
+      accept: (attached: Attached<Identity>) => void;
+    },
+  ): Promise<number | undefined> {
     await before?.done.catch(() => undefined);
-    const { link, connect, admitted } = what;
+    if (link.gone) return reason.unspecified;
+    const { connect } = admitted;
     this.#sessions.get(admitted.key)?.connection?.close(reason.sessionTakenOver);
     // Before its owner has made it this server's.
     const isNew = !this.#sessions.has(admitted.key);
@@ -104,7 +118,10 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
     session.delayedWill = undefined;
     session.expirySeconds = this.#expirySecondsOf(connect);
     session.outbound?.reconnected();
-    if (!link.gone) return { session, resumed: opened.resumed };
+    if (!link.gone) {
+      accept({ session, resumed: opened.resumed });
+      return undefined;
+    }
     // It was opened for a client that has left meanwhile.
     this.#owner.opened?.(session, opened.resumed);
     this.#owner.closed?.(session, {

@@ -3,9 +3,12 @@ import type { Duplex } from 'node:stream';
 /** Acks gathered in one piece of memory, as there are thousands of four bytes each. */
 const acksBytes = 4096;
 
+/** How long a closed connection may still take our last words, and how long we hear it out. */
+const lingerMs = 2000;
+
 export interface WriterOwner {
-  /** The client does not take what was written. */
-  stalls(): void;
+  /** The client does not take what was written: somebody has to look after it now and then. */
+  waits(): void;
   /** It does again; told in a later turn of the loop. */
   freed(): void;
 }
@@ -19,6 +22,7 @@ export class SocketWriter {
   #waitingBytes = 0;
   #acks: Buffer | undefined;
   #acksEnd = 0;
+  #ending = false;
 
   constructor(socket: Duplex, bytesMax: number, owner: WriterOwner) {
     this.#socket = socket;
@@ -60,8 +64,22 @@ export class SocketWriter {
     this.#waitingBytes = 0;
     if (this.#socket.writable) this.#socket.write(all);
     // What the kernel takes at once is followed by no 'drain'.
-    if (this.stalled) this.#owner.stalls();
+    if (this.stalled) this.#owner.waits();
     else if (stalled) setImmediate(() => this.#owner.freed());
+  }
+
+  /**
+   * Says what is left to say and closes. Unread bytes in a closing socket would reset it and take our last words with it:
+   * they are heard out for a while.
+   */
+  end(): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    this.flush();
+    this.#socket.end();
+    this.#socket.resume();
+    const lingering = setTimeout(() => this.#socket.destroy(), lingerMs).unref();
+    this.#socket.once('close', () => clearTimeout(lingering));
   }
 
   #announce(bytes: number): void {

@@ -128,6 +128,7 @@ function readWill(reader: PacketReader, flags: Flags, protocolVersion: 4 | 5): W
     delaySeconds: properties.integer('willDelayInterval') ?? 0,
     properties: properties.forwarded(),
     topic: reader.text(),
-    payload: reader.binary(),
+    // Kept as long as the connection: a view would keep all that was read with it.
+    payload: Buffer.from(reader.binary()),
   };
 }
