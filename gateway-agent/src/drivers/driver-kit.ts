@@ -22,7 +22,7 @@ export class TestHost implements DriverHost {
   readonly reached: string[] = [];
   /** Names under which sockets were asked for. */
   readonly listeners: string[] = [];
-  keep: () => Promise<void> = async () => undefined;
+  keep: (taken: readonly Taken[]) => Promise<void> = async () => undefined;
   readonly now = () => Date.now();
   readonly fail = (error: unknown) => void this.failures.push(error);
 
@@ -31,7 +31,7 @@ export class TestHost implements DriverHost {
   }
 
   async take(taken: readonly Taken[]): Promise<void> {
-    await this.keep();
+    await this.keep(taken);
     this.taken.push(...taken);
   }
 

@@ -104,7 +104,7 @@ export class PollLoop {
       this.#tell(device, 'online');
       if (!isFirst) host.reachable(device);
       if (Object.keys(values).length === 0) return;
-      await keepPatiently({ name, host }, [reading(device, atMs, values)], signal);
+      await keepPatiently({ name, host }, [polledReading(device, atMs, values)], signal);
     } catch (error) {
       signal.throwIfAborted();
       if (!(error instanceof DeviceSilent)) throw error;
@@ -125,7 +125,8 @@ export class PollLoop {
   }
 }
 
-function reading(
+/** What the driver asked for: its own clock says when. */
+export function polledReading(
   device: DeviceId,
   atMs: number,
   values: Readonly<Record<string, MetricValue>>,

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { startBacnetDriver } from './bacnet/bacnet-driver.ts';
 import type { DriversConfig } from './driver-settings.ts';
 import type { Driver, DriverHost } from './driver.ts';
 import { startHttpDriver } from './http/http-driver.ts';
@@ -55,12 +56,13 @@ function listening(
 }
 
 function polling(
-  { modbus, replay, simulate }: DriversConfig,
+  { modbus, bacnet, replay, simulate }: DriversConfig,
   dataDirectory: string,
   host: DriverHost,
 ): Start[] {
   const starts: Start[] = [];
   if (modbus) starts.push(() => startModbusDriver(modbus, host));
+  if (bacnet) starts.push(() => startBacnetDriver(bacnet, host));
   if (replay) {
     const directory = join(dataDirectory, 'replay');
     starts.push(() => startReplayDriver({ ...replay, directory }, host));
