@@ -52,11 +52,17 @@ export async function readLists(
   return { listed, nextUpdateMs };
 }
 
-/** One hexadecimal serial number a line, colons allowed, `#` begins a comment. Throws `CONFIG_INVALID`. */
+/**
+ * One hexadecimal serial number a line, also as OpenSSL prints it (`serial=…`, colons); `#` begins a comment.
+ * Throws `CONFIG_INVALID`.
+ */
 export function readSerials(text: string): ReadonlySet<string> {
   const serials = new Set<string>();
   for (const [index, line] of text.split('\n').entries()) {
-    const serial = line.replace(/#.*/, '').replace(/[:\s]/g, '');
+    const serial = line
+      .replace(/#.*/, '')
+      .replace(/[:\s]/g, '')
+      .replace(/^serial=/i, '');
     if (serial === '') continue;
     if (!/^[0-9a-f]{1,40}$/i.test(serial)) throw unreadable(`line ${index + 1} of the serials`);
     serials.add(normalSerial(serial));
