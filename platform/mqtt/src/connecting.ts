@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { ConnectPacket } from './client-packets.ts';
 import type { Client, PartsHost } from './connection-parts.ts';
 import type { SessionLink } from './live-session.ts';
-import { isTopicName } from './model/topic-filters.ts';
 import type { ConnectRequest } from './owner.ts';
 import { reason } from './reason-codes.ts';
 import type { Attached, SessionStore } from './session-store.ts';
+import { isTopicName } from './topic-filters.ts';
 
 /** Who may read and keep sessions for a CONNECT. */
 interface AdmittingHost<Identity, Peer> extends PartsHost<Identity, Peer> {

@@ -3,11 +3,11 @@ import type { ConnectionParts } from './connection-parts.ts';
 import type { LiveSession } from './live-session.ts';
 import { AckQueue, type Ticket } from './model/ack-queue.ts';
 import { TopicAliases } from './model/topic-aliases.ts';
-import { isTopicName } from './model/topic-filters.ts';
 import { type InboundMessage, MqttDisconnect } from './owner.ts';
 import { PacketFault, protocolError } from './packet-fault.ts';
 import { ackBytes, encodeAck } from './packets/acks.ts';
 import { failureFrom, reason } from './reason-codes.ts';
+import { isTopicName } from './topic-filters.ts';
 
 /** What an unsettled message takes beside its payload, about. */
 const messageOverheadBytes = 512;

@@ -3,7 +3,6 @@ import type { MqttLimits } from './limits.ts';
 import type { Ticket } from './model/ack-queue.ts';
 import { type Flight, OutboundFlow, type Outgoing } from './model/outbound-flow.ts';
 import { QosTwoInbox } from './model/qos-two-inbox.ts';
-import { filterTakes } from './model/topic-filters.ts';
 import type {
   Delivery,
   DisconnectDetails,
@@ -14,6 +13,7 @@ import type {
   Subscription,
 } from './owner.ts';
 import { SaveGate } from './save-gate.ts';
+import { filterTakes } from './topic-filters.ts';
 
 export interface OutboundEntry extends Outgoing {
   readonly message: OutboundMessage;

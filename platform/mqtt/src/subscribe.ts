@@ -1,12 +1,12 @@
 import type { SubscribePacket, UnsubscribePacket } from './client-packets.ts';
 import type { ConnectionParts, PartsHost } from './connection-parts.ts';
 import type { LiveSession } from './live-session.ts';
-import { parseSubscriptionName } from './model/topic-filters.ts';
 import type { Subscription } from './owner.ts';
 import { PacketFault, protocolError } from './packet-fault.ts';
 import { encodeSuback } from './packets/subscribe.ts';
 import { encodeUnsuback } from './packets/unsubscribe.ts';
 import { failureFrom, reason } from './reason-codes.ts';
+import { parseSubscriptionName } from './topic-filters.ts';
 
 /** SUBSCRIBE: the owner's verdict filter by filter, saved, then the SUBACK. Rejects with `PacketFault`. */
 export async function subscribe<Identity, Peer>(

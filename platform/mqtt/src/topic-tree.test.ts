@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { seeded, seeds } from './model/seeded.ts';
-import { filterTakes } from './model/topic-filters.ts';
+import { filterTakes } from './topic-filters.ts';
 import { TopicTree } from './topic-tree.ts';
 
 const words = ['a', 'b', '', '__proto__', 'constructor', '$SYS', 'ü', '+', '+'];

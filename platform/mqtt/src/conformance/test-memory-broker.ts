@@ -2,7 +2,6 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { MqttLimits } from '../limits.ts';
-import { filterTakes } from '../model/topic-filters.ts';
 import type {
   InboundMessage,
   MqttOwner,
@@ -12,6 +11,7 @@ import type {
 } from '../owner.ts';
 import { reason } from '../reason-codes.ts';
 import { MqttServer } from '../server.ts';
+import { filterTakes } from '../topic-filters.ts';
 
 /** What is retained beyond that is not kept: hostile clients have many topics. */
 const retainedMax = 1000;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { reason } from '../reason-codes.ts';
-import { TopicAliases } from './topic-aliases.ts';
-import { filterTakes, isTopicFilter, isTopicName } from './topic-filters.ts';
+import { TopicAliases } from './model/topic-aliases.ts';
+import { reason } from './reason-codes.ts';
+import { filterTakes, isTopicFilter, isTopicName, parseSubscriptionName } from './topic-filters.ts';
 
 test.each([
   ['a', true],
@@ -64,4 +64,21 @@ test('an alias stands for the last topic that came with it', () => {
   expect(aliases.resolve('', 1)).toBe('b');
   expect(aliases.resolve('a', 0)).toBe(reason.topicAliasInvalid);
   expect(aliases.resolve('a', 3)).toBe(reason.topicAliasInvalid);
+});
+
+test.each([
+  ['a/b', { filter: 'a/b', share: undefined }],
+  ['$share', { filter: '$share', share: undefined }],
+  ['$share/g/a/+/#', { filter: 'a/+/#', share: 'g' }],
+  ['$share/g//', { filter: '/', share: 'g' }],
+  ['$share/g/$SYS/x', { filter: '$SYS/x', share: 'g' }],
+  ['$share/', undefined],
+  ['$share/g', undefined],
+  ['$share/g/', undefined],
+  ['$share//a', undefined],
+  ['$share/g+/a', undefined],
+  ['$share/#/a', undefined],
+  ['$share/g/a#', undefined],
+])('%s as the name of a subscription', (name, read) => {
+  expect(parseSubscriptionName(name, 16)).toEqual(read);
 });
