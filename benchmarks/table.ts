@@ -2,6 +2,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { type Lane, ratio, tableOf, verdict, whole } from './lane-table.ts';
+import { chaos, connections, fanOut, ingest, replicaKilled } from './table-mqtt.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -14,78 +16,7 @@ const machine = z.object({
 });
 type Machine = z.output<typeof machine>;
 
-interface Lane {
-  readonly title: string;
-  /** What is measured, and beside what. */
-  readonly about: string;
-  readonly table: readonly (readonly string[])[];
-  /** Aim and what was reached, one sentence each. */
-  readonly verdicts: readonly string[];
-}
-
 const throughput = z.object({ readingsPerSecond: z.number(), cpuSecondsPerMillion: z.number() });
-
-const ingestServer = z.object({
-  messagesPerSecond: z.number(),
-  lowest: z.number(),
-  highest: z.number(),
-  ackP50Ms: z.number(),
-  ackP99Ms: z.number(),
-  cpuSecondsPerMillion: z.number(),
-});
-
-function ingest(json: unknown): Lane {
-  const read = z
-    .object({
-      rounds: z.number(),
-      load: z.object({
-        connections: z.number(),
-        window: z.number(),
-        payloadBytes: z.number(),
-      }),
-      ours: ingestServer,
-      bare: ingestServer,
-      aedes: ingestServer,
-    })
-    .parse(json);
-  const { connections, window, payloadBytes } = read.load;
-  const sides = [
-    ['ours', read.ours],
-    ['bare packet loop (floor)', read.bare],
-    ['aedes, ack held back (rival)', read.aedes],
-  ] as const;
-  const [toBare, toAedes] = [read.bare, read.aedes].map(
-    ({ messagesPerSecond }) => read.ours.messagesPerSecond / messagesPerSecond,
-  );
-  return {
-    title: 'ingest',
-    about: `MQTT QoS 1, acked after Kafka has the message: one server process on one core, Kafka and the load on the other. ${connections} connections with ${window} unacked messages of ${payloadBytes} bytes each. The floor is a bare packet loop that parses, produces by the same producer and acks; the rival is aedes with its ack held back until Kafka has answered. Medians of ${read.rounds} rounds.`,
-    table: [
-      [
-        '',
-        'messages/s',
-        'lowest to highest',
-        'ack p50',
-        'ack p99',
-        'CPU s per million',
-        'ours to it',
-      ],
-      ...sides.map(([name, one]) => [
-        name,
-        whole(one.messagesPerSecond),
-        `${whole(one.lowest)} to ${whole(one.highest)}`,
-        `${one.ackP50Ms} ms`,
-        `${one.ackP99Ms} ms`,
-        `${one.cpuSecondsPerMillion}`,
-        ratio(read.ours.messagesPerSecond, one.messagesPerSecond),
-      ]),
-    ],
-    verdicts: [
-      verdict('70 % of the bare loop', (toBare ?? 0) >= 0.7, percent(toBare)),
-      `Beside aedes: ${percent(toAedes)}.`,
-    ],
-  };
-}
 
 function pipeline(json: unknown): Lane {
   const read = z
@@ -298,6 +229,10 @@ function takeOver(json: unknown): Lane {
 
 const lanes = {
   ingest,
+  connections,
+  'fan-out': fanOut,
+  'replica-killed': replicaKilled,
+  chaos,
   pipeline,
   landing,
   'end-to-end': endToEnd,
@@ -324,7 +259,7 @@ ${sections.join('\n\n')}
 `;
 }
 
-function sectionOf({ title, about, table, verdicts }: Lane, on: Machine): string {
+function sectionOf({ title, about, table, verdicts, command }: Lane, on: Machine): string {
   return `## ${title}
 
 ${about}
@@ -333,7 +268,7 @@ ${tableOf(table)}
 
 ${verdicts.map((one) => `- ${one}`).join('\n')}
 
-${machineOf(on)} Run it: \`make bench LANE=${title}\`.`;
+${machineOf(on)} Run it: \`${command ?? `make bench LANE=${title}`}\`.`;
 }
 
 function machineOf({ node, cpu, cores, load, loadAverage }: Machine): string {
@@ -361,33 +296,6 @@ function throughputTable(
       ratio(ours, readingsPerSecond),
     ]),
   ];
-}
-
-/** Columns as wide as the formatter makes them. */
-function tableOf(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) =>
-    Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  const [head = [], ...rest] = rows;
-  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...rest.map(line)].join('\n');
-}
-
-function verdict(aim: string, isReached: boolean, reached: string): string {
-  return `Aim: ${aim}. ${isReached ? 'Reached' : '**Missed**'}: ${reached}.`;
-}
-
-function whole(value: number): string {
-  return Math.round(value).toLocaleString('en');
-}
-
-function ratio(ours: number, theirs: number): string {
-  return (ours / theirs).toFixed(2);
-}
-
-function percent(share = 0): string {
-  return `${Math.round(share * 100)} %`;
 }
 
 if (import.meta.main)

@@ -1,35 +1,50 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { generate } from 'mqtt-packet';
+import { password } from '../mqtt-servers.ts';
 
 export interface LoadOptions {
   readonly port: number;
-  readonly password: string;
   /** One connection each. */
   readonly buildings: readonly string[];
   /** Unacked messages of a connection. */
   readonly window: number;
+  readonly qos: 1 | 2;
+  /** Of all together, at even distances; absent: as fast as acks come. */
+  readonly perSecond?: number;
   readonly payload: Buffer;
   readonly warmUpMs: number;
   readonly measureMs: number;
+  /** Called when the time that counts begins, and when it ends: messages a second as Kafka has them. */
+  readonly onMeasure: () => Promise<void>;
+  readonly onMeasured: () => Promise<number>;
 }
 
 export interface LoadResult {
-  readonly messagesPerSecond: number;
+  readonly writtenPerSecond: number;
+  readonly ackedPerSecond: number;
   readonly ackP50Ms: number;
   readonly ackP99Ms: number;
 }
 
 const latencyBuckets = 20_000;
 const bucketMs = 0.1;
+const paceEveryMs = 2;
+const puback = 0x40;
+const pubrec = 0x50;
+const pubcomp = 0x70;
 
-/** Keeps a window of QoS 1 messages open on each connection and counts the acks. */
+/** Keeps a window of messages open on each connection, or keeps a pace, and counts the acks. */
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   const publishers = await Promise.all(
     options.buildings.map((building) => Publisher.open(options, building)),
   );
-  for (const publisher of publishers) publisher.start();
+  const pace = new AbortController();
+  if (options.perSecond === undefined) for (const publisher of publishers) publisher.start();
+  else void keepPace(publishers, options.perSecond, pace.signal);
   await sleep(options.warmUpMs);
+  await options.onMeasure();
   for (const publisher of publishers) publisher.reset();
   const from = performance.now();
   await sleep(options.measureMs);
@@ -42,12 +57,32 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
       histogram[bucket] = (histogram[bucket] ?? 0) + count;
     }
   }
+  const writtenPerSecond = await options.onMeasured();
+  pace.abort();
   await Promise.all(publishers.map((publisher) => publisher.end()));
   return {
-    messagesPerSecond: Math.round(acked / seconds),
+    writtenPerSecond,
+    ackedPerSecond: Math.round(acked / seconds),
     ackP50Ms: quantile(histogram, acked * 0.5),
     ackP99Ms: quantile(histogram, acked * 0.99),
   };
+}
+
+/** By turns over the connections; what is late is sent at once and counted from when it was due. */
+async function keepPace(
+  publishers: readonly Publisher[],
+  perSecond: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const from = performance.now();
+  for (let sent = 0; !signal.aborted;) {
+    const due = Math.floor(((performance.now() - from) / 1000) * perSecond);
+    for (; sent < due; sent += 1) {
+      const dueAt = from + (sent / perSecond) * 1000;
+      publishers[sent % publishers.length]?.sendOne(dueAt);
+    }
+    await sleep(paceEveryMs);
+  }
 }
 
 class Publisher {
@@ -57,10 +92,11 @@ class Publisher {
   readonly #frame: Buffer;
   readonly #idAt: number;
   readonly #window: number;
+  readonly #ends: number;
   readonly #sentAt = new Float64Array(65_536);
   #nextId = 0;
   #rest: Buffer = Buffer.alloc(0);
-  #running = true;
+  #refills = false;
 
   static async open(options: LoadOptions, building: string): Promise<Publisher> {
     const socket = connect({ host: '127.0.0.1', port: options.port, noDelay: true });
@@ -73,7 +109,7 @@ class Publisher {
         clean: true,
         keepalive: 60,
         username: building,
-        password: Buffer.from(options.password),
+        password: Buffer.from(password),
       }),
     );
     const [connack] = await once(socket, 'data');
@@ -81,15 +117,16 @@ class Publisher {
     return new Publisher(socket, options, building);
   }
 
-  private constructor(socket: Socket, { payload, window }: LoadOptions, building: string) {
+  private constructor(socket: Socket, { payload, window, qos }: LoadOptions, building: string) {
     this.#socket = socket;
     this.#window = window;
+    this.#ends = qos === 1 ? puback : pubcomp;
     const topic = `v1/${building}/r101-air/telemetry`;
     this.#frame = generate({
       cmd: 'publish',
       topic,
       payload,
-      qos: 1,
+      qos,
       messageId: 1,
       dup: false,
       retain: false,
@@ -99,7 +136,12 @@ class Publisher {
   }
 
   start(): void {
-    this.#send(this.#window);
+    this.#refills = true;
+    this.#send(this.#window, performance.now());
+  }
+
+  sendOne(dueAt: number): void {
+    this.#send(1, dueAt);
   }
 
   reset(): void {
@@ -108,38 +150,46 @@ class Publisher {
   }
 
   async end(): Promise<void> {
-    this.#running = false;
+    this.#refills = false;
     const closed = once(this.#socket, 'close');
     this.#socket.destroy();
     await closed;
   }
 
-  /** PUBACKs of four bytes each, and nothing else, is what 3.1.1 servers answer here. */
+  /** Acks of four bytes each, and nothing else, is what 3.1.1 servers answer here. */
   #read(chunk: Buffer): void {
     const bytes = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk;
     const now = performance.now();
+    const releases: Buffer[] = [];
     let at = 0;
     let acks = 0;
     for (; at + 4 <= bytes.length; at += 4) {
-      if (bytes[at] !== 0x40) throw new Error('The server said something else than PUBACK');
-      const bucket = Math.floor((now - (this.#sentAt[bytes.readUInt16BE(at + 2)] ?? 0)) / bucketMs);
-      const within = Math.min(bucket, latencyBuckets - 1);
-      this.latencies[within] = (this.latencies[within] ?? 0) + 1;
-      acks += 1;
+      const kind = bytes[at];
+      const id = bytes.readUInt16BE(at + 2);
+      if (kind === pubrec) releases.push(Buffer.from([0x62, 2, id >> 8, id & 0xff]));
+      else if (kind === this.#ends) {
+        acks += 1;
+        this.#count(now - (this.#sentAt[id] ?? 0));
+      } else throw new Error(`The server said ${kind}, which is no ack`);
     }
     this.#rest = bytes.subarray(at);
     this.acked += acks;
-    if (this.#running) this.#send(acks);
+    if (releases.length > 0) this.#socket.write(Buffer.concat(releases));
+    if (this.#refills) this.#send(acks, now);
   }
 
-  #send(messages: number): void {
-    if (messages === 0) return;
+  #count(latencyMs: number): void {
+    const bucket = Math.min(Math.max(0, Math.floor(latencyMs / bucketMs)), latencyBuckets - 1);
+    this.latencies[bucket] = (this.latencies[bucket] ?? 0) + 1;
+  }
+
+  #send(messages: number, sentAt: number): void {
+    if (messages === 0 || this.#socket.destroyed) return;
     const size = this.#frame.length;
     const batch = Buffer.allocUnsafe(size * messages);
-    const now = performance.now();
     for (let each = 0; each < messages; each += 1) {
       this.#nextId = (this.#nextId % 65_535) + 1;
-      this.#sentAt[this.#nextId] = now;
+      this.#sentAt[this.#nextId] = sentAt;
       this.#frame.copy(batch, each * size);
       batch.writeUInt16BE(this.#nextId, each * size + this.#idAt);
     }
@@ -154,10 +204,4 @@ function quantile(histogram: Float64Array, rank: number): number {
     if (seen >= rank) return Number(((bucket + 1) * bucketMs).toFixed(1));
   }
   return Infinity;
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms);
-  });
 }
