@@ -42,17 +42,17 @@ export async function readableOf({ path, bytes, form }: Segment): Promise<Readab
   const readable = new Set<number>();
   const parts: Buffer[] = [];
   for (const { packed, rawBytes, first } of sealed.blocks) {
-    const raw = packed && (await unpack(packed, rawBytes));
+    const raw = packed && unpack(packed, rawBytes);
     if (!raw) continue;
     readable.add(first);
     parts.push(raw);
   }
-  const directory = await directoryOf(sealed);
+  const directory = directoryOf(sealed);
   const named = directory ? namedDamage(directory, (first) => readable.has(first)) : [];
   return { bytes: Buffer.concat(parts), named };
 }
 
-async function directoryOf({ directory }: SealedSegment) {
-  const raw = directory?.packed && (await unpack(directory.packed, directory.rawBytes));
+function directoryOf({ directory }: SealedSegment) {
+  const raw = directory?.packed && unpack(directory.packed, directory.rawBytes);
   return raw && parseDirectory(raw);
 }
