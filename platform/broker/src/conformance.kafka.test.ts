@@ -23,10 +23,14 @@ async function connectTo(replica: number): Promise<Socket> {
 }
 
 function target(replicaOf: (nth: number) => number): Target {
-  return { connect: (nth) => connectTo(replicaOf(nth)), patienceMs: 15_000, quietMs: 400 };
+  return { connect: (nth) => connectTo(replicaOf(nth)), patienceMs: 15_000, quietMs: 250 };
 }
 
 conformanceSuite('the broker on Kafka', () => target(() => 0));
+
+conformanceSuite('the broker on Kafka, clients spread over two replicas', () =>
+  target((nth) => nth % 2),
+);
 
 test.each([4, 5] as const)(
   'paho-mqtt (Python) is at home over two replicas, in version %d',

@@ -11,7 +11,7 @@ const tests = allCases.flatMap((each) => [
 /** Registers a test for each statement and version. They run side by side: each has names of its own. */
 export function conformanceSuite(name: string, target: () => Target): void {
   // They wait most of their time.
-  vi.setConfig({ maxConcurrency: 24 });
+  vi.setConfig({ maxConcurrency: 48 });
   describe.each([name])('%s', () => {
     test.concurrent.each(tests)('$title', async ({ each, version }) => {
       using bench = new Bench(target(), version);
