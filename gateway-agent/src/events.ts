@@ -138,7 +138,8 @@ function uplinkEvents(registry: Registry, log: Logger) {
     },
     uplinkLost(reason) {
       connected.set(0);
-      log.warn({ reason }, 'Uplink lost');
+      if (isOwnEnd(reason)) log.info('Uplink closed');
+      else log.warn({ reason }, 'Uplink lost');
     },
     uplinkFailed(reason) {
       failures.inc();
@@ -202,6 +203,11 @@ function driverEvents(registry: Registry, log: Logger) {
       log.info(of, 'Command moved');
     },
   } satisfies Partial<AgentEvents>;
+}
+
+/** The agent ended the link itself: it stops, hands over, or takes up another certificate. */
+export function isOwnEnd(reason: string): boolean {
+  return reason.endsWith('the agent closed it');
 }
 
 function certificateEvents(registry: Registry, log: Logger) {

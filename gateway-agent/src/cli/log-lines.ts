@@ -13,9 +13,29 @@ const words: readonly (readonly [number, string])[] = [
   [30, 'info '],
 ];
 
+/** What a line says again within this is counted and not repeated. */
+const repeatMs = 10_000;
+
 /** Log lines for a person: `12:03:04 WARN  Uplink lost  reason="the connection closed"`. */
-export function textLines({ out }: Pick<Terminal, 'out'>): DestinationStream {
-  return { write: (line) => out(`${textLine(line)}\n`) };
+export function textLines(
+  { out }: Pick<Terminal, 'out'>,
+  now: () => number = Date.now,
+): DestinationStream {
+  let last = { said: '', atMs: -Infinity, again: 0 };
+  return {
+    write(line) {
+      const text = textLine(line);
+      // Without the time and the id of the request.
+      const said = text.slice(8).replace(/ requestId=\S+/, '');
+      if (said === last.said && now() - last.atMs < repeatMs) {
+        last.again += 1;
+        return;
+      }
+      const before = last.again > 0 ? `         … ${last.again} times more\n` : '';
+      last = { said, atMs: now(), again: 0 };
+      out(`${before}${text}\n`);
+    },
+  };
 }
 
 /** `line` is JSON as pino writes it. What is none is passed on as it is. */
@@ -31,7 +51,7 @@ export function textLine(line: string): string {
   const { level, time, msg, service: _service, err, ...fields } = read.data;
   const word = words.find(([from]) => level >= from)?.[1] ?? 'debug';
   const told = Object.entries(fields).map(([name, value]) => ` ${name}=${valueText(value)}`);
-  return `${clockText(time)} ${word} ${msg}${told.length > 0 ? ' ' : ''}${told.join('')}${errorText(err)}`;
+  return `${clockText(time)} ${word} ${msg}${told.length > 0 ? ' ' : ''}${told.join('')}${errorText(err, level)}`;
 }
 
 /** Of the gateway's own zone: it is read beside a watch. */
@@ -47,9 +67,10 @@ function valueText(value: unknown): string {
   return JSON.stringify(value);
 }
 
-function errorText(err: unknown): string {
+/** Where in the code it was is for errors, which are ours to mend. */
+function errorText(err: unknown, level: number): string {
   const read = z.object({ message: z.string(), stack: z.string().optional() }).safeParse(err);
-  return read.success
-    ? `\n  ${(read.data.stack ?? read.data.message).replaceAll('\n', '\n  ')}`
-    : '';
+  if (!read.success) return '';
+  const { message, stack = message } = read.data;
+  return level < 50 ? `: ${message}` : `\n  ${stack.replaceAll('\n', '\n  ')}`;
 }

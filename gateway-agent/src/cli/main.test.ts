@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { Terminal } from './command.ts';
-import { textLine } from './log-lines.ts';
+import { textLine, textLines } from './log-lines.ts';
 import { main } from './main.ts';
 
 interface Said {
@@ -97,4 +97,27 @@ test('log lines are for a person, and what is none passes as it is', () => {
     /ERROR Uplink lost\n {2}Error: boom\n/,
   );
   expect(textLine('no json\n')).toBe('no json');
+});
+
+test('a line that comes again and again is counted', () => {
+  let nowMs = 0;
+  const said: string[] = [];
+  const lines = textLines({ out: (text) => void said.push(text) }, () => nowMs);
+  const line = (msg: string, requestId: number) =>
+    JSON.stringify({
+      level: 40,
+      time: '2026-11-27T12:00:00.000Z',
+      msg,
+      requestId: `${requestId}`,
+      err: { message: 'full', stack: 'at x' },
+    });
+  for (let count = 0; count < 50; count++) lines.write(line('Request failed', count));
+  nowMs = 11_000;
+  lines.write(line('Request failed', 50));
+  lines.write(line('Uplink lost', 51));
+  expect(said.map((text) => text.slice(9))).toEqual([
+    'WARN  Request failed  requestId=0: full\n',
+    expect.stringMatching(/… 49 times more\n.*requestId=50: full\n$/),
+    'WARN  Uplink lost  requestId=51: full\n',
+  ]);
 });

@@ -1,5 +1,5 @@
 import type { CertificateInfo } from '../enrolment/certificate-files.ts';
-import type { AgentEvents } from '../events.ts';
+import { type AgentEvents, isOwnEnd } from '../events.ts';
 import { RateWindow } from '../model/rate-window.ts';
 import { nextPeriodMs } from '../model/status-report.ts';
 
@@ -59,7 +59,7 @@ export class StatusBoard {
         events.uplinkLost(reason);
         this.linkSinceMs = this.#now();
         this.linkReason = reason;
-        this.#note(`Link lost: ${reason}`);
+        if (!isOwnEnd(reason)) this.#note(`Link lost: ${reason}`);
       },
       uplinkFailed: (reason) => {
         events.uplinkFailed(reason);
