@@ -3,14 +3,8 @@ import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { startBacnetDriver } from './bacnet/bacnet-driver.ts';
 import type { DriversConfig } from './driver-settings.ts';
 import type { Driver, DriverHost } from './driver.ts';
-import { startHttpDriver } from './http/http-driver.ts';
-import { startModbusDriver } from './modbus/modbus-driver.ts';
-import { startMqttDriver } from './mqtt/mqtt-driver.ts';
-import { startReplayDriver } from './replay/replay-driver.ts';
-import { startSimulateDriver } from './simulate/simulate-driver.ts';
 
 /** Devices come to drivers that listen; the others go to their devices, or have none. */
 export type WhichDrivers = 'all' | 'listening' | 'polling';
@@ -35,6 +29,8 @@ export async function startDrivers(
 
 type Start = () => Promise<Driver>;
 
+// A driver is loaded when it is configured: the library of each takes ten megabytes and more.
+
 function listening(
   { mqtt, http }: DriversConfig,
   dataDirectory: string,
@@ -43,12 +39,14 @@ function listening(
   const starts: Start[] = [];
   if (mqtt)
     starts.push(async () => {
+      const { startMqttDriver } = await import('./mqtt/mqtt-driver.ts');
       const passwords = await secretsIn(mqtt.passwordsFile);
       const directory = join(dataDirectory, 'mqtt');
       return startMqttDriver({ ...mqtt, passwords, directory }, host);
     });
   if (http)
     starts.push(async () => {
+      const { startHttpDriver } = await import('./http/http-driver.ts');
       const tokens = await secretsIn(http.tokensFile);
       return startHttpDriver({ ...http, tokens }, host);
     });
@@ -61,14 +59,26 @@ function polling(
   host: DriverHost,
 ): Start[] {
   const starts: Start[] = [];
-  if (modbus) starts.push(() => startModbusDriver(modbus, host));
-  if (bacnet) starts.push(() => startBacnetDriver(bacnet, host));
-  if (replay) {
-    const directory = join(dataDirectory, 'replay');
-    starts.push(() => startReplayDriver({ ...replay, directory }, host));
-  }
+  if (modbus)
+    starts.push(async () => {
+      const { startModbusDriver } = await import('./modbus/modbus-driver.ts');
+      return startModbusDriver(modbus, host);
+    });
+  if (bacnet)
+    starts.push(async () => {
+      const { startBacnetDriver } = await import('./bacnet/bacnet-driver.ts');
+      return startBacnetDriver(bacnet, host);
+    });
+  if (replay)
+    starts.push(async () => {
+      const { startReplayDriver } = await import('./replay/replay-driver.ts');
+      return startReplayDriver({ ...replay, directory: join(dataDirectory, 'replay') }, host);
+    });
   if (simulate)
-    starts.push(() => startSimulateDriver(simulate, join(dataDirectory, 'simulate'), host));
+    starts.push(async () => {
+      const { startSimulateDriver } = await import('./simulate/simulate-driver.ts');
+      return startSimulateDriver(simulate, join(dataDirectory, 'simulate'), host);
+    });
   return starts;
 }
 

@@ -86,9 +86,9 @@ export class BacnetChannel implements Disposable {
       this.#client.readPropertyMultiple({ address }, properties),
     );
     return objects.map((object) => {
-      const found = values.find(
-        ({ objectId }) => objectId.type === object.type && objectId.instance === object.instance,
-      );
+      const found = values.find(({ objectId: { type, instance } }) => {
+        return type.valueOf() === object.type && instance === object.instance;
+      });
       const [told] = found?.values[0]?.value ?? [];
       return told?.type.valueOf() === ApplicationTag.ERROR.valueOf() ? undefined : told?.value;
     });
