@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { readConfig } from '@domicile/api-gateway/config.ts';
+import { startGateway } from '@domicile/api-gateway/start.ts';
+import { TestIssuer, testBuilding, testToken } from '@domicile/issuer/test-issuer.ts';
+import { expect, test } from 'vitest';
+
+// A gateway that knows the address of a cell's API alone enrols there, and is told where it renews.
+
+const run = promisify(execFile);
+
+test('the front door passes enrolments on, and sends renewals to the issuer itself', async () => {
+  await using issuer = await TestIssuer.start();
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'door-'));
+  const secret = join(directory.path, 'secret');
+  const jwks = join(directory.path, 'jwks.json');
+  await writeFile(secret, 's'.repeat(40));
+  await writeFile(jwks, '{"keys":[]}');
+  const issuerUrl = issuer.url.replace('/.well-known/est', '');
+  const base = {
+    GATEWAY_COUNTRY: 'DE',
+    GATEWAY_PORT: '0',
+    GATEWAY_ISSUER: 'http://127.0.0.1:1',
+    GATEWAY_JWKS: jwks,
+    GATEWAY_INTERNAL_SECRET_FILE: secret,
+    GATEWAY_SERVING_URL: 'http://127.0.0.1:1',
+    GATEWAY_RAW_URL: 'http://127.0.0.1:1',
+    GATEWAY_COMMANDS_URL: 'http://127.0.0.1:1',
+  };
+  await using door = await startGateway(
+    readConfig({ ...base, GATEWAY_EST_URL: issuerUrl, GATEWAY_EST_CA_FILE: issuer.at('ca.pem') }),
+  );
+  const at = (name: string) => `${door.url}/.well-known/est/${name}`;
+  const post = async (name: string, ...options: string[]) => {
+    const fixed = [
+      '--silent',
+      '--output',
+      'door.answer',
+      '--write-out',
+      '%{http_code} %{redirect_url}',
+    ];
+    const body = ['--header', 'Content-Type: application/pkcs10', '--data-binary', '@gw.p10'];
+    const { stdout } = await run('curl', [...fixed, ...body, ...options, at(name)], {
+      cwd: issuer.directory,
+    });
+    return stdout.trim();
+  };
+  await issuer.request('gw');
+  expect(await post('simpleenroll', '--user', `${testBuilding}:wrong`)).toBe('401');
+  expect(await post('simpleenroll', '--user', `us-4h8t:${testToken}`)).toBe('421');
+  expect(await post('simpleenroll', '--user', `${testBuilding}:${testToken}`)).toBe('200');
+  expect(await issuer.certificate('door')).toContain(`URI:urn:domicile:de:${testBuilding}:gw-1`);
+  expect(await post('simplereenroll')).toBe(`308 ${issuer.url}/simplereenroll`);
+  const authority = await fetch(at('cacerts'));
+  expect([authority.status, authority.headers.get('content-type')]).toEqual([
+    200,
+    'application/pkcs7-mime',
+  ]);
+  await issuer.write('door.answer', await authority.text());
+  await issuer.certificate('door');
+  expect(await readFile(issuer.at('door.pem'), 'utf8')).toContain('BEGIN CERTIFICATE');
+  expect((await fetch(at('fullcmc'))).status).toBe(404);
+
+  // No issuer, and one that does not answer.
+  await using none = await startGateway(readConfig(base));
+  expect((await fetch(`${none.url}/.well-known/est/cacerts`)).status).toBe(501);
+  const closed = createServer().listen(0);
+  const address = closed.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  closed.close();
+  await using away = await startGateway(
+    readConfig({ ...base, GATEWAY_EST_URL: `https://127.0.0.1:${port}` }),
+  );
+  expect((await fetch(`${away.url}/.well-known/est/cacerts`)).status).toBe(503);
+});
