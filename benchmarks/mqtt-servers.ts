@@ -146,7 +146,6 @@ export class BenchmarkCell implements AsyncDisposable {
         BROKER_BUILDING_CONNECTS_PER_SECOND_MAX: unlimited,
         BROKER_BUILDING_IN_FLIGHT_MAX: unlimited,
         BROKER_BUILDING_IN_FLIGHT_BYTES_MAX: '1000000000',
-        BROKER_BUILDING_CONNECTS_PER_SECOND_MAX: unlimited,
         BROKER_BUILDING_SESSIONS_MAX: unlimited,
         BROKER_BUILDING_SUBSCRIPTIONS_MAX: unlimited,
         BROKER_BUILDING_MESSAGES_PER_SECOND_MAX: unlimited,
