@@ -40,6 +40,8 @@ export interface RunningBroker extends AsyncDisposable {
 /** Ids of ended commands that are remembered, for states that are read before their commands. */
 const closedCommandsMax = 50_000;
 const expireEveryMs = 1000;
+/** Connections above the bound, of those that are still connecting. */
+const connectingMax = 1000;
 /** Until the broker listens. */
 const notReady = ['registry-loading', 'commands-loading', 'sessions-loading'] as const;
 
@@ -189,7 +191,8 @@ function gaugesOf({ server, listeners, admission, commands, registry }: Gauged):
 function serverOf(broker: Broker, config: BrokerConfig): Server {
   return new MqttServer<ClientIdentity, Peer>(broker, {
     limits: {
-      connectionsMax: config.connectionsMax,
+      // The gatekeeper keeps the bound: who comes above it is told so, which takes a connection too.
+      connectionsMax: config.connectionsMax + connectingMax,
       receiveMaximum: config.receiveMaximum,
       inFlightMax: config.inFlightMax,
       outboundQueuedMax: config.queueMax,

@@ -6,6 +6,7 @@ import { Gatekeeper, type GatekeeperLimits } from './gatekeeper.ts';
 import type { BrokerSession, Credential, Peer, PeerCertificate } from './identity.ts';
 
 const generous: GatekeeperLimits = {
+  connectionsMax: 1000,
   buildingConnectionsMax: 100,
   buildingConnectsPerSecondMax: 1e6,
   buildingSessionsMax: 100,
@@ -249,4 +250,14 @@ test('a building that waits for Kafka is read from a little, and again when Kafk
   gatekeeper.settled(session, 100);
   expect(gatekeeper.holdMs(session, 10)).toBe(0);
   expect(told).toEqual(['building-in-flight', 'building-in-flight']);
+});
+
+test('a full broker says that it is busy', async () => {
+  const { gatekeeper, come } = house({ connectionsMax: 1 });
+  const { session } = sessionOf('1');
+  gatekeeper.opened(session);
+  expect(await come({ clientId: '2' })).toEqual({ admitted: false, reasonCode: 0x89 });
+  session.connected = false;
+  gatekeeper.closed(session);
+  expect(await come({ clientId: '2' })).toMatchObject({ admitted: true });
 });

@@ -10,6 +10,7 @@ import { TokenBucket } from '../model/token-bucket.ts';
 import type { BrokerSession, CertificateName, ClientIdentity, Peer } from './identity.ts';
 
 export interface GatekeeperLimits {
+  readonly connectionsMax: number;
   readonly buildingConnectionsMax: number;
   /** Clients let in; a burst of four seconds passes. */
   readonly buildingConnectsPerSecondMax: number;
@@ -84,6 +85,7 @@ export class Gatekeeper {
   readonly #wards = new Map<string, Ward>();
   readonly #names = new BackOff(nameBackOff);
   readonly #addresses = new BackOff(addressBackOff);
+  readonly #connected = new Set<BrokerSession>();
   readonly #since = new WeakMap<BrokerSession, number>();
   /** Until when a session is not read from for the sake of one of its devices, in milliseconds of `performance`. */
   readonly #deviceHolds = new WeakMap<BrokerSession, number>();
@@ -127,6 +129,9 @@ export class Gatekeeper {
     }
     if (name !== undefined) this.#names.succeeded(name);
     const { key, identity } = admission;
+    if (this.#connected.size >= this.#options.limits.connectionsMax) {
+      return this.#refuse('connections', reason.serverBusy);
+    }
     const over = this.#overLimit(key, identity.building);
     if (over) return this.#refuse(over, reason.quotaExceeded);
     if (!this.#ward(identity.building).connects.takeIfThere(performance.now())) {
@@ -198,6 +203,7 @@ export class Gatekeeper {
     const { building } = session.identity;
     const { sessions } = this.#ward(building);
     sessions.set(session.key, session);
+    this.#connected.add(session);
     this.#since.set(session, this.#clock());
     // What held when it came may hold no longer: between, its session was opened.
     if (this.#review(session)) return;
@@ -208,10 +214,12 @@ export class Gatekeeper {
   }
 
   closed(session: BrokerSession): void {
+    this.#connected.delete(session);
     this.#since.set(session, this.#clock());
   }
 
   ended(session: BrokerSession): void {
+    this.#connected.delete(session);
     const ward = this.#wards.get(session.identity.building);
     if (ward?.sessions.get(session.key) === session) ward.sessions.delete(session.key);
   }
@@ -223,9 +231,7 @@ export class Gatekeeper {
 
   /** Certificates were revoked, or time has passed: whose credential holds no longer has to go. */
   review(): void {
-    for (const { sessions } of this.#wards.values()) {
-      for (const session of sessions.values()) this.#review(session);
-    }
+    for (const session of this.#connected) this.#review(session);
   }
 
   #review(session: BrokerSession): boolean {

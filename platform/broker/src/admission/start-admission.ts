@@ -50,6 +50,7 @@ export async function startAdmission(parts: AdmissionParts): Promise<RunningAdmi
 
 function limitsOf(config: BrokerConfig) {
   return {
+    connectionsMax: config.connectionsMax,
     buildingConnectionsMax: config.buildingConnectionsMax,
     buildingConnectsPerSecondMax: config.buildingConnectsPerSecondMax,
     buildingSessionsMax: config.buildingSessionsMax,
