@@ -56,6 +56,10 @@ test('what is followed may change while it runs', async () => {
   expect(seen.filter((text) => text.startsWith('second-2-'))).toEqual(['second-2-c', 'second-2-e']);
   expect(follower.position(second, 1)).toBe(3n);
   expect(await follower.ends(second)).toEqual([0n, 3n, 2n, 0n]);
+  // Followers of quiet topics fetch with a wait; twenty questions behind such waits would take five seconds.
+  const beganAt = performance.now();
+  for (let asked = 0; asked < 20; asked += 1) await follower.ends(second);
+  expect(performance.now() - beganAt).toBeLessThan(4_000);
 });
 
 test('a follower that begins with nothing follows what is added', async () => {

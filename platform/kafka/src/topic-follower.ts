@@ -53,6 +53,7 @@ interface Begin {
 export class TopicFollower {
   readonly #options: TopicFollowerOptions;
   readonly #consumer: Consumer;
+  #asking: Consumer | undefined;
   readonly #caughtUp = Promise.withResolvers<void>();
   #reader: PartitionReader | undefined;
   #ends: { topic: string; partition: number; end: bigint }[] = [];
@@ -101,13 +102,15 @@ export class TopicFollower {
   }
 
   /**
-   * The offset behind the last record of each partition of a topic now, open transactions included, asked by the follower's
-   * own connections.
+   * The offset behind the last record of each partition of a topic now, open transactions included. Asked by connections
+   * kept for it: on those that read, the question would stand behind a fetch that waits for records.
    */
   async ends(topic: string): Promise<readonly bigint[]> {
-    this.#consumer.topics.track(topic);
+    const { client, clientId } = this.#options;
+    this.#asking ??= followingConsumer(client, `${clientId}-ends`);
+    this.#asking.topics.track(topic);
     try {
-      return await offsetsAt(this.#consumer, { topic, timestamp: -1n, isolationLevel: 0 });
+      return await offsetsAt(this.#asking, { topic, timestamp: -1n, isolationLevel: 0 });
     } catch (error) {
       throw platformErrorOf(error, `ask where ${topic} ends`);
     }
@@ -129,6 +132,7 @@ export class TopicFollower {
     await this.#ended;
     this.#caughtUp.reject(new StalledError('The follower was closed'));
     await this.#consumer.close(true).catch(() => {});
+    await this.#asking?.close(true).catch(() => {});
   }
 
   async #open(): Promise<void> {
