@@ -23,6 +23,13 @@ export class TestHouse implements AsyncDisposable {
   #broker: RunningBroker | undefined;
 
   static async open(more: Partial<BrokerConfig> = {}): Promise<TestHouse> {
+    const house = await TestHouse.openIdle(more);
+    await house.start();
+    return house;
+  }
+
+  /** Kafka alone, with no broker yet. */
+  static async openIdle(more: Partial<BrokerConfig> = {}): Promise<TestHouse> {
     const kafka = await CellKafka.start({ country: 'DE' });
     const producer = await IdempotentProducer.open({
       client: kafka.admin(),
@@ -31,9 +38,7 @@ export class TestHouse implements AsyncDisposable {
         topicOf('DE', name),
       ),
     });
-    const house = new TestHouse(kafka, producer, more);
-    await house.start();
-    return house;
+    return new TestHouse(kafka, producer, more);
   }
 
   private constructor(kafka: CellKafka, producer: IdempotentProducer, more: Partial<BrokerConfig>) {

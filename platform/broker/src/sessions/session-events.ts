@@ -12,14 +12,15 @@ export function createSessionEvents(registry: Registry, log: Logger): SessionEve
     'Sessions that clients opened here, by how their owner before let go.',
     'handover',
   );
+  const notOpened = counter('broker_sessions_not_opened_total', 'Clients refused: not taken.');
   const givenUp = counter('broker_sessions_given_up_total', 'Taken by another replica.');
   const notKept = counter('broker_sessions_not_kept_total', 'Writes that Kafka did not take.');
   const ended = counter('broker_orphans_ended_total', 'Sessions of replicas that are gone.');
   return {
-    sessionTaken(handover: Handover) {
-      taken.inc({ handover });
-      if (handover === 'timeout')
-        log.warn('A session was taken from a replica that gave no answer');
+    sessionTaken: (handover: Handover) => taken.inc({ handover }),
+    sessionNotOpened(error) {
+      notOpened.inc();
+      log.error({ err: error }, 'A session was not opened; its client is told to come again');
     },
     sessionGivenUp: () => givenUp.inc(),
     sessionNotKept(error) {

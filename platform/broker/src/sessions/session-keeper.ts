@@ -48,6 +48,8 @@ export interface SessionKeeperOptions {
 
 export interface SessionEvents {
   sessionTaken(handover: Handover): void;
+  /** A client was refused by "server unavailable". */
+  sessionNotOpened(error: unknown): void;
   sessionGivenUp(): void;
   sessionNotKept(error: unknown): void;
   /** What a replica left could not be seen to; it is tried again. */
@@ -105,6 +107,9 @@ export class SessionKeeper implements Disposable {
         return { resumed: true };
       }
       return await this.#take(request);
+    } catch (error) {
+      this.#options.events.sessionNotOpened(error);
+      throw error;
     } finally {
       this.#opening.delete(key);
     }
@@ -267,7 +272,8 @@ export class SessionKeeper implements Disposable {
     const sent = living.inFlight.filter(({ stage }) => stage === 'sent');
     const asked = sent.flatMap(({ token }) => token ?? []);
     const messages = asked.length > 0 ? await this.#feed?.messages(asked) : undefined;
-    this.#feed?.resume(key, living.feed, new Set(tokens));
+    const hasFeed = living.feed !== undefined && living.feed !== null;
+    if (hasFeed) this.#feed?.resume(key, living.feed, new Set(tokens));
     return {
       resumed: true,
       state: {
