@@ -69,6 +69,7 @@ export class SegmentStore implements Store {
   /** As it was last measured, less what was written since. */
   #freeBytes = Infinity;
   #tidying: Promise<void> = Promise.resolve();
+  #sealing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
 
   private constructor(options: StoreOptions, { state, segments, reserve }: StoreParts) {
@@ -453,7 +454,8 @@ export class SegmentStore implements Store {
     if (this.#isDirty && (await this.checkpoint())) await this.#reserve.fill();
     await this.#measure();
     await this.#dropOld();
-    await this.#segments.seal(() => this.#stopped);
+    // Marks do not wait for it: after an outage there may be minutes of it.
+    this.#sealing = this.#segments.seal(() => this.#stopped).catch(this.#options.fail);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -461,6 +463,7 @@ export class SegmentStore implements Store {
     this.#stopped = true;
     await this.#writing;
     await this.#tidying;
+    await this.#sealing;
     await this.checkpoint();
     await this.#segments[Symbol.asyncDispose]();
   }

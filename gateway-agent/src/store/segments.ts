@@ -18,7 +18,7 @@ export class Segments implements AsyncDisposable {
   #turn: Promise<unknown> = Promise.resolve();
   #file: FileHandle | undefined;
   #bytes: number;
-  #sealing = false;
+  #sealing: Promise<void> | undefined;
   /** Something in these cannot be read; they stay as they are. */
   readonly #unsealable = new Set<string>();
 
@@ -138,15 +138,18 @@ export class Segments implements AsyncDisposable {
   }
 
   /** Packs what is closed, oldest first, one at a time. A disk without room for it is left as it is. */
-  async seal(stop: () => boolean): Promise<void> {
-    if (this.#sealing) return;
-    this.#sealing = true;
+  seal(stop: () => boolean): Promise<void> {
+    this.#sealing ??= this.#sealAll(stop).finally(() => {
+      this.#sealing = undefined;
+    });
+    return this.#sealing;
+  }
+
+  async #sealAll(stop: () => boolean): Promise<void> {
     try {
       while (!stop() && (await this.#sealNext()));
     } catch (error) {
       if (!isNoSpace(error)) throw error;
-    } finally {
-      this.#sealing = false;
     }
   }
 
