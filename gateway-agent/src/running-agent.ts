@@ -95,7 +95,7 @@ export class RunningAgent implements Agent {
       await successor.ready();
       await successor.listen();
     } catch (error) {
-      await this.#rollBack(successor);
+      await this.#rollBack(successor, error);
       throw error;
     }
     const { pid } = successor;
@@ -104,13 +104,13 @@ export class RunningAgent implements Agent {
   }
 
   /** What the next one took in before it failed is in a store of its own: this one sends it. */
-  async #rollBack(successor: Successor): Promise<void> {
+  async #rollBack(successor: Successor, error: unknown): Promise<void> {
     const { config, stores, log } = this.#parts;
     successor.kill();
     this.#isUpgrading = false;
     await writePid(config.dataDirectory);
     stores.resume();
-    log.error('Upgrade failed, this agent goes on');
+    log.error({ err: error }, 'Upgrade failed, this agent goes on');
   }
 
   async #handOver(successor: Successor): Promise<void> {
