@@ -18,6 +18,8 @@ export class Inbound<Identity, Peer> {
   readonly #acks = new AckQueue();
   readonly #awaitingRelease = new Set<number>();
   readonly #aliases: TopicAliases;
+  /** The topic of the message before, mostly the same again, and right. */
+  #rightTopic: string | undefined;
   #pending = 0;
   #pendingBytes = 0;
 
@@ -55,7 +57,7 @@ export class Inbound<Identity, Peer> {
       if (arrived === 'received') this.settled(ticket, reason.success);
       if (arrived !== 'publish') return;
     }
-    if (isTopicName(topic, limits.topicLevelsMax)) void this.#hand(session, message, ticket);
+    if (this.#isRight(topic)) void this.#hand(session, message, ticket);
     else this.#settle(session, ticket, reason.topicNameInvalid);
     const holdMs = owner.holdMs?.(session, packet.payload.length) ?? 0;
     if (holdMs > 0) this.#parts.hold(holdMs);
@@ -79,10 +81,17 @@ export class Inbound<Identity, Peer> {
   #topicOf({ topic: given, topicAlias }: PublishPacket): string {
     const topic = this.#aliases.resolve(given, topicAlias);
     if (typeof topic === 'number') throw new PacketFault(topic, 'The topic alias is not known');
-    if (topic === '' || /[+#]/.test(topic)) {
+    if (topic !== this.#rightTopic && (topic === '' || /[+#]/.test(topic))) {
       throw new PacketFault(reason.topicNameInvalid, 'The topic is empty or holds a wildcard');
     }
     return topic;
+  }
+
+  #isRight(topic: string): boolean {
+    if (topic === this.#rightTopic) return true;
+    if (!isTopicName(topic, this.#parts.host.limits.topicLevelsMax)) return false;
+    this.#rightTopic = topic;
+    return true;
   }
 
   #ticketOf({ qos, packetId }: PublishPacket): Ticket | undefined {

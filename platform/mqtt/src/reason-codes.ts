@@ -44,7 +44,7 @@ export const reason = {
 /** From here on a reason code means failure. */
 export const failureFrom = 0x80;
 
-/** Section 3.14.2.1. */
+/** What a client may say with DISCONNECT (section 3.14.2.1); the others are a server's. */
 export const disconnectCodes: ReadonlySet<number> = new Set<number>([
   reason.success,
   reason.disconnectWithWill,
@@ -52,12 +52,6 @@ export const disconnectCodes: ReadonlySet<number> = new Set<number>([
   reason.malformedPacket,
   reason.protocolError,
   reason.implementationSpecific,
-  reason.notAuthorized,
-  reason.serverBusy,
-  reason.serverShuttingDown,
-  reason.keepAliveTimeout,
-  reason.sessionTakenOver,
-  reason.topicFilterInvalid,
   reason.topicNameInvalid,
   reason.receiveMaximumExceeded,
   reason.topicAliasInvalid,
@@ -66,15 +60,6 @@ export const disconnectCodes: ReadonlySet<number> = new Set<number>([
   reason.quotaExceeded,
   reason.administrativeAction,
   reason.payloadFormatInvalid,
-  reason.retainNotSupported,
-  reason.qosNotSupported,
-  reason.useAnotherServer,
-  reason.serverMoved,
-  reason.sharedSubscriptionsUnsupported,
-  reason.connectionRateExceeded,
-  reason.maximumConnectTime,
-  reason.subscriptionIdentifiersUnsupported,
-  reason.wildcardSubscriptionsUnsupported,
 ]);
 
 const returnCodes: Readonly<Record<number, number>> = {

@@ -28,31 +28,23 @@ export function decodePublish(frame: Buffer, protocolVersion: 4 | 5): PublishPac
   const packetId = idBytes === 0 ? undefined : frame.readUInt16BE(topicEnd);
   if (packetId === 0) throw protocolError('The packet id is 0');
   const isPlain = protocolVersion === 4 || frame[propertiesAt] === 0;
+  const rest = isPlain ? undefined : readRest(new PacketReader(frame, propertiesAt));
+  const payloadAt = propertiesAt + (protocolVersion === 5 ? 1 : 0);
   return {
     type: 'publish',
     topic: topic.toString('utf8'),
+    payload: rest ? rest.payload : frame.subarray(payloadAt),
     qos: qos === 0 ? 0 : qos === 1 ? 1 : 2,
     retain: (flags & 1) !== 0,
     dup,
     packetId,
-    ...(isPlain
-      ? plainRest(frame, propertiesAt + (protocolVersion === 5 ? 1 : 0))
-      : readRest(new PacketReader(frame, propertiesAt))),
+    topicAlias: rest?.topicAlias,
+    expirySeconds: rest?.expirySeconds,
+    properties: rest ? rest.properties : noProperties,
   };
 }
 
-type Rest = Pick<PublishPacket, 'payload' | 'topicAlias' | 'expirySeconds' | 'properties'>;
-
-function plainRest(frame: Buffer, payloadAt: number): Rest {
-  return {
-    payload: frame.subarray(payloadAt),
-    topicAlias: undefined,
-    expirySeconds: undefined,
-    properties: noProperties,
-  };
-}
-
-function readRest(reader: PacketReader): Rest {
+function readRest(reader: PacketReader) {
   const properties = Properties.read(reader, 'publish');
   return {
     topicAlias: properties.integer('topicAlias'),
