@@ -8,7 +8,7 @@ import { Registry } from 'prom-client';
 import { createAgentEvents } from '../events.ts';
 import { testBuilding } from '../test-agent.ts';
 import type { Driver, DriverHost, ListenAt, Taken } from './driver.ts';
-import { listenHere } from './listen.ts';
+import { listenHere, portOf } from './listen.ts';
 
 /** A host whose store does what the test says. */
 export class TestHost implements DriverHost {
@@ -132,6 +132,63 @@ export const driverPromises: readonly DriverPromise[] = [
       equal(await sent, true);
       await stopped;
       deepEqual(host.payloads, [reading]);
+    },
+  },
+  {
+    promise: 'a number of its own goes up as it came, and who has none gets none here',
+    prove: async ({ start, device }) => {
+      const host = new TestHost();
+      await using driver = await start(host);
+      await using sender = await device(driver);
+      const numbered = JSON.stringify({ boot: 'b1', seq: 7, at: 1, values: { co2: 612 } });
+      for (const payload of [numbered, reading]) equal(await sender.send(payload), true);
+      deepEqual(host.payloads, [numbered, reading]);
+    },
+  },
+  {
+    promise: 'what cannot be read harms no other, whether it is refused or kept for quarantine',
+    prove: async ({ start, device }) => {
+      const host = new TestHost();
+      await using driver = await start(host);
+      await using other = await device(driver);
+      await using sender = await device(driver);
+      for (const payload of ['{', '[]', '{"values":{"co2":{}}}', '\u0000', 'x'.repeat(1000)]) {
+        const isKept = await sender.send(payload);
+        equal(host.payloads.includes(payload), isKept);
+        equal(await other.send(reading), true);
+      }
+      equal(await sender.send(reading), true);
+      deepEqual(host.failures, []);
+    },
+  },
+  {
+    promise: 'after a stop a new start takes the device again',
+    prove: async ({ start, device }) => {
+      const host = new TestHost();
+      for (const round of [1, 2, 3]) {
+        await using driver = await start(host);
+        await using sender = await device(driver);
+        equal(await sender.send(reading), true);
+        equal(host.payloads.length, round);
+      }
+    },
+  },
+  {
+    promise: 'its socket comes from its host, who may have had it before',
+    prove: async ({ name, start, device }) => {
+      const host = new TestHost();
+      const listener = await listenHere({ host: '127.0.0.1', port: 0 });
+      host.listen = async (of) => {
+        host.listeners.push(of);
+        return listener;
+      };
+      const driver = await start(host);
+      await using sender = await device(driver);
+      equal(await sender.send(reading), true);
+      equal(driver.port, portOf(listener));
+      deepEqual(host.listeners, [name.split(' ')[0]]);
+      await driver[Symbol.asyncDispose]();
+      equal(listener.listening, false);
     },
   },
 ];

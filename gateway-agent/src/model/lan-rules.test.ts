@@ -37,7 +37,7 @@ test('Tasmota: values below a sensor’s name, local time, two devices of one me
       device: 'r101-air',
       faults: [],
       reading: {
-        at: Date.parse('2026-07-01T12:00:00Z'),
+        at: '2026-07-01T12:00:00.000Z',
         values: { temperature: 21.4, humidity: 40 },
       },
     },
@@ -66,6 +66,25 @@ test('a plain value on its own topic, and words for true and false', () => {
   expect(wordsOf(rules, 'doors/north/r101-door', 'AJAR')).toEqual([
     { rule: 1, device: 'r101-door', faults: ['values.open: is neither true nor false'] },
   ]);
+});
+
+test.each([
+  [1_750_000_000, 's', '2025-06-15T15:06:40.000Z'],
+  [1_750_000_000_000, 'ms', '2025-06-15T15:06:40.000Z'],
+  ['2026-07-01T14:00:00+02:00', 'ms', '2026-07-01T12:00:00.000Z'],
+  ['2026-07-01T14:00:00', 'ms', undefined],
+  [1e300, 's', undefined],
+  ['noon', 'ms', undefined],
+])('a time of %j in %s is %s', (told, unit, at) => {
+  const rule = {
+    filter: 'a/+',
+    device: '{2}',
+    values: { t: '/t' },
+    time: { pointer: '/at', unit },
+  };
+  const [word] = wordsOf([rule], 'a/x', { t: 1, at: told });
+  expect(word).toMatchObject({ reading: { values: { t: 1 } } });
+  expect(word && 'reading' in word ? word.reading?.at : 'none').toBe(at);
 });
 
 test('what cannot be read at all is marked to be kept as it came', () => {

@@ -12,7 +12,7 @@ export interface LanWord {
   readonly rule: number;
   readonly device: DeviceId;
   readonly reading?: {
-    readonly at?: number;
+    readonly at?: string;
     readonly values: Readonly<Record<string, MetricValue>>;
   };
   readonly status?: 'online' | 'offline';
@@ -101,6 +101,9 @@ function toldOf({ values }: LanRule, metric: string, value: MetricValue): Metric
   return (value ? how.true?.[0] : how.false?.[0]) ?? value;
 }
 
+/** Beyond, no date can be written. */
+const timeMsMax = 8.64e15;
+
 type Word = Omit<LanWord, 'rule' | 'device'>;
 
 const decoder = new TextDecoder('utf-8', { fatal: true });
@@ -121,12 +124,18 @@ function wordOf(rule: LanRule, payload: Uint8Array): Word {
     else values[metric] = read.value;
   }
   const status = statusOf(rule, body.told);
-  const atMs = timeOf(rule, body.told);
+  const measuredMs = timeOf(rule, body.told);
+  const isTime = measuredMs !== undefined && Math.abs(measuredMs) <= timeMsMax;
   const hasValues = Object.keys(values).length > 0;
   return {
     faults,
     ...(status && { status }),
-    ...(hasValues && { reading: { ...(atMs !== undefined && { at: atMs }), values } }),
+    ...(hasValues && {
+      reading: {
+        ...(isTime && { at: new Date(measuredMs).toISOString() }),
+        values,
+      },
+    }),
   };
 }
 
