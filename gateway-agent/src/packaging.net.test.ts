@@ -37,7 +37,8 @@ async function settingsOf(
 test('the service starts what is there, on the configuration that is shipped as an example', async () => {
   const settings = await settingsOf('domicile-gateway.service');
   const valueOf = (wanted: string) => settings.find(({ key }) => key === wanted)?.value ?? '';
-  const [node, program = '', verb, file] = valueOf('ExecStart').split(' ');
+  const started = valueOf('ExecStart').split(' ');
+  const [node, program = '', verb, file] = started.filter((word) => !word.startsWith('--'));
   expect([node, verb, file]).toEqual(['/usr/bin/node', 'run', '/etc/domicile/gateway.yaml']);
   expect(existsSync(program.replace('/opt/domicile/gateway-agent', root))).toBe(true);
   expect(valueOf('ExecReload').split(' ').slice(1, 3)).toEqual([program, 'upgrade']);

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
@@ -90,8 +90,9 @@ function todoOf(error: unknown): string {
 }
 
 /** The issuer, and by its answer the clock: it says its own time with each. */
-export async function checkIssuer({ uplink }: AgentConfig): Promise<Finding[]> {
+export async function checkIssuer({ uplink, clock }: AgentConfig): Promise<Finding[]> {
   const { enrolment, caFile } = uplink;
+  if (!enrolment && clock.syncedFile !== undefined) return [await syncedFinding(clock.syncedFile)];
   if (!enrolment)
     return [
       warn(
@@ -124,6 +125,19 @@ export async function checkIssuer({ uplink }: AgentConfig): Promise<Finding[]> {
   } catch (error) {
     return [fail('issuer', `${enrolment.url}: ${reasonOf(error)}`, todoOf(error))];
   }
+}
+
+async function syncedFinding(file: string): Promise<Finding> {
+  const isSet = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (isSet) return ok('clock', `set, says ${file}`);
+  return warn(
+    'clock',
+    `not set yet: there is no ${file}`,
+    'see that the time service runs: timedatectl',
+  );
 }
 
 /** The header has whole seconds: half of one is added. */

@@ -11,6 +11,7 @@ import {
   swapCertificate,
 } from './certificate-files.ts';
 import { type Proof, postRequest } from './est-client.ts';
+import { startRequestWorker } from './in-worker.ts';
 
 /** What enrolment needs of the settings; all there, or there is no enrolment. */
 export interface EnrolmentPlan {
@@ -49,23 +50,23 @@ export async function enrol(
   signal: AbortSignal,
 ): Promise<Enrolled> {
   await finishSwap(plan);
-  const { certificateRequest, certificatesIn, createKey } =
-    await import('./certificate-request.ts');
+  await using worker = startRequestWorker();
   const { uplink, enrolment } = plan;
   const urn = gatewayUrn(uplink);
   const proof = await proofOf(plan, nowMs);
-  const key = await pendingKey(plan, createKey);
+  const key = await pendingKey(plan, async () => first(await worker.ask({ do: 'key' })));
+  const request = first(await worker.ask({ do: 'request', key, urn, gateway: uplink.gateway }));
   const caFile = enrolment.caFile ?? uplink.caFile;
   const answer = await postRequest(
     {
       url: enrolment.url,
       ca: caFile === undefined ? undefined : await readFile(caFile),
       proof,
-      request: await certificateRequest(key, { urn, gateway: uplink.gateway }),
+      request: Buffer.from(request, 'base64'),
     },
     signal,
   );
-  const certificates = certificatesIn(answer);
+  const certificates = await worker.ask({ do: 'read', answer });
   const own = certificates.find((pem) => belongTogether(pem, key));
   if (own === undefined)
     throw new Error('Cannot enrol: the answer holds no certificate of the key that was sent');
@@ -75,6 +76,10 @@ export async function enrol(
   // The gateway's own first, then those between it and its authority.
   await swapCertificate(plan, [own, ...certificates.filter((pem) => pem !== own)].join(''));
   return { kind: 'user' in proof ? 'first' : 'renewal', certificate };
+}
+
+function first([only = '']: readonly string[]): string {
+  return only;
 }
 
 async function proofOf(plan: EnrolmentPlan, nowMs: number): Promise<Proof> {
