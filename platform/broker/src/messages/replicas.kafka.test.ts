@@ -48,9 +48,31 @@ test('who comes back at another replica gets what was published meanwhile, in or
   expect([...new Set(numbers(heard))]).toEqual(range(0, 3_000));
 });
 
+test('TBMQ #320: who comes back without having acked gets it all again', async () => {
+  const topic = freshName('t');
+  const session = persistent(freshName('c'));
+  const silent = await house.client(0, { ...session, isSilent: true });
+  await silent.subscribeAsync(topic, { qos: 1 });
+  const publisher = await house.client(1);
+  await publishAll(publisher, topic, range(0, 300));
+  // To come back alone must not move its position.
+  for (const replica of [1, 0, 0]) {
+    const heard: string[] = [];
+    await house.client(replica, { ...session, isSilent: true, heard });
+    await waitFor('a message', () => heard.length > 0);
+    expect(numbers(heard)).toEqual([0]);
+  }
+  const heard: string[] = [];
+  await house.client(1, { ...session, heard });
+  await waitFor('all', () => heard.length >= 300);
+  expect(numbers(heard)).toEqual(range(0, 300));
+});
+
 test('QoS 2 is exactly once for a subscriber that is thrown from replica to replica', async () => {
   const topic = freshName('t');
-  const servers = house.replicas.map(({ mqttPort: port = 0 }) => ({ host: '127.0.0.1', port }));
+  const servers = house.replicas
+    .slice(0, 2)
+    .map(({ mqttPort: port = 0 }) => ({ host: '127.0.0.1', port }));
   const client = connect({
     servers,
     reconnectPeriod: 20,
@@ -116,6 +138,40 @@ test('a share group spans replicas; one that is killed loses nothing, and nothin
   expect(after.length).toBe(1_200 - before);
 });
 
+test('QoS 2 is exactly once from a publisher that is thrown from replica to replica', async () => {
+  const topic = freshName('t');
+  const servers = house.replicas
+    .slice(0, 2)
+    .map(({ mqttPort: port = 0 }) => ({ host: '127.0.0.1', port }));
+  const subscriber = await house.client(0);
+  const heard = heardBy(subscriber);
+  await subscriber.subscribeAsync(topic, { qos: 2 });
+  const client = connect({
+    servers,
+    reconnectPeriod: 20,
+    protocolVersion: 5,
+    ...persistent(freshName('c')),
+  });
+  await connected(client);
+  let sent = 0;
+  for (let round = 0; round < 10; round += 1) {
+    const publishing = Promise.all(
+      range(sent, sent + 20).map((n) =>
+        // A PUBREL that comes again after its PUBCOMP is answered with "packet identifier not found".
+        client.publishAsync(topic, `${n}`, { qos: 2 }).catch(() => undefined),
+      ),
+    );
+    sent += 20;
+    await wait(5 * (round % 4));
+    client.stream.destroy();
+    await publishing;
+  }
+  await waitFor('all', () => heard.length >= sent);
+  await wait(300);
+  client.end(true);
+  expect(numbers(heard).toSorted((a, b) => a - b)).toEqual(range(0, sent));
+});
+
 test('members that come and go on two replicas lose nothing', async () => {
   const topic = `${freshName('t')}/`;
   const name = `$share/workers/${topic}#`;
@@ -141,7 +197,7 @@ test('members that come and go on two replicas lose nothing', async () => {
   expect([...new Set(numbers(heard))].toSorted((a, b) => a - b)).toEqual(range(0, sent));
 });
 
-test('after all replicas were started anew, sessions, positions and retained messages are there', async () => {
+test('RMQTT #477: what is acked between a restart of everything and the client’s return reaches it', async () => {
   const topic = freshName('t');
   const session = persistent(freshName('c'));
   const client = await house.client(0, session);

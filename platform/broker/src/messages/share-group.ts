@@ -8,7 +8,7 @@ import type { Entry, Reading, Taker } from './reading.ts';
 /** A connected member of a share group on this replica. */
 export interface ShareMember {
   readonly key: string;
-  readonly session: Pick<Session<unknown>, 'offer' | 'state'>;
+  readonly session: Pick<Session<unknown>, 'offer' | 'state' | 'withdraw'>;
   subscription: Subscription;
 }
 
@@ -69,7 +69,11 @@ export class ShareGroup implements Taker {
     this.#leaveBegun(member, this.#open(key));
     this.members.delete(key);
     const back = this.#open(key);
-    for (const given of back) given.fate = 'returned';
+    for (const given of back) {
+      given.fate = 'returned';
+      // What it was not sent yet it does not get when it comes back.
+      if (member.session.withdraw(given.token)) this.#given.get(key)?.delete(given);
+    }
     for (const [reading, group] of Map.groupBy(back, ({ reading: from }) => from))
       this.#host.returned(
         reading,
@@ -112,8 +116,11 @@ export class ShareGroup implements Taker {
   /** MQTT 5, section 4.8.2: what a member may have with QoS 2 is for nobody else; its session keeps it. */
   #leaveBegun({ session }: ShareMember, open: readonly Given[]): void {
     if (open.length === 0) return;
+    const exactlyOnce = session
+      .state()
+      .inFlight.filter((one) => one.stage === 'received' || one.qos !== 1);
     const begun = new Set(
-      session.state().inFlight.map((one) => (one.stage === 'sent' ? one.message.token : one.token)),
+      exactlyOnce.map((one) => (one.stage === 'sent' ? one.message.token : one.token)),
     );
     for (const given of open) {
       if (!begun.has(given.token)) continue;

@@ -94,10 +94,14 @@ export class OpenHouse implements AsyncDisposable {
     return child;
   }
 
-  /** `heard` is filled from the first packet on, for who comes back. */
+  /** `heard` is filled from the first packet on, for who comes back. `isSilent`: it acks nothing, and hears one message. */
   async client(
     replica: number,
-    { heard, ...options }: IClientOptions & { readonly heard?: string[] } = {},
+    {
+      heard,
+      isSilent,
+      ...options
+    }: IClientOptions & { readonly heard?: string[]; readonly isSilent?: boolean } = {},
   ): Promise<MqttClient> {
     const port = this.replicas[replica]?.mqttPort;
     const client = connect(`mqtt://127.0.0.1:${port}`, {
@@ -107,6 +111,7 @@ export class OpenHouse implements AsyncDisposable {
     });
     this.#clients.push(client);
     if (heard) hear(client, heard);
+    if (isSilent) client.handleMessage = () => undefined;
     await new Promise<void>((resolve, reject) => {
       client.once('connect', () => resolve());
       client.once('error', reject);
