@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Lane, ratio, tableOf, verdict, whole } from './lane-table.ts';
+import { gatewayMonth, gatewayStore } from './table-gateway.ts';
 import { chaos, connections, fanOut, ingest, replicaKilled } from './table-mqtt.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -238,6 +239,8 @@ const lanes = {
   'end-to-end': endToEnd,
   query,
   'take-over': takeOver,
+  'gateway-store': gatewayStore,
+  'gateway-month': gatewayMonth,
 };
 
 /** `folder` holds a file `{lane}.json` of each lane that was run; one that is missing has no section. */
