@@ -21,8 +21,8 @@ export const thermostats = rooms.map((room) => `${room}-thermostat`);
 const readingEveryMs = 400;
 const connections = 8;
 /** Small, so that a cut of seconds fills it. */
-const storeBytesMax = 250_000;
-const storeSegmentBytesMax = 32 * 1024;
+const storeBytesMax = 150_000;
+const storeSegmentBytesMax = 24 * 1024;
 
 const values = `
 roomTypes:

@@ -31,11 +31,23 @@ const throttledBytesPerSecond = 4_000;
 /** Within what a cell takes as a measured time. */
 const gatewaySkewMs = 240_000;
 const deviceSkewMs = 600_000;
-const fillTimeoutMs = 90_000;
+const fillTimeoutMs = 60_000;
 const fullWhenQuietMs = 3_000;
 
+/** The last fault of each link: the next one on it waits, or the first to end would mend both. */
+export type LinksInUse = Map<FaultProxy, Promise<unknown>>;
+
 /** Does the harm, waits its time, and mends what can be mended. Returns what is worth a line in the report. */
-export async function suffer(world: ChaosWorld, fault: Fault): Promise<string> {
+export async function suffer(world: ChaosWorld, fault: Fault, links: LinksInUse): Promise<string> {
+  const { kind, target } = fault;
+  const link = kind === 'fill-store' ? world.building(target).uplink : linkOf(world, target);
+  if (link === undefined) return sufferNow(world, fault);
+  const turn = (links.get(link) ?? Promise.resolve()).then(() => sufferNow(world, fault));
+  links.set(link, turn);
+  return turn;
+}
+
+async function sufferNow(world: ChaosWorld, fault: Fault): Promise<string> {
   const { kind, target, forMs } = fault;
   const { supervisor } = world.demo.demo;
   switch (kind) {
@@ -56,7 +68,7 @@ export async function suffer(world: ChaosWorld, fault: Fault): Promise<string> {
     case 'delay':
     case 'throttle':
     case 'half-open':
-      return disturb(linkOf(world, target), fault);
+      return disturb(must(linkOf(world, target), 'a link'), fault);
     case 'fill-store':
       return fillStore(world, world.building(target));
     case 'skew-clock':
@@ -68,10 +80,11 @@ export async function suffer(world: ChaosWorld, fault: Fault): Promise<string> {
   }
 }
 
-function linkOf(world: ChaosWorld, target: string): FaultProxy {
+/** The link of `{building} uplink` or `{building} lan`; other targets have none. */
+function linkOf(world: ChaosWorld, target: string): FaultProxy | undefined {
   const [id = '', which] = target.split(' ');
-  const building = world.building(id);
-  return which === 'uplink' ? building.uplink : building.lan;
+  if (which !== 'uplink' && which !== 'lan') return undefined;
+  return world.building(id)[which];
 }
 
 async function disturb(link: FaultProxy, { kind, forMs }: Fault): Promise<string> {

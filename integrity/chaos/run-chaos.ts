@@ -3,7 +3,7 @@ import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { buildings, ChaosWorld, thermostats } from './chaos-world.ts';
 import { Commander } from './commander.ts';
 import { type Fault, planFaults } from './fault-plan.ts';
-import { suffer, targetsIn } from './faults.ts';
+import { type LinksInUse, suffer, targetsIn } from './faults.ts';
 import { accountOf, judge, landedOf, missingOf, unsettled, type Verdict } from './judge.ts';
 
 export interface ChaosOptions {
@@ -45,9 +45,10 @@ export async function runChaos({ seed, forMs, everyMs, tell }: ChaosOptions): Pr
   const faults = planFaults({ seed, forMs, everyMs, targets: targetsIn(world) });
   const beganAt = Date.now();
   const sufferings: Promise<void>[] = [];
+  const links: LinksInUse = new Map();
   for (const fault of faults) {
     await sleep(Math.max(0, beganAt + fault.atMs - Date.now()));
-    sufferings.push(sufferAloud(world, fault, { beganAt, tell }));
+    sufferings.push(sufferAloud(world, fault, { beganAt, links, tell }));
   }
   await sleep(Math.max(0, beganAt + forMs - Date.now()));
   await Promise.all(sufferings);
@@ -61,12 +62,20 @@ export async function runChaos({ seed, forMs, everyMs, tell }: ChaosOptions): Pr
 async function sufferAloud(
   world: ChaosWorld,
   fault: Fault,
-  { beganAt, tell }: { readonly beganAt: number; readonly tell: (line: string) => void },
+  {
+    beganAt,
+    links,
+    tell,
+  }: {
+    readonly beganAt: number;
+    readonly links: LinksInUse;
+    readonly tell: (line: string) => void;
+  },
 ): Promise<void> {
   const at = ((Date.now() - beganAt) / 1000).toFixed(0).padStart(5);
   const acked = world.buildings.reduce((sum, one) => sum + world.acked(one).length, 0);
   tell(`${at} s  ${fault.kind} ${fault.target} (${acked} acked so far)`);
-  const outcome = await suffer(world, fault);
+  const outcome = await suffer(world, fault, links);
   if (outcome !== '') tell(`         ${fault.kind} ${fault.target}: ${outcome}`);
 }
 

@@ -204,7 +204,8 @@ class DelayQueue {
 
   #wait(): void {
     const [next] = this.#waiting;
-    if (next) setTimeout(() => this.#run(), Math.ceil(next.at - performance.now())).unref();
+    if (next)
+      setTimeout(() => this.#run(), Math.max(0, Math.ceil(next.at - performance.now()))).unref();
   }
 
   #run(): void {
