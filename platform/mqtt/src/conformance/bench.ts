@@ -25,6 +25,8 @@ export interface Case {
 /** A CONNECT whose client id is a name. */
 export interface Arriving extends Omit<Connect, 'clientId'> {
   readonly clientId?: string;
+  /** Unless it is that of the test. */
+  readonly version?: Version;
 }
 
 /** What one test has: clients, and names that no other test has. */
@@ -54,8 +56,7 @@ export class Bench implements Disposable {
   }
 
   /** A connection that has said nothing. */
-  async open(clientId = this.clientId()): Promise<Client> {
-    const { version } = this;
+  async open(clientId = this.clientId(), version = this.version): Promise<Client> {
     const nth = this.#clients.length;
     const socket = await this.#target.connect(nth);
     const client = new Client(socket, { version, clientId, patience: this.#target });
@@ -64,8 +65,8 @@ export class Bench implements Disposable {
   }
 
   /** A client whose CONNECT was accepted. */
-  async client({ clientId, ...of }: Arriving = {}): Promise<Client> {
-    const client = await this.open(clientId);
+  async client({ clientId, version, ...of }: Arriving = {}): Promise<Client> {
+    const client = await this.open(clientId, version);
     const connack = await client.connect(of);
     assert.equal(connack.code, 0, 'CONNECT is accepted');
     return client;

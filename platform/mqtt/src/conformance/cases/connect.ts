@@ -402,10 +402,11 @@ export const connectCases: readonly Case[] = [
     run: async (bench) => {
       const client = await bench.client({ keepAlive: 2 });
       const silent = await bench.client({ keepAlive: 0 });
-      for (let each = 0; each < 3; each += 1) {
-        await wait(1200);
-        await client.publish(bench.topic('a'), 'x', { qos: each });
+      for (const id of [1, 2, 3, 4]) {
+        await wait(1000);
+        await client.publish(bench.topic('a'), 'x', { qos: 1, id, only: true });
       }
+      for (const _each of [1, 2, 3, 4]) await client.take(packetType.puback);
       await silent.ping();
     },
   },

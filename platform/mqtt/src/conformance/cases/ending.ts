@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Bench, Case } from '../bench.ts';
+import { numberOf } from '../heard.ts';
 import {
   ackPacket,
   byte,
@@ -12,6 +13,7 @@ import {
   subscribePacket,
   text,
   u16,
+  varint,
 } from '../wire.ts';
 
 /** Each of these ends the connection of an accepted client. */
@@ -233,6 +235,33 @@ export const endingCases: readonly Case[] = [
       const heard = await client.receive();
       assert.deepEqual([heard.topic, heard.payload.toString()], [topic, '\ufeffx']);
       assert.deepEqual(heard.properties, bench.is5 ? [['userProperty', pair]] : []);
+    },
+  },
+  {
+    v5: '3.4.2-1 3.5.2-1 3.6.2-1 3.7.2-1 3.14.2-1',
+    says: 'codes that are not in the list of their packet end the connection',
+    run: (bench) =>
+      refusesAll(
+        bench,
+        [
+          ackPacket({ type: packetType.puback, id: 1, code: 0x03 }),
+          ackPacket({ type: packetType.pubrec, id: 1, code: 0x92 }),
+          ackPacket({ type: packetType.pubrel, id: 1, code: 0x80 }),
+          ackPacket({ type: packetType.pubcomp, id: 1, code: 0x10 }),
+          disconnectPacket(0x03),
+        ],
+        malformed,
+      ),
+  },
+  {
+    v5: '§3.2.2.3.6',
+    says: 'a packet above the maximum that the server named ends the connection, with 0x95',
+    run: async (bench) => {
+      const client = await bench.open();
+      const most = numberOf(await client.connect(), 'maximumPacketSize', 268_435_460);
+      client.send(byte(0x30), varint(Math.min(most, 268_435_455)));
+      if (most < 268_435_455) await client.isClosed(0x95);
+      else await client.ping();
     },
   },
 ];

@@ -397,4 +397,28 @@ export const publishCases: readonly Case[] = [
       assert.deepEqual(await client.payloads(1), ['new']);
     },
   },
+  {
+    v5: '3.3.2-3 §2.2.2',
+    v3: '3.3.2-3',
+    says: 'clients of both versions hear each other, each in its own words',
+    run: async (bench) => {
+      const [older, newer] = [
+        await bench.client({ version: 4 }),
+        await bench.client({ version: 5 }),
+      ];
+      for (const client of [older, newer]) await client.subscribe(bench.topic('a'));
+      const properties = [['userProperty', ['k', 'v']]] as const;
+      await newer.publish(bench.topic('a'), 'new', { qos: 2, properties });
+      await older.publish(bench.topic('a'), 'old', { qos: 2 });
+      assert.deepEqual((await older.payloads(2)).toSorted(), ['new', 'old']);
+      const heard = [await newer.receive(), await newer.receive()];
+      assert.deepEqual(
+        heard.map((each) => [each.payload.toString(), valuesOf(each, 'userProperty').length]),
+        [
+          ['new', 1],
+          ['old', 0],
+        ],
+      );
+    },
+  },
 ];

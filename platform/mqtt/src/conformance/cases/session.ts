@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Case } from '../bench.ts';
+import { valuesOf } from '../heard.ts';
 import { packetType } from '../wire.ts';
 
 export const sessionCases: readonly Case[] = [
@@ -244,6 +245,40 @@ export const sessionCases: readonly Case[] = [
       await before.hearsNothing();
       before.cut();
       await (await bench.client(kept)).hearsNothing();
+    },
+  },
+  {
+    v5: '3.1.2-23 3.2.2-3',
+    says: 'a session that began clean is kept if it has an expiry',
+    run: async (bench) => {
+      const kept = bench.kept(bench.clientId());
+      const before = await bench.client({ ...kept, clean: true });
+      await before.subscribe(bench.topic('a'));
+      await before.leave();
+      const after = await bench.open(kept.clientId);
+      assert.equal((await after.connect(kept)).sessionPresent, true);
+      await after.publish(bench.topic('a'), 'x', { qos: 1 });
+      assert.deepEqual(await after.payloads(1), ['x']);
+    },
+  },
+  {
+    v5: '3.1.2-5 3.3.4-3 3.3.1-13',
+    says: 'the options and identifiers of subscriptions are kept with the session',
+    run: async (bench) => {
+      const kept = bench.kept(bench.clientId());
+      const before = await bench.client(kept);
+      const topic = bench.topic('a');
+      await before.subscribe([[topic, 1 | 8]], [['subscriptionIdentifier', 300]]);
+      await before.leave();
+      const publisher = await bench.client();
+      await publisher.publish(topic, 'while away', { qos: 2, retain: true });
+      const after = await bench.client(kept);
+      await publisher.publish(topic, 'after', { qos: 2, retain: true });
+      for (const payload of ['while away', 'after']) {
+        const heard = await after.receive();
+        assert.deepEqual([heard.payload.toString(), heard.qos, heard.retain], [payload, 1, true]);
+        assert.deepEqual(valuesOf(heard, 'subscriptionIdentifier'), [300]);
+      }
     },
   },
 ];

@@ -138,10 +138,10 @@ export const willCases: readonly Case[] = [
     says: 'who comes back within the will delay has not died',
     run: async (bench) => {
       const id = bench.clientId();
-      const { watcher, client } = await deathbed(bench, { properties: [['willDelay', 1]] }, id);
+      const { watcher, client } = await deathbed(bench, { properties: [['willDelay', 3]] }, id);
       client.cut();
       await bench.client(bench.kept(id));
-      await wait(2500);
+      await wait(4500);
       await watcher.hearsNothing();
     },
   },
@@ -182,6 +182,27 @@ export const willCases: readonly Case[] = [
         ['a', '2'],
         ['b', '3'],
       ]);
+    },
+  },
+  {
+    v5: '3.1.2-8 §3.14.2.1',
+    says: 'DISCONNECT with an error does not take the will back',
+    run: async (bench) => {
+      const { watcher, client } = await deathbed(bench);
+      client.send(disconnectPacket(0x80));
+      assert.deepEqual(await watcher.payloads(1), ['gone']);
+    },
+  },
+  {
+    v5: '3.1.2-8 §3.1.4',
+    v3: '3.1.2-8',
+    says: 'a take-over ends the older connection as if it had broken: its will is published',
+    run: async (bench) => {
+      const id = bench.clientId();
+      const { watcher } = await deathbed(bench, {}, id);
+      await bench.client(bench.kept(id));
+      assert.deepEqual(await watcher.payloads(1), ['gone']);
+      await watcher.hearsNothing();
     },
   },
 ];
