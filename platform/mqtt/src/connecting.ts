@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { ConnectPacket } from './client-packets.ts';
 import type { Client, PartsHost } from './connection-parts.ts';
+import type { MqttFeatures, MqttLimits } from './limits.ts';
 import type { SessionLink } from './live-session.ts';
 import type { ConnectRequest } from './owner.ts';
+import { encodeConnack } from './packets/connack.ts';
 import { reason } from './reason-codes.ts';
 import type { Attached, SessionStore } from './session-store.ts';
 import { isTopicName } from './topic-filters.ts';
@@ -49,11 +51,36 @@ function connectFault<Identity, Peer>(
   if (authenticationMethod !== undefined) return reason.badAuthenticationMethod;
   if (clientId === '' && !cleanStart && protocolVersion === 4) return reason.clientIdInvalid;
   if (Buffer.byteLength(clientId) > limits.clientIdBytesMax) return reason.clientIdInvalid;
+  if (!takesConnack(connect, { limits, features })) return reason.packetTooLarge;
   if (!will) return undefined;
   if (!isTopicName(will.topic, limits.topicLevelsMax)) return reason.topicNameInvalid;
   if (will.qos > features.qosMax) return reason.qosNotSupported;
   return will.retain && !features.retain ? reason.retainNotSupported : undefined;
 }
+
+/** Whether the CONNACK is within the client's maximum packet size (section 3.1.2.11.4). */
+function takesConnack(
+  connect: ConnectPacket,
+  { limits, features }: { readonly limits: MqttLimits; readonly features: MqttFeatures },
+): boolean {
+  const { packetBytesMax = Infinity } = connect;
+  if (packetBytesMax >= connackBytesMax) return true;
+  const connack = encodeConnack(
+    {
+      connect,
+      clientId: randomUUID(),
+      expirySeconds: Math.min(connect.sessionExpirySeconds ?? 0, limits.sessionExpirySecondsMax),
+      resumed: true,
+      serverKeepAliveSeconds: serverKeepAliveOf(connect, limits),
+    },
+    limits,
+    features,
+  );
+  return connack.length <= packetBytesMax;
+}
+
+/** With all that it may hold. */
+const connackBytesMax = 128;
 
 /** What the owner is asked. */
 function requestOf(connect: ConnectPacket, clientId: string): ConnectRequest {

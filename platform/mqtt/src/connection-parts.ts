@@ -9,7 +9,10 @@ export interface PartsHost<Identity, Peer> {
   readonly owner: MqttOwner<Identity, Peer>;
   readonly limits: MqttLimits;
   readonly features: MqttFeatures;
+  /** Milliseconds since 1970, for when messages expire. */
   readonly clock: () => number;
+  /** Milliseconds that only go forward, for all that waits. */
+  readonly steadyMs: () => number;
   /** Of all connections, as each adds and takes off its own. */
   pendingBytes: number;
   /** Connections that wait for others' bytes to be settled, the longest first. */

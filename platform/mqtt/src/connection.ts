@@ -54,8 +54,8 @@ export class Connection<Identity, Peer>
     this.#socket = socket;
     this.#peer = peer;
     this.writer = new SocketWriter(socket, host.limits.writeBufferBytesMax, this);
-    this.#reading = new Reading(socket, this, host.clock);
-    this.#heardMs = host.clock();
+    this.#reading = new Reading(socket, this, host.steadyMs);
+    this.#heardMs = host.steadyMs();
   }
 
   get gone(): boolean {
@@ -199,7 +199,7 @@ export class Connection<Identity, Peer>
 
   take(frame: Buffer): void {
     // A whole packet counts, not the bytes of one that never ends (section 3.1.2.10).
-    this.#heardMs = this.host.clock();
+    this.#heardMs = this.host.steadyMs();
     if (!this.#dialogue) {
       this.#connect(decodeConnect(frame));
       return;
@@ -234,13 +234,13 @@ export class Connection<Identity, Peer>
   }
 
   #open(connect: ConnectPacket, { session, resumed }: Attached<Identity>): void {
-    const { limits, features, owner, clock } = this.host;
+    const { limits, features, owner, steadyMs } = this.host;
     this.#state = 'open';
     this.#dialogue = new Dialogue(this, session);
     this.#will = connect.will;
     const serverKeepAliveSeconds = serverKeepAliveOf(connect, limits);
     this.#keepAliveMs = (serverKeepAliveSeconds ?? connect.keepAliveSeconds) * 1000;
-    this.#heardMs = clock();
+    this.#heardMs = steadyMs();
     const { clientId, expirySeconds } = session;
     const accepted = { connect, clientId, expirySeconds, resumed, serverKeepAliveSeconds };
     this.writer.write(encodeConnack(accepted, limits, features));

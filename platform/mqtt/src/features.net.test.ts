@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { OpenedSession, OutboundMessage } from './owner.ts';
 import { reason } from './reason-codes.ts';
@@ -99,7 +100,14 @@ test('what is not served is said at CONNECT and refused when it comes', async ()
   await using house = await TestServer.open(
     {},
     {},
-    { qosMax: 1, retain: false, wildcardSubscriptions: false, sharedSubscriptions: false },
+    {
+      features: {
+        qosMax: 1,
+        retain: false,
+        wildcardSubscriptions: false,
+        sharedSubscriptions: false,
+      },
+    },
   );
   const answers: (number | undefined)[] = [];
   for (const publish of [{ qos: 2 as const }, { retain: true }]) {
@@ -139,9 +147,15 @@ test('a client that breaks the standard is told in words, if it takes them', asy
     await client.connect({ properties: { maximumPacketSize } });
     client.send({ cmd: 'connect', clientId: 'raw', protocolVersion: 5 });
     await client.closed;
-    words.push(client.of('disconnect')[0]?.properties?.reasonString);
+    const [told] = client.of('disconnect');
+    words.push(told?.reasonCode, told?.properties?.reasonString);
   }
-  expect(words).toEqual(['A second CONNECT', undefined]);
+  expect(words).toEqual([
+    reason.protocolError,
+    'A second CONNECT',
+    reason.protocolError,
+    undefined,
+  ]);
 });
 
 test('a drain may send clients elsewhere', async () => {
@@ -245,4 +259,41 @@ test('what a client began before it was silent does not keep it: only whole pack
   const dribble = setInterval(() => client.socket.write(Buffer.from([97])), 100);
   expect(await client.disconnected()).toBe(reason.keepAliveTimeout);
   clearInterval(dribble);
+});
+
+test('when the clock jumps nobody is silent, and no session is old', async () => {
+  let jumpMs = 0;
+  await using house = await TestServer.open({}, {}, { clock: () => Date.now() + jumpMs });
+  using client = await house.raw();
+  await client.connect({ keepalive: 5 });
+  using away = await house.raw();
+  await away.connect({
+    clientId: 'away',
+    clean: false,
+    properties: { sessionExpiryInterval: 60 },
+  });
+  away.socket.destroy();
+  await eventually(() => house.server.connections === 1);
+  for (const year of [1, -1]) {
+    jumpMs = year * 31_536_000_000;
+    await wait(600);
+    client.send({ cmd: 'pingreq' });
+  }
+  await client.hears(() => client.of('pingresp').length === 2);
+  expect(house.server.sessions).toBe(2);
+});
+
+test('a client that takes no CONNACK or SUBACK of ours, as it says, is not served', async () => {
+  await using house = await TestServer.open();
+  using small = await house.raw();
+  const named = await small.connect({ clientId: '', properties: { maximumPacketSize: 30 } });
+  expect(named).toMatchObject({ cmd: 'connack', reasonCode: reason.packetTooLarge });
+  using client = await house.raw();
+  await client.connect({ properties: { maximumPacketSize: 30 } });
+  client.send({
+    cmd: 'subscribe',
+    messageId: 1,
+    subscriptions: Array.from({ length: 40 }, (_, index) => ({ topic: `${index}`, qos: 0 })),
+  });
+  expect(await client.disconnected()).toBe(reason.packetTooLarge);
 });

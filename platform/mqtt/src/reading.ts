@@ -25,7 +25,7 @@ export interface ReadingOwner {
 export class Reading {
   readonly #socket: Duplex;
   readonly #owner: ReadingOwner;
-  readonly #clock: () => number;
+  readonly #steadyMs: () => number;
   readonly #frames = new FrameReader();
   #running = false;
   #held = false;
@@ -36,10 +36,10 @@ export class Reading {
   /** Since when a packet is not whole, not counting when we did not read. */
   #partSinceMs: number | undefined;
 
-  constructor(socket: Duplex, owner: ReadingOwner, clock: () => number) {
+  constructor(socket: Duplex, owner: ReadingOwner, steadyMs: () => number) {
     this.#socket = socket;
     this.#owner = owner;
-    this.#clock = clock;
+    this.#steadyMs = steadyMs;
   }
 
   /** The socket is paused. */
@@ -85,7 +85,7 @@ export class Reading {
   }
 
   hold(milliseconds: number): void {
-    this.#holdUntilMs = this.#clock() + milliseconds;
+    this.#holdUntilMs = this.#steadyMs() + milliseconds;
     setTimeout(() => this.run(), milliseconds + 1).unref();
   }
 
@@ -119,7 +119,7 @@ export class Reading {
 
   #notePart(): void {
     if (this.#frames.heldBytes === 0 || this.#partSinceMs !== undefined) return;
-    this.#partSinceMs = this.#clock();
+    this.#partSinceMs = this.#steadyMs();
     this.#owner.waits();
   }
 
@@ -133,7 +133,7 @@ export class Reading {
 
   #mustWait(): boolean {
     if (this.#resting || this.#stopped) return true;
-    return this.#owner.isFull || this.#holdUntilMs > this.#clock();
+    return this.#owner.isFull || this.#holdUntilMs > this.#steadyMs();
   }
 }
 

@@ -13,6 +13,8 @@ export interface MqttServerOptions {
   readonly features?: Partial<MqttFeatures>;
   /** Milliseconds since 1970. */
   readonly clock?: () => number;
+  /** Milliseconds that only go forward: everything that waits goes by them, whatever the clock does. */
+  readonly steadyMs?: () => number;
 }
 
 export interface Goodbye extends DisconnectDetails {
@@ -29,6 +31,7 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
   readonly limits: MqttLimits;
   readonly features: MqttFeatures;
   readonly clock: () => number;
+  readonly steadyMs: () => number;
   readonly store: SessionStore<Identity, Peer>;
   readonly #connections = new Set<Connection<Identity, Peer>>();
   readonly #deadlines: Deadlines<Connection<Identity, Peer>>;
@@ -41,14 +44,20 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
 
   constructor(
     owner: MqttOwner<Identity, Peer>,
-    { limits = {}, features = {}, clock = Date.now }: MqttServerOptions = {},
+    {
+      limits = {},
+      features = {},
+      clock = Date.now,
+      steadyMs = () => performance.now(),
+    }: MqttServerOptions = {},
   ) {
     this.owner = owner;
     this.limits = Object.freeze({ ...defaultLimits, ...limits });
     this.features = Object.freeze({ ...allFeatures, ...features });
     this.clock = clock;
-    this.#deadlines = new Deadlines(tickMs, clock());
-    this.store = new SessionStore(owner, this.limits, clock);
+    this.steadyMs = steadyMs;
+    this.#deadlines = new Deadlines(tickMs, steadyMs());
+    this.store = new SessionStore(owner, this.limits, steadyMs);
     this.#ticking = setInterval(() => this.#tick(), tickMs).unref();
   }
 
@@ -126,7 +135,7 @@ export class MqttServer<Identity, Peer> implements ConnectionHost<Identity, Peer
 
   /** Costs by what is due or held up, not by how many idle. */
   #tick(): void {
-    const nowMs = this.clock();
+    const nowMs = this.steadyMs();
     for (const connection of this.#deadlines.due(nowMs)) connection.tick(nowMs);
     for (const connection of this.#watched) {
       if (!connection.look(nowMs)) this.#watched.delete(connection);

@@ -30,16 +30,16 @@ interface Opening {
 export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
   readonly limits: MqttLimits;
   readonly #owner: MqttOwner<Identity, Peer>;
-  readonly #clock: () => number;
+  readonly #steadyMs: () => number;
   readonly #sessions = new Map<string, LiveSession<Identity>>();
   readonly #opening = new Map<string, Opening>();
   readonly #deadlines: Deadlines<LiveSession<Identity>>;
 
-  constructor(owner: MqttOwner<Identity, Peer>, limits: MqttLimits, clock: () => number) {
+  constructor(owner: MqttOwner<Identity, Peer>, limits: MqttLimits, steadyMs: () => number) {
     this.#owner = owner;
     this.limits = limits;
-    this.#clock = clock;
-    this.#deadlines = new Deadlines(tickMs, clock());
+    this.#steadyMs = steadyMs;
+    this.#deadlines = new Deadlines(tickMs, steadyMs());
   }
 
   get size(): number {
@@ -171,7 +171,7 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
 
   /** This connection serves its session no longer; the will, if one is due. */
   detach(session: LiveSession<Identity>, will: WillPacket | undefined): void {
-    const nowMs = this.#clock();
+    const nowMs = this.#steadyMs();
     session.connection = undefined;
     session.endsAtMs = nowMs + session.expirySeconds * 1000;
     if (will) {

@@ -30,7 +30,8 @@ export async function subscribe<Identity, Peer>(
   }
   if (made.length > 0) await session.kept();
   if (parts.gone || session.ended) return;
-  parts.writer.write(encodeSuback(packet.packetId, codes, parts.client.protocolVersion));
+  answer(parts, encodeSuback(packet.packetId, codes, parts.client.protocolVersion));
+  if (parts.gone) return;
   for (const { subscription, isNew } of made) {
     host.owner.subscribed?.(session, subscription, isNew);
   }
@@ -49,7 +50,13 @@ export async function unsubscribe<Identity, Peer>(
   if (taken.some((each) => each !== undefined)) await session.kept();
   if (parts.gone) return;
   const codes = taken.map((each) => (each ? reason.success : reason.noSubscriptionExisted));
-  parts.writer.write(encodeUnsuback(packetId, codes, parts.client.protocolVersion));
+  answer(parts, encodeUnsuback(packetId, codes, parts.client.protocolVersion));
+}
+
+/** An answer cannot be cut: who cannot take it cannot be served (section 3.1.2.11.4). */
+function answer<Identity, Peer>(parts: ConnectionParts<Identity, Peer>, packet: Buffer): void {
+  if (packet.length <= parts.client.packetBytesMax) parts.writer.write(packet);
+  else parts.close(reason.packetTooLarge, { reasonString: 'Its answer is too large for you' });
 }
 
 /** What is asked for, or the code that refuses it. */

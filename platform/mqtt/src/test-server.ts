@@ -3,9 +3,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { generate, type Packet, parser as createParser } from 'mqtt-packet';
-import type { MqttFeatures, MqttLimits } from './limits.ts';
+import type { MqttLimits } from './limits.ts';
 import type { Closing, InboundMessage, MqttOwner, Session } from './owner.ts';
-import { MqttServer } from './server.ts';
+import { MqttServer, type MqttServerOptions } from './server.ts';
 
 /** A server on a free port, whose owner takes everything unless told otherwise. For tests. */
 export class TestServer implements AsyncDisposable {
@@ -19,9 +19,9 @@ export class TestServer implements AsyncDisposable {
   static async open(
     owner: Partial<MqttOwner<string, Socket>> = {},
     limits: Partial<MqttLimits> = {},
-    features: Partial<MqttFeatures> = {},
+    more: Omit<MqttServerOptions, 'limits'> = {},
   ): Promise<TestServer> {
-    const opened = new TestServer(owner, limits, features);
+    const opened = new TestServer(owner, limits, more);
     await once(opened.#listener, 'listening');
     return opened;
   }
@@ -29,7 +29,7 @@ export class TestServer implements AsyncDisposable {
   private constructor(
     owner: Partial<MqttOwner<string, Socket>>,
     limits: Partial<MqttLimits>,
-    features: Partial<MqttFeatures>,
+    more: Omit<MqttServerOptions, 'limits'>,
   ) {
     this.server = new MqttServer<string, Socket>(
       {
@@ -48,7 +48,7 @@ export class TestServer implements AsyncDisposable {
         refused: (code) => this.refusals.push(code),
         ...owner,
       },
-      { limits, features },
+      { limits, ...more },
     );
     this.#listener = createServer({ noDelay: true }, (socket) => this.server.serve(socket, socket));
     this.#listener.listen(0, '127.0.0.1');
