@@ -273,10 +273,11 @@ test('check says what is wrong, each with what to do', async () => {
 });
 
 test('run speaks to a person and stops in good order', async () => {
+  await using own = await TestCell.start();
   const file = at('run.yaml');
   await writeFile(
     file,
-    configText(cell.url, { drivers: { http: { port: 0 } } }).replace('"data"', '"run"'),
+    configText(own.url, { drivers: { http: { port: 0 } } }).replace('"data"', '"run"'),
   );
   const { child, ended } = startCli(['run', file], { GATEWAY_LOG: 'text' });
   for (;;) {
@@ -291,5 +292,5 @@ test('run speaks to a person and stops in good order', async () => {
   expect({ code, err }).toEqual({ code: 0, err: '' });
   expect(out).toMatch(/^\d\d:\d\d:\d\d info {2}Agent started {2}admin=http:/m);
   expect(out).toMatch(/info {2}Uplink connected/);
-  expect(cell.bodies('gateway/status').at(-1)).toMatchObject({ state: 'offline' });
+  expect(own.bodies('gateway/status').at(-1)).toMatchObject({ state: 'offline' });
 });
