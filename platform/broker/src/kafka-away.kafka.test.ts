@@ -33,7 +33,7 @@ async function keptOf(house: TestHouse, building: string) {
   return records.filter(({ key }) => key?.toString() === building);
 }
 
-test('while Kafka is dead nothing is acked; when it is back, what waited is kept and acked', async () => {
+test('while Kafka is dead nothing is acked; when it is back, what waited is kept and acked (EMQX #18951)', async () => {
   await using house = await TestHouse.open();
   const { building, client, acked } = await publishedWhileDead(house);
   expect(acked).toEqual([]);
@@ -49,7 +49,7 @@ test('while Kafka is dead nothing is acked; when it is back, what waited is kept
   expect(house.failures).toEqual([]);
 });
 
-test('when Kafka stays away, clients are told to come again, and nothing is acked', async () => {
+test('when Kafka stays away, clients are told to come again, and nothing is acked (EMQX #18951)', async () => {
   await using house = await TestHouse.open({ deliveryTimeoutMs: 1000 });
   const { acked, client, disconnectedWith } = await publishedWhileDead(house);
   await waitFor('the disconnect', () => disconnectedWith() !== undefined);

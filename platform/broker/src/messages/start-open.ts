@@ -106,7 +106,12 @@ async function messagesOf({
     sessions: keeper,
     keeper: { moved: (key) => keeper.moved(key), groups },
     openQosTwo: (plain) =>
-      QosTwoWriter.open({ kafka, sessions, plain, topics: [topicOf(country, 'mqtt-messages')] }),
+      QosTwoWriter.open({
+        kafka,
+        sessions,
+        plain,
+        topics: [topicOf(country, 'mqtt-messages')],
+      }),
   });
   keeper.use(messages.feed);
   return messages;

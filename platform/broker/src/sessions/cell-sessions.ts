@@ -51,6 +51,7 @@ export class CellSessions implements AsyncDisposable {
   readonly keeper: SessionKeeper;
   readonly groups: GroupEntries;
   readonly log: SessionLog;
+  readonly events: SessionEvents;
   readonly #claims: Claims;
   readonly #options: CellSessionsOptions;
   #orphans: Orphans | undefined;
@@ -77,6 +78,7 @@ export class CellSessions implements AsyncDisposable {
     const { handoverTimeoutMs, keepsReceivedIds, events } = options;
     this.#options = options;
     this.log = log;
+    this.events = events;
     this.replica = randomUUID();
     this.view = new SessionsView();
     this.replicas = new ReplicasView(this.replica, { missedMax });

@@ -26,9 +26,16 @@ interface Pending {
   readonly settled: PromiseWithResolvers<readonly bigint[]>;
 }
 
+interface Attempt {
+  batch: readonly Pending[];
+  /** Of the packet ids' records, then of the messages'. */
+  offsets: readonly bigint[];
+}
+
 /** Of one transaction. */
 const commitMessagesMax = 1000;
 const commitBytesMax = 4 << 20;
+const commitTriesMax = 4;
 const reopenTriesMax = 5;
 const reopenDelayMs = 200;
 
@@ -118,46 +125,49 @@ export class QosTwoWriter implements AsyncDisposable {
   }
 
   async #commit(taken: readonly Pending[]): Promise<void> {
-    let offsets: readonly bigint[] = [];
-    let batch: readonly Pending[] = [];
-    try {
-      const producer = (this.#producer ??= await this.#openOwn());
-      batch = taken.filter(({ held, settled }) => {
-        if (held.over) settled.reject(new Error('The session has another owner'));
-        return !held.over;
-      });
-      if (batch.length === 0) return;
-      const ids = batch.map(({ held, packetId }) => held.receivedRecord(packetId));
-      offsets = await producer.send([...ids, ...batch.flatMap(({ records }) => records)]);
-      await producer.commit();
-      settle(batch, offsets);
-    } catch (error) {
-      await this.#failed(taken, { batch, offsets, error });
+    for (let tries = 1; ; tries += 1) {
+      const attempt: Attempt = { batch: [], offsets: [] };
+      try {
+        await this.#attempt(taken, attempt);
+        return;
+      } catch (error) {
+        this.#options.sessions.events.transactionFailed(error);
+        if (await this.#isDone(attempt)) return settle(attempt);
+        if (tries < commitTriesMax) continue;
+        for (const { settled } of taken) settled.reject(error);
+        return;
+      }
     }
-    if (this.#producer?.exhausted) await this.#discard();
   }
 
-  /** Whether a commit without an answer counts is known once the next producer is open. */
-  async #failed(
-    taken: readonly Pending[],
-    what: { batch: readonly Pending[]; offsets: readonly bigint[]; error: unknown },
-  ): Promise<void> {
-    await this.#discard();
-    const [first] = what.batch;
-    const [offset = -1n] = what.offsets;
-    const { log } = this.#options.sessions;
-    try {
-      if (first && offset >= 0n) {
-        this.#producer = await this.#openOwn();
-        if (await log.isCommitted(first.held.of.key, offset)) {
-          settle(what.batch, what.offsets);
-          return;
-        }
-      }
-    } catch {
-      // It is told as not kept, and comes again.
+  async #attempt(taken: readonly Pending[], attempt: Attempt): Promise<void> {
+    const producer = (this.#producer ??= await this.#openOwn());
+    for (const { held, settled } of taken) {
+      if (held.over) settled.reject(new Error('The session has another owner'));
     }
-    for (const { settled } of taken) settled.reject(what.error);
+    const batch = taken.filter(({ held }) => !held.over);
+    if (batch.length === 0) return;
+    attempt.batch = batch;
+    const ids = batch.map(({ held, packetId }) => held.receivedRecord(packetId));
+    attempt.offsets = await producer.send([...ids, ...batch.flatMap(({ records }) => records)]);
+    await producer.commit();
+    settle(attempt);
+    if (producer.exhausted) await this.#discard();
+  }
+
+  /** Whether a commit without an answer counts: known once the next producer is open. */
+  async #isDone({ batch, offsets }: Attempt): Promise<boolean> {
+    await this.#discard();
+    const [first] = batch;
+    const [offset] = offsets;
+    if (!first || offset === undefined) return false;
+    try {
+      this.#producer = await this.#openOwn();
+      return await this.#options.sessions.log.isCommitted(first.held.of.key, offset);
+    } catch {
+      // What it was cannot be known: it is not repeated here, and its client comes again with it.
+      return false;
+    }
   }
 
   async #openOwn(): Promise<TransactionalProducer> {
@@ -193,8 +203,7 @@ export class QosTwoWriter implements AsyncDisposable {
   }
 }
 
-/** `offsets`: of the packet ids' records, then of the messages'. */
-function settle(batch: readonly Pending[], offsets: readonly bigint[]): void {
+function settle({ batch, offsets }: Attempt): void {
   let at = batch.length;
   for (const { held, packetId, records, settled } of batch) {
     held.receivedKept(packetId);

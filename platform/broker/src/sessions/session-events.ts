@@ -15,6 +15,7 @@ export function createSessionEvents(registry: Registry, log: Logger): SessionEve
   const notOpened = counter('broker_sessions_not_opened_total', 'Clients refused: not taken.');
   const givenUp = counter('broker_sessions_given_up_total', 'Taken by another replica.');
   const notKept = counter('broker_sessions_not_kept_total', 'Writes that Kafka did not take.');
+  const aborted = counter('broker_transactions_aborted_total', 'Of QoS 2 messages; tried again.');
   const ended = counter('broker_orphans_ended_total', 'Sessions of replicas that are gone.');
   return {
     sessionTaken: (handover: Handover) => taken.inc({ handover }),
@@ -26,6 +27,10 @@ export function createSessionEvents(registry: Registry, log: Logger): SessionEve
     sessionNotKept(error) {
       notKept.inc();
       log.error({ err: error }, 'A session was not kept; it is tried again at its next change');
+    },
+    transactionFailed(error) {
+      aborted.inc();
+      log.warn({ err: error }, 'A transaction was not committed; what was in it is tried again');
     },
     orphanFailed(error) {
       notKept.inc();

@@ -52,6 +52,8 @@ export interface SessionEvents {
   sessionNotOpened(error: unknown): void;
   sessionGivenUp(): void;
   sessionNotKept(error: unknown): void;
+  /** A transaction was not committed; what was in it is tried again. */
+  transactionFailed(error: unknown): void;
   /** What a replica left could not be seen to; it is tried again. */
   orphanFailed(error: unknown): void;
   orphanEnded(): void;

@@ -1,6 +1,11 @@
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { password, soon } from '../test-house.ts';
 
+interface ClientOptions extends IClientOptions {
+  /** It takes a message and never acks it. */
+  readonly isSilent?: boolean;
+}
+
 /** A client of a building with a session that lives on, and what it heard from its first packet on. For tests. */
 export class TestClient {
   readonly client: MqttClient;
@@ -14,7 +19,7 @@ export class TestClient {
   static async come(
     port: number,
     building: string,
-    options: IClientOptions = {},
+    options: ClientOptions = {},
   ): Promise<TestClient> {
     // The registry may not have been read there.
     return soon(async () => {
@@ -24,7 +29,7 @@ export class TestClient {
     });
   }
 
-  private constructor(port: number, building: string, options: IClientOptions) {
+  private constructor(port: number, building: string, { isSilent, ...options }: ClientOptions) {
     this.client = connect({
       host: '127.0.0.1',
       port,
@@ -40,6 +45,7 @@ export class TestClient {
     this.client.on('message', (topic, payload) =>
       this.heard.push(`${topic} ${payload.toString()}`),
     );
+    if (isSilent) this.client.handleMessage = () => undefined;
     this.client.on('disconnect', ({ reasonCode }) => this.disconnects.push(reasonCode));
     this.client.on('connect', ({ sessionPresent }) => {
       this.resumed = sessionPresent;

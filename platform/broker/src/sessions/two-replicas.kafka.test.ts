@@ -2,7 +2,6 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
-import type { IClientOptions } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunningBroker } from '../start.ts';
 import { TestHouse } from '../test-house.ts';
@@ -25,9 +24,9 @@ async function declared(): Promise<string> {
   return building;
 }
 
-const onFirst = (building: string, options?: IClientOptions) =>
+const onFirst = (building: string, options?: Parameters<typeof TestClient.come>[2]) =>
   TestClient.come(house.broker.mqttPort ?? 0, building, options);
-const onOther = (building: string, options?: IClientOptions) =>
+const onOther = (building: string, options?: Parameters<typeof TestClient.come>[2]) =>
   TestClient.come(other.mqttPort ?? 0, building, options);
 
 async function command(building: string, id: string): Promise<void> {
@@ -117,4 +116,30 @@ test('of a session that moved about, the log keeps one claim and one state', asy
   await expect
     .poll(async () => (await keptKeys(building)).toSorted(), { timeout: 5000 })
     .toEqual(['claim', 'progress', 'state']);
+});
+
+test('a return skips nothing that was sent and not acked (TBMQ #320)', async () => {
+  const building = await declared();
+  const topic = `v1/${building}/d1/telemetry`;
+  const first = await onFirst(building);
+  await first.client.subscribeAsync(topic, { qos: 1 });
+  await first.leave();
+  const publisher = await onOther(building, { clientId: 'p' });
+  const sent = Array.from({ length: 300 }, (_, index) => `${topic} ${index}`);
+  await Promise.all(
+    sent.map((_, index) => publisher.client.publishAsync(topic, `${index}`, { qos: 1 })),
+  );
+  await publisher.leave();
+  // Comes, acks nothing, and is gone again, here and there.
+  for (const come of [onFirst, onOther, onFirst]) {
+    const client = await come(building, { isSilent: true });
+    await waitFor('some of it', () => client.heard.length > 0);
+    client.vanish();
+    await client.client.endAsync(true);
+  }
+  const last = await onOther(building);
+  expect(last.resumed).toBe(true);
+  await waitFor('all of it', () => new Set(last.heard).size === sent.length);
+  expect([...new Set(last.heard)]).toEqual(sent);
+  await last.leave();
 });
