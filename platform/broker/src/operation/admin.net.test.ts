@@ -139,3 +139,31 @@ test('while the broker starts there are no sessions to see', async () => {
   sessions = undefined;
   expect((await get('/sessions')).status).toBe(503);
 });
+
+test("a web page cannot kick behind an operator's back", async () => {
+  const headers = { origin: 'https://elsewhere.example' };
+  const answer = await fetch(`${admin.url}/sessions/k/kick`, { method: 'POST', headers });
+  expect([answer.status, kicked]).toEqual([403, []]);
+});
+
+test('a page of very many sessions is the same as of all, sorted', () => {
+  const many = Array.from({ length: 5000 }, (_, index): SessionRow => {
+    const key = `de-a/${(index * 7919) % 5000}`;
+    return {
+      key,
+      clientId: key,
+      building: 'de-a',
+      connected: true,
+      subscriptions: 0,
+      replica: 'r',
+    };
+  });
+  const sorted = many.map(({ key }) => key).toSorted();
+  const page = pageOf(many, { building: undefined, limit: 10, after: sorted[99] });
+  expect(page.rows.map(({ key }) => key)).toEqual(sorted.slice(100, 110));
+  expect(page.more).toBe(true);
+  expect(pageOf(many, { building: undefined, limit: 10, after: sorted[4995] })).toMatchObject({
+    rows: { length: 4 },
+    more: false,
+  });
+});

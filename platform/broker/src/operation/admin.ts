@@ -104,6 +104,10 @@ function addSessionRoutes(router: Router, view: () => SessionsView): void {
 }
 
 async function kick(view: SessionsView, request: Request, response: Response): Promise<void> {
+  // Browsers say where a page is from: no page may do this behind an operator's back.
+  if (request.get('origin') !== undefined) {
+    throw new PlatformError('FORBIDDEN', 'Cannot kick from a web page: use the command line');
+  }
   const kicked = await view.kick(keyOf(request));
   if (kicked.outcome === 'kicked') response.json({ kicked: true });
   else if (kicked.outcome === 'not-found') throw unknownSession();

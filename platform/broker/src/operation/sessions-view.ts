@@ -47,14 +47,20 @@ export interface SessionsView {
   kick(key: string): Kick | Promise<Kick>;
 }
 
-/** A page of rows that came in any order. */
+/** A page of rows that came in any order; holds little more than the page, however many rows there are. */
 export function pageOf(rows: Iterable<SessionRow>, query: SessionQuery): SessionPage {
   const { building, limit, after } = query;
   const wanted: SessionRow[] = [];
+  const cut = (length: number) => {
+    wanted.sort((one, other) => (one.key < other.key ? -1 : 1));
+    wanted.length = Math.min(wanted.length, length);
+  };
   for (const row of rows) {
     if (building !== undefined && row.building !== building) continue;
-    if (after === undefined || row.key > after) wanted.push(row);
+    if (after !== undefined && row.key <= after) continue;
+    wanted.push(row);
+    if (wanted.length > 8 * limit) cut(limit + 1);
   }
-  wanted.sort((one, other) => (one.key < other.key ? -1 : 1));
+  cut(limit + 1);
   return { rows: wanted.slice(0, limit), more: wanted.length > limit };
 }
