@@ -51,6 +51,7 @@ async function start(): Promise<AsyncDisposable> {
         KAFKA_PASSWORD_FILE: passwordFile,
         BROKER_TOPIC_POLICY: 'open',
         BROKER_MQTT_PORT: `${port}`,
+        BROKER_WS_PORT: `${webSocketPort(port)}`,
         ADMIN_PORT: `${adminPort}`,
       },
       nodeFlags: ['--enable-source-maps'],
@@ -60,11 +61,13 @@ async function start(): Promise<AsyncDisposable> {
   }
   for (const [index, port] of ports.entries()) {
     await supervisor.ready(`broker-${index + 1}`, readyTimeoutMs);
-    say(`mqtt://127.0.0.1:${port}`);
+    say(`mqtt://127.0.0.1:${port}  ws://127.0.0.1:${webSocketPort(port)}`);
   }
   say('Ready. Any client, any topic; nothing is kept. Ctrl-C stops it.');
   return stack.move();
 }
+
+const webSocketPort = (port: number): number => port + 100;
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
