@@ -19,6 +19,7 @@ import {
   type TestDirectory,
 } from '../test-agent.ts';
 import { TestCell } from '../test-cell.ts';
+import { main } from './main.ts';
 import { cli, startCli } from './test-cli.ts';
 
 // The program itself, as a person types it, beside a running agent on its store.
@@ -93,6 +94,37 @@ test('status shows the agent that runs, once and as JSON, and says so when none 
     err: expect.stringContaining('No agent has run on'),
   });
   expect((await cli('upgrade', at('other.yaml'))).code).toBe(3);
+});
+
+test('status lives on a terminal: it is drawn again, fits, and tells when the agent is gone', async () => {
+  await using own = await testDirectory();
+  const text = configText(cell.url).replace('"gw-1"', '"gw-live"');
+  await writeFile(join(own.path, 'gateway.yaml'), text);
+  const running = await testAgent(own.path, text);
+  const stop = new AbortController();
+  const screens: string[] = [];
+  const terminal = {
+    out: (screen: string) => void screens.push(screen),
+    err: () => undefined,
+    isLive: true,
+    columns: 60,
+    rows: 24,
+    hasColour: true,
+    stop: stop.signal,
+  };
+  const watched = main(['status', join(own.path, 'gateway.yaml')], terminal);
+  await expect.poll(() => screens.length, { timeout: 20_000 }).toBeGreaterThan(1);
+  await running[Symbol.asyncDispose]();
+  await expect.poll(() => screens.at(-1), { timeout: 20_000 }).toMatch(/No agent answers at/);
+  stop.abort();
+  expect(await watched).toBe(0);
+  expect(screens[0]).toMatch(/Gateway gw-live of de-test/);
+  // oxlint-disable-next-line no-control-regex -- it is what a terminal is told
+  const lines = (screens[0] ?? '').replaceAll(/\u001B\[[\d;]*[A-Za-z]/g, '').split('\n');
+  expect(lines.length).toBeLessThanOrEqual(24);
+  expect(lines.filter((line) => line.length > 60 && !line.includes('domicile-gateway'))).toEqual(
+    [],
+  );
 });
 
 /** Names, sizes and contents of all segments. */
