@@ -20,7 +20,7 @@ export const fieldsSchema = z
   .describe('Field of a form or a flat JSON object: its metric. Others are ignored.');
 
 export const timeFieldSchema = z.strictObject({
-  field: z.string().default('at'),
+  field: z.string().default('at').describe('Field with the time of the reading.'),
   unit: z.enum(['s', 'ms']).default('ms').describe('Unit of a time that is a number.'),
 });
 

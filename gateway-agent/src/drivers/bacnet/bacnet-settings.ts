@@ -40,7 +40,7 @@ export const bacnetSettings = z
       .record(z.string(), objectMapSchema)
       .default({})
       .describe('Objects of a kind of device, by a name of yours.'),
-    devices: z.array(device).min(1).max(1000),
+    devices: z.array(device).min(1).max(1000).describe('Devices, by their addresses.'),
   })
   .superRefine(({ maps, devices }, context) => {
     const seen = new Set<string>();

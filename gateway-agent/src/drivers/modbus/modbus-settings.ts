@@ -12,11 +12,11 @@ const device = z.strictObject({
 
 const line = z.strictObject({
   host: z.string().describe('Address of the device, or of the gateway before it.'),
-  port: z.number().int().min(1).max(65_535).default(502),
+  port: z.number().int().min(1).max(65_535).default(502).describe('TCP port.'),
   timeoutMs: ms.default(2000).describe('How long a connection or an answer may take.'),
   retriesMax: z.number().int().min(0).max(10).default(1).describe('Within one question.'),
   backOffMsMax: ms.default(60_000).describe('The longest wait before a silent device is asked.'),
-  devices: z.array(device).min(1).max(247),
+  devices: z.array(device).min(1).max(247).describe('Devices on this line, by their units.'),
 });
 
 export const modbusSettings = z
