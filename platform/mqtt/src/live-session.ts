@@ -116,6 +116,7 @@ export class LiveSession<Identity> implements Session<Identity> {
 
   withdraw(token: string): boolean {
     const gone = this.#outbound?.withdraw(({ message }) => message.token === token) ?? [];
+    if (gone.length > 0) this.#pumpSoon();
     return gone.length > 0;
   }
 

@@ -2,7 +2,12 @@ import type { ConnectPacket, PacketMessage, WillPacket } from './client-packets.
 import type { MqttLimits } from './limits.ts';
 import { LiveSession, type SessionHost, type SessionLink } from './live-session.ts';
 import { Deadlines } from './model/deadlines.ts';
-import type { InboundMessage, MqttOwner, OpenedSession } from './owner.ts';
+import {
+  type InboundMessage,
+  MqttDisconnect,
+  type MqttOwner,
+  type OpenedSession,
+} from './owner.ts';
 import { failureFrom, reason } from './reason-codes.ts';
 
 /** How finely time is told. */
@@ -59,6 +64,8 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
   }
 
   async save(session: LiveSession<Identity>): Promise<void> {
+    // Whoever has it now keeps its state: nothing of ours may stand over that, and nothing be told for it.
+    if (session.ended) throw new MqttDisconnect(reason.sessionTakenOver, 'The session ended here');
     await this.#owner.save?.(session);
   }
 
@@ -187,8 +194,8 @@ export class SessionStore<Identity, Peer> implements SessionHost<Identity> {
     const { connection } = session;
     session.connection = undefined;
     session.delayedWill = undefined;
-    this.#end(session);
     connection?.close(reasonCode);
+    this.#end(session);
   }
 
   tick(nowMs: number): void {

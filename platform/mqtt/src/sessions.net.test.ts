@@ -296,3 +296,32 @@ test('what was offered and not sent can be taken back', async () => {
   expect(settled).toEqual(['1 acked', '3 acked']);
   expect([...house.server.eachSession()]).toEqual([session]);
 });
+
+test('what another server has now is saved here no more, and nothing is told for it', async () => {
+  const shelf = new Shelf();
+  const order: string[] = [];
+  await using house = await TestServer.open({
+    ...shelf.owner,
+    closed: () => void order.push('closed'),
+    ended: () => void order.push('ended'),
+    will: () => void order.push('will'),
+  });
+  using client = await house.raw();
+  await client.connect({ ...keep, will: { topic: 'gone', payload: Buffer.from('x') } });
+  await subscribe(client);
+  const gate = Promise.withResolvers<void>();
+  shelf.saving = gate.promise;
+  const session = house.session('raw');
+  void session.deliver(message('1'));
+  await eventually(() => shelf.saves === 2);
+  client.send({ cmd: 'unsubscribe', messageId: 9, unsubscriptions: ['down/#'] });
+  client.publish(1);
+  await eventually(() => session.subscriptions.size === 0);
+  session.abandon(reason.sessionTakenOver);
+  gate.resolve();
+  await client.closed;
+  expect(shelf.saves).toBe(2);
+  expect(client.of('unsuback')).toEqual([]);
+  expect(client.of('publish')).toEqual([]);
+  expect(order).toEqual(['closed', 'ended']);
+});
