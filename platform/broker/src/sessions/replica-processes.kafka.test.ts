@@ -37,6 +37,21 @@ function roaming(building: string, clientId: string): MqttClient {
   return client;
 }
 
+async function statusesOf(building: string): Promise<(string | undefined)[]> {
+  const records = await replicas.house.records('device-status');
+  const own = records.filter(({ key }) => key?.toString() === building);
+  return own.map(({ value }) => /"state":"(\w+)"/.exec(`${value?.toString()}`)?.[1]);
+}
+
+/** Keys of the session that have a value in the log. */
+async function keysOf(session: string): Promise<string[]> {
+  const records = await replicas.house.records('mqtt-sessions');
+  const last = new Map(records.map(({ key, value }) => [key?.toString() ?? '', value]));
+  return [...last].flatMap(([key, value]) =>
+    value !== null && key.split('\0')[1] === session ? key : [],
+  );
+}
+
 test('what a replica does that was stopped meanwhile reaches only a connection that the client has left', async () => {
   const building = await declared();
   const topic = (device: string) => `v1/${building}/${device}/telemetry`;
@@ -92,11 +107,27 @@ test('a replica is killed: its clients are back at another and get what they sub
   const publisher = roaming(building, 'p');
   await publisher.publishAsync(topic, 'before', { qos: 1 });
   await waitFor('the first', () => heard.values().every((of) => of.has('before')));
+  const will = {
+    topic: `v1/${building}/gateway/status`,
+    payload: Buffer.from('{"state":"offline","at":"2026-11-27T07:00:00.000Z"}'),
+    qos: 1 as const,
+    retain: true,
+  };
+  const lost = await TestClient.come(replicas.port(0), building, ({
+	clientId: 'lost',
+	will,
+	properties: { sessionExpiryInterval: 1 }
+}));
   const fromMs = performance.now();
   await replicas.end(0, 'SIGKILL');
   await publisher.publishAsync(topic, 'after', { qos: 1 });
   await waitFor('the second', () => heard.values().every((of) => of.has('after')));
   expect(performance.now() - fromMs).toBeLessThan(10_000);
+  // Who does not come back has its will said, and its session ended, by who is left.
+  await waitFor('the will', async () => (await statusesOf(building)).length > 0, 20_000);
+  await waitFor('the end', async () => (await keysOf(`${building}/lost`)).length === 0, 20_000);
+  expect(await statusesOf(building)).toEqual(['offline']);
+  await lost.client.endAsync(true);
   await replicas.startAgain(0);
   await Promise.all([...clients, publisher].map((client) => client.endAsync()));
 });
