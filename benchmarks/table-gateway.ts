@@ -6,7 +6,7 @@ const pair = z.object({ oursPerSecond: z.number(), floorPerSecond: z.number() })
 
 const storeReport = z.object({
   rounds: z.number(),
-  append: pair.extend({ readingsPerRound: z.number() }),
+  append: pair.extend({ readingsPerRound: z.number(), cpuSecondsPerMillion: z.number() }),
   drain: pair.extend({ readingsPerRound: z.number(), readingsPerMessage: z.number() }),
 });
 
@@ -31,7 +31,7 @@ export function gatewayStore(json: unknown): Lane {
       verdict(
         '100,000 readings/s appended and synced',
         append.oursPerSecond >= 100_000,
-        whole(append.oursPerSecond),
+        `${whole(append.oursPerSecond)}, ${append.cpuSecondsPerMillion} s of processor for a million, packing included`,
       ),
       verdict(
         '20,000 readings/s of a backlog',

@@ -4,6 +4,7 @@
  * `node benchmarks/gateway-store/month.ts [days]`
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { keepReport } from '../mqtt-servers.ts';
@@ -20,7 +21,7 @@ const days = Number(process.argv[2] ?? 30);
 const total = (days * 86_400_000 * devicesCount) / everyMs;
 const drainSeconds = 30;
 
-const folder = await mkdtemp(join(import.meta.dirname, '.month-'));
+const folder = await mkdtemp(join(tmpdir(), 'gateway-month-'));
 try {
   const made = await makeStore();
   using server = await startAckingServer();

@@ -3,7 +3,7 @@ import { createAgentEvents } from '@domicile/gateway-agent/events.ts';
 import { openStore } from '@domicile/gateway-agent/store/open-store.ts';
 import type { Entry, Store } from '@domicile/gateway-agent/store/store.ts';
 import { createLog } from '@domicile/runtime/log.ts';
-import { Registry } from 'prom-client';
+import { createRegistry } from '@domicile/runtime/metrics.ts';
 
 export const devicesCount = 100;
 export const everyMs = 10_000;
@@ -61,6 +61,7 @@ export class Building {
 /** A store with an agent's settings. */
 export function openBenchmarkStore(directory: string): Promise<Store> {
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const registry = createRegistry({ service: 'gateway-agent', country: 'de' });
   return openStore({
     directory,
     bytesMax: 8 * 1024 ** 3,
@@ -68,7 +69,7 @@ export function openBenchmarkStore(directory: string): Promise<Store> {
     segmentBytesMax: 8 * 1024 ** 2,
     whenFull: 'refuse',
     checkpointEveryMs: 2000,
-    events: createAgentEvents(new Registry(), createLog('gateway-agent', silent)),
+    events: createAgentEvents(registry, createLog('gateway-agent', silent)),
     listener: { appended: () => undefined, accountChanged: () => undefined },
     fail: (error) => {
       throw error;
