@@ -250,6 +250,11 @@ test('a building that waits for Kafka is read from a little, and again when Kafk
   gatekeeper.settled(session, 100);
   expect(gatekeeper.holdMs(session, 10)).toBe(0);
   expect(told).toEqual(['building-in-flight', 'building-in-flight']);
+  // The further over, the longer.
+  gatekeeper.began(session, 110);
+  const little = gatekeeper.holdMs(session, 10);
+  gatekeeper.began(session, 190);
+  expect(gatekeeper.holdMs(session, 10)).toBeGreaterThan(20 * little);
 });
 
 test('a full broker says that it is busy', async () => {

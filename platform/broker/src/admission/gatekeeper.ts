@@ -55,8 +55,12 @@ interface Ward {
   inFlightBytes: number;
 }
 
-/** Until a building that waits for Kafka is asked again. */
+/**
+ * Until a building that waits for Kafka is asked again. Each of its connections then takes one message more, so the further
+ * it is over its bound the longer: many connections with large messages would get far over it otherwise.
+ */
 const fullHoldMs = 20;
+const fullHoldMsMax = 1000;
 
 /** All clients of a building may come back at once. */
 const connectBurstSeconds = 4;
@@ -191,12 +195,14 @@ export class Gatekeeper {
     const ward = this.#ward(session.identity.building);
     const held = ward.rate.take(bytes, nowMs);
     if (held) events.held(`building-${held.limit}`);
-    const isFull =
-      ward.inFlight >= limits.buildingInFlightMax ||
-      ward.inFlightBytes >= limits.buildingInFlightBytesMax;
-    if (isFull) events.held('building-in-flight');
+    const fullness = Math.max(
+      ward.inFlight / limits.buildingInFlightMax,
+      ward.inFlightBytes / limits.buildingInFlightBytesMax,
+    );
+    const fullMs = fullness < 1 ? 0 : Math.min(fullHoldMsMax, fullHoldMs * fullness ** 4);
+    if (fullMs > 0) events.held('building-in-flight');
     const deviceMs = (this.#deviceHolds.get(session) ?? nowMs) - nowMs;
-    return Math.max(0, Math.ceil(deviceMs), held?.holdMs ?? 0, isFull ? fullHoldMs : 0);
+    return Math.max(0, Math.ceil(deviceMs), held?.holdMs ?? 0, fullMs);
   }
 
   opened(session: BrokerSession): void {
