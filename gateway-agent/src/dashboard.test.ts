@@ -35,7 +35,9 @@ async function metrics(): Promise<ReadonlyMap<string, readonly string[]>> {
   );
   // Registered by the admin port, which needs a store.
   const source = await readFile(join(root, 'src/status/metrics.ts'), 'utf8');
-  for (const [, name = '', rest = ''] of source.matchAll(/name: '(\w+)',([^}]*?)registers/g))
+  for (const [, name = '', rest = ''] of source.matchAll(
+    /name: '(gateway_\w+)',([^}]*?)(?:registers|valueOf)/g,
+  ))
     found.set(
       name,
       [...rest.matchAll(/labelNames: \['(\w+)'\]/g)].map(([, label = '']) => label),

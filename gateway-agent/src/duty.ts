@@ -66,7 +66,9 @@ export async function startDuty(parts: DutyParts): Promise<Duty> {
   for (const driver of await startDrivers(config.drivers, dataDirectory, host, 'polling'))
     drivers.push(stack.use(driver));
   stack.use(startLoop((signal) => stores.run(left, signal), fail));
-  const admin = stack.use(await startAgentAdmin({ ...parts, store: stores.main }));
+  const admin = stack.use(
+    await startAgentAdmin({ ...parts, store: stores.main, older: () => stores.older }),
+  );
   const ports = portsOf(drivers);
   await writeAddresses(dataDirectory, { admin: admin.url, ...ports });
   parts.log.info({ admin: admin.url, ...ports }, 'Agent started');

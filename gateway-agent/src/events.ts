@@ -16,7 +16,6 @@ export interface AgentEvents {
   recordsUnreadable(count: number): void;
   recordsDropped(count: number, reason: string): void;
   diskFull(): void;
-  storeMeasured(of: { bytes: number; unsent: number }): void;
   uplinkConnected(): void;
   uplinkLost(reason: string): void;
   uplinkFailed(reason: string): void;
@@ -73,12 +72,6 @@ function storeEvents(registry: Registry, log: Logger) {
     'gateway_store_disk_full_total',
     'Times that there was no room to write down what was sent.',
   );
-  const bytes = new Gauge({ name: 'gateway_store_bytes', help: 'Bytes on disk.', registers });
-  const unsent = new Gauge({
-    name: 'gateway_store_unsent_records',
-    help: 'Records that the cell has not acked.',
-    registers,
-  });
   return {
     storeOpened(of) {
       log.info(of, 'Store opened');
@@ -102,10 +95,6 @@ function storeEvents(registry: Registry, log: Logger) {
     diskFull() {
       fullDisk.inc();
       log.warn('Disk is full, marks are not kept');
-    },
-    storeMeasured(of) {
-      bytes.set(of.bytes);
-      unsent.set(of.unsent);
     },
   } satisfies Partial<AgentEvents>;
 }

@@ -88,6 +88,11 @@ test('status shows the agent that runs, once and as JSON, and says so when none 
   expect(out).toMatch(/Devices +3 seen/);
   const json: unknown = JSON.parse((await cli('status', '--json', at('gateway.yaml'))).out);
   expect(json).toMatchObject({ building: testBuilding, link: { connected: true } });
+  // Of the first scrape: what is measured on asking is told at once.
+  const metrics = await fetch(`${agent.adminUrl}/metrics`).then((answer) => answer.text());
+  expect(metrics).toMatch(/^gateway_devices\{state="seen"[^}]*\} 3$/m);
+  expect(metrics).toMatch(/^gateway_store_bytes\{[^}]*\} [1-9]\d*$/m);
+  expect(metrics).toMatch(/^gateway_disk_free_bytes\{[^}]*\} [1-9]\d*$/m);
   await writeFile(at('other.yaml'), configText(cell.url).replace('"data"', '"elsewhere"'));
   expect(await cli('status', at('other.yaml'))).toMatchObject({
     code: 3,

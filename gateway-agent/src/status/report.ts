@@ -12,6 +12,8 @@ import type { StatusBoard } from './board.ts';
 export interface ReportParts {
   readonly config: AgentConfig;
   readonly store: Store;
+  /** Stores that an agent before this one left, which only lose readings. */
+  readonly older: () => readonly Store[];
   readonly uplink: Uplink;
   readonly drivers: readonly Driver[];
   readonly board: StatusBoard;
@@ -60,10 +62,15 @@ export async function statusReport(parts: ReportParts): Promise<StatusReport> {
 }
 
 async function storePart(
-  { config, store, board }: ReportParts,
+  { config, store, older, board }: ReportParts,
   nowMs: number,
 ): Promise<StatusReport['store']> {
-  const { boot, next, unsent, bytes, oldestUnsentAtMs } = store;
+  const { boot, next, unsent } = store;
+  const all = [...older(), store];
+  const bytes = all.reduce((sum, one) => sum + one.bytes, 0);
+  const oldestUnsentAtMs = all
+    .flatMap((one) => one.oldestUnsentAtMs ?? [])
+    .reduce<number | undefined>((least, ms) => Math.min(least ?? ms, ms), undefined);
   const { bytesMax } = config.store;
   const disk = await statfs(config.dataDirectory).catch(() => undefined);
   const diskFreeBytes = disk && disk.bavail * disk.bsize;
@@ -78,7 +85,7 @@ async function storePart(
     bytes,
     bytesMax,
     unsent: unsent.map(({ from, to }) => ({ from, to })),
-    unsentRecords: countOf(unsent),
+    unsentRecords: all.reduce((sum, one) => sum + countOf(one.unsent), 0),
     ...(oldestUnsentAtMs !== undefined && { oldestUnsentAt: timeOf(oldestUnsentAtMs) }),
     ...(diskFreeBytes !== undefined && { diskFreeBytes }),
     ...(bytesPerDay > 0 && { daysLeft: rounded(room / bytesPerDay) }),

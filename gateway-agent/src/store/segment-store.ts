@@ -4,15 +4,7 @@ import type { AccountSource } from '../model/account.ts';
 import { Arrivals } from '../model/arrivals.ts';
 import { type DropOrder, type Dropped, addDropped, isOrdered } from '../model/dropped.ts';
 import { type DeviceNumbers, Numbering } from '../model/numbering.ts';
-import {
-  type Ranges,
-  addRange,
-  boundRanges,
-  countOf,
-  holds,
-  removeRange,
-  within,
-} from '../model/ranges.ts';
+import { type Ranges, addRange, boundRanges, holds, removeRange, within } from '../model/ranges.ts';
 import type { StoredRecord } from '../model/record.ts';
 import { type Checkpoint, unsentRangesMax } from '../model/recovery.ts';
 import { type Batch, encodeBatch } from './batch.ts';
@@ -444,8 +436,7 @@ export class SegmentStore implements Store {
   }
 
   #tick(): void {
-    const { events, fail } = this.#options;
-    events.storeMeasured({ bytes: this.bytes, unsent: countOf(this.#unsent) });
+    const { fail } = this.#options;
     this.#tidying = this.#tidying.then(() => this.#tidy()).catch(fail);
   }
 
