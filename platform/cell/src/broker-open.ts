@@ -9,7 +9,6 @@ import { writePrivate } from './secrets.ts';
 import { Supervisor } from './supervisor.ts';
 
 const root = join(import.meta.dirname, '../../..');
-const dir = join(root, '.domicile/broker-open');
 const country = 'DE';
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
@@ -18,6 +17,8 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 /** Equal replicas of a broker that takes any client and any topic, on a Kafka of their own that starts empty. */
 async function start(): Promise<AsyncDisposable> {
   const { PORT, REPLICAS } = readBrokerOpenConfig();
+  // Of its own for each port, so that several may run.
+  const dir = join(root, '.domicile/broker-open', `${PORT}`);
   await using stack = new AsyncDisposableStack();
   await rm(dir, { recursive: true, force: true });
   say('… Kafka');
