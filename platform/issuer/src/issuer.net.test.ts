@@ -154,7 +154,7 @@ test('what may not be is refused by its reason and counted', async () => {
     );
     expect({ reason, enough: Number(value?.[1] ?? 0) >= least }).toEqual({ reason, enough: true });
   }
-  expect(metrics).toMatch(/issuer_certificates_total\{kind="first"/);
+  expect(metrics).toMatch(/issuer_certificates_total\{kind="first"[^}]*country="DE"/);
 });
 
 test('RSA, Ed25519 and a request without names are served too', async () => {

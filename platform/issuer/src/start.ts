@@ -26,7 +26,7 @@ export async function startIssuer(
   { now = Date.now, log = createLog('issuer') }: IssuerPorts = {},
 ): Promise<IssuerService> {
   const country = config.CELL_COUNTRY;
-  const registry = createRegistry({ service: 'issuer', country: country.toLowerCase() });
+  const registry = createRegistry({ service: 'issuer', country });
   const events = issuerEvents(log, registry);
   const authority = await Authority.open(config.ISSUER_CA_CERT_FILE, config.ISSUER_CA_KEY_FILE);
   events.opened(authority.until);
