@@ -105,7 +105,18 @@ export class CellSessions implements AsyncDisposable {
     const ofOrphan = ({ key }: { key: string }, { connect }: LivingSession, will: InboundMessage) =>
       publishWill({ key, clientId: connect.clientId, identity: identityOf(connect) }, will);
     const claims = this.#claims;
-    this.#orphans = new Orphans({ view, replicas, keeper, events, claims, publishWill: ofOrphan });
+    const forgetReplica = async (gone: string) => {
+      await this.log.write(this.log.record({ of: 'replica', replica: gone }));
+    };
+    this.#orphans = new Orphans({
+      view,
+      replicas,
+      keeper,
+      events,
+      claims,
+      publishWill: ofOrphan,
+      forgetReplica,
+    });
   }
 
   /** All sessions of the cell, for operators. */
@@ -144,6 +155,13 @@ export class CellSessions implements AsyncDisposable {
     if (!this.replicas.note(replica, isGone)) return;
     this.#claims.replicasChanged();
     this.groups.replicasChanged();
+    for (const dead of this.replicas.dead()) this.#fenceDead(dead);
+  }
+
+  /** A transaction that it left open holds up the readers of messages. */
+  #fenceDead(replica: string): void {
+    if (!this.replicas.isFirst()) return;
+    this.fence(replica).catch((error: unknown) => this.events.orphanFailed(error));
   }
 
   #noteSession(record: SessionLogRecord): void {

@@ -24,6 +24,8 @@ export interface OrphansOptions {
     living: LivingSession,
     will: InboundMessage,
   ) => Promise<void>;
+  /** Removes what it gave as its last sign of life. */
+  readonly forgetReplica: (replica: string) => Promise<void>;
   readonly clock?: () => number;
 }
 
@@ -66,11 +68,13 @@ export class Orphans implements AsyncDisposable {
   async sweep(): Promise<void> {
     const nowMs = this.#clock();
     const due: Orphan[] = [];
+    const owners = new Set<string>();
     for (const session of this.#options.view.all()) {
+      owners.add(session.replica);
       const orphan = this.#orphan(session, nowMs);
-      if (orphan && dueAtMs(orphan) <= nowMs) due.push(orphan);
-      if (due.length === dueMax) break;
+      if (orphan && due.length < dueMax && dueAtMs(orphan) <= nowMs) due.push(orphan);
     }
+    this.#forgetReplicas(owners);
     const { events } = this.#options;
     await Promise.all(
       due.map((orphan) =>
@@ -82,6 +86,16 @@ export class Orphans implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#timer);
     await this.#sweeping;
+  }
+
+  /** Dead ones that have left nothing. */
+  #forgetReplicas(owners: ReadonlySet<string>): void {
+    const { replicas, forgetReplica, events } = this.#options;
+    if (!replicas.isFirst()) return;
+    for (const replica of replicas.dead()) {
+      if (owners.has(replica)) continue;
+      forgetReplica(replica).catch((error: unknown) => events.orphanFailed(error));
+    }
   }
 
   #orphan(session: KeptSession, nowMs: number): Orphan | undefined {

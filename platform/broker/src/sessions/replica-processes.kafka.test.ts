@@ -113,11 +113,11 @@ test('a replica is killed: its clients are back at another and get what they sub
     qos: 1 as const,
     retain: true,
   };
-  const lost = await TestClient.come(replicas.port(0), building, ({
-	clientId: 'lost',
-	will,
-	properties: { sessionExpiryInterval: 1 }
-}));
+  const lost = await TestClient.come(replicas.port(0), building, {
+    clientId: 'lost',
+    will,
+    properties: { sessionExpiryInterval: 1 },
+  });
   const fromMs = performance.now();
   await replicas.end(0, 'SIGKILL');
   await publisher.publishAsync(topic, 'after', { qos: 1 });
