@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -76,4 +77,57 @@ test('the front door passes enrolments on, and sends renewals to the issuer itse
     readConfig({ ...base, GATEWAY_EST_URL: `https://127.0.0.1:${port}` }),
   );
   expect((await fetch(`${away.url}/.well-known/est/cacerts`)).status).toBe(503);
+});
+
+test('a gateway that knows the door alone enrols by token and renews at the issuer it is sent to', async () => {
+  await using issuer = await TestIssuer.start();
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'door-'));
+  const [cert, key] = await Promise.all(
+    ['server.pem', 'server.key'].map((name) => readFile(issuer.at(name))),
+  );
+  const seen: string[] = [];
+  // What stands before a site's front door: it ends TLS, and what is behind sees no certificate.
+  const door = createTlsServer({ cert, key }, (request, response) => {
+    seen.push(`${request.url} ${request.headers.authorization === undefined ? 'bare' : 'token'}`);
+    if (request.url?.endsWith('/simplereenroll'))
+      response.writeHead(308, { Location: `${issuer.url}/simplereenroll` }).end();
+    else {
+      const passed = httpsRequest(`${issuer.url}/simpleenroll`, {
+        method: 'POST',
+        headers: request.headers,
+        rejectUnauthorized: false,
+      });
+      request.pipe(passed);
+      passed.once('response', (answer) => {
+        response.writeHead(answer.statusCode ?? 500, answer.headers);
+        answer.pipe(response);
+      });
+    }
+  });
+  await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+  const address = door.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  await writeFile(join(directory.path, 'token'), testToken);
+  const config = {
+    building: testBuilding,
+    gateway: 'gw-1',
+    dataDirectory: 'data',
+    uplink: {
+      url: 'mqtts://127.0.0.1:1',
+      caFile: issuer.at('ca.pem'),
+      certFile: 'gateway.pem',
+      keyFile: 'gateway.key',
+      enrolment: { url: `https://127.0.0.1:${port}`, tokenFile: 'token' },
+    },
+  };
+  const file = join(directory.path, 'gateway.yaml');
+  await writeFile(file, JSON.stringify(config));
+  const program = join(import.meta.dirname, '../gateway-agent/bin/domicile-gateway.js');
+  const enrol = async (...options: string[]) =>
+    (await run(process.execPath, [program, 'enrol', file, ...options])).stdout;
+  expect(await enrol()).toMatch(/^Enrolled/);
+  expect(await enrol('--force')).toMatch(/^Renewed/);
+  const est = '/.well-known/est';
+  expect(seen).toEqual([`${est}/simpleenroll token`, `${est}/simplereenroll bare`]);
+  door.close();
 });

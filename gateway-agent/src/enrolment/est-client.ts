@@ -34,11 +34,33 @@ const problemSchema = z.object({ detail: z.string().max(500) });
 
 /** RFC 7030, 4.2: `simpleenroll` by a token, `simplereenroll` by a certificate. Gives PKCS#7 in base64. */
 export async function postRequest(of: EstRequest, signal: AbortSignal): Promise<string> {
-  const { url, ca, proof, request } = of;
-  const isFirst = 'user' in proof;
-  const operation = isFirst ? 'simpleenroll' : 'simplereenroll';
+  const operation = 'user' in of.proof ? 'simpleenroll' : 'simplereenroll';
+  const address = `${of.url.replace(/\/$/, '')}/.well-known/est/${operation}`;
+  const answer = await post(address, of, signal);
+  const elsewhere = redirectOf(answer, of.proof);
+  return elsewhere === undefined ? contentOf(answer) : contentOf(await post(elsewhere, of, signal));
+}
+
+/**
+ * A front door cannot see the certificate of a connection and names the issuer. It is followed once, and never with a token: the
+ * certificate proves itself to the same authority without giving anything away.
+ */
+function redirectOf(answer: IncomingMessage, proof: Proof): string | undefined {
+  const { statusCode, headers } = answer;
+  const isRedirect = statusCode === 307 || statusCode === 308;
+  if (!isRedirect || 'user' in proof || !headers.location?.startsWith('https://')) return undefined;
+  answer.resume();
+  return headers.location;
+}
+
+async function post(
+  address: string,
+  of: EstRequest,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { ca, proof, request } = of;
   const body = request.toString('base64').replaceAll(/.{1,64}/g, '$&\r\n');
-  const sent = httpsRequest(`${url.replace(/\/$/, '')}/.well-known/est/${operation}`, {
+  const sent = httpsRequest(address, {
     method: 'POST',
     agent: false,
     signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
@@ -48,10 +70,13 @@ export async function postRequest(of: EstRequest, signal: AbortSignal): Promise<
       'Content-Length': Buffer.byteLength(body),
     },
     ...(ca && { ca }),
-    ...(isFirst ? { auth: `${proof.user}:${proof.password}` } : proof),
+    ...('user' in proof ? { auth: `${proof.user}:${proof.password}` } : proof),
   });
   sent.end(body);
-  const answer = await answerTo(sent);
+  return answerTo(sent);
+}
+
+async function contentOf(answer: IncomingMessage): Promise<string> {
   const text = await textOf(answer);
   if (answer.statusCode === 200) return text;
   throw new EnrolmentRefused(answer.statusCode ?? 0, detailOf(text));
