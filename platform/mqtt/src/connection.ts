@@ -28,9 +28,6 @@ export interface ConnectionHost<Identity, Peer> extends PartsHost<Identity, Peer
   forget(connection: Connection<Identity, Peer>): void;
 }
 
-/** What costs us something and is no answer to us. */
-const askedFor: ReadonlySet<string> = new Set(['subscribe', 'unsubscribe', 'pingreq']);
-
 /** One client's socket: from its bytes to packets, from packets to who handles them, and its end. */
 export class Connection<Identity, Peer>
   implements SessionLink, ConnectionParts<Identity, Peer>, ReadingOwner, WriterOwner, Waiting
@@ -72,17 +69,19 @@ export class Connection<Identity, Peer>
     });
     this.#socket.on('drain', () => this.freed());
     // A stream over WebSocket says no more than this when its peer is lost.
-    this.#socket.on('end', () => {
-      this.#ended(reason.unspecified, false);
-      this.writer.end();
-    });
+    this.#socket.on('end', () => this.#reading.end());
     // What is wrong with a socket ends in 'close'.
     this.#socket.on('error', () => undefined);
     this.#socket.on('close', () => {
-      this.#ended(reason.unspecified, false);
-      this.host.forget(this);
+      this.#reading.end();
+      if (this.gone) this.host.forget(this);
     });
     this.host.wake(this, this.#heardMs + this.host.limits.connectTimeoutMs);
+  }
+
+  readAll(): void {
+    this.#ended(reason.unspecified, false);
+    this.writer.end();
   }
 
   stopReading(): void {
@@ -204,12 +203,7 @@ export class Connection<Identity, Peer>
       this.#connect(decodeConnect(frame));
       return;
     }
-    const packet = decodePacket(frame, this.client.protocolVersion);
-    this.#dialogue.handle(packet);
-    // A PUBLISH asks for itself.
-    if (!askedFor.has(packet.type) || this.gone) return;
-    const holdMs = this.host.owner.holdMs?.(this.#dialogue.session, frame.length) ?? 0;
-    if (holdMs > 0) this.hold(holdMs);
+    this.#dialogue.handle(decodePacket(frame, this.client.protocolVersion), frame.length);
   }
 
   faulted(fault: PacketFault): void {
@@ -280,6 +274,7 @@ export class Connection<Identity, Peer>
     if (this.gone) return;
     this.#state = 'closed';
     this.#reading.clear();
+    if (this.#socket.closed) this.host.forget(this);
     const session = this.#dialogue?.session;
     if (!session) {
       this.host.owner.refused?.(reasonCode);

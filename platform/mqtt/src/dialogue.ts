@@ -8,6 +8,9 @@ import { PacketFault, protocolError } from './packet-fault.ts';
 import { encodedPingResponse } from './packets/decode.ts';
 import { subscribe, unsubscribe } from './subscribe.ts';
 
+/** What costs us something and is no answer to us. */
+const asked: ReadonlySet<string> = new Set(['subscribe', 'unsubscribe', 'pingreq']);
+
 /** What an accepted client says, told to who handles it. What an idle client does not need is not there. */
 export class Dialogue<Identity, Peer> {
   readonly session: LiveSession<Identity>;
@@ -42,7 +45,15 @@ export class Dialogue<Identity, Peer> {
     this.#outbound.pump(this.session);
   }
 
-  handle(packet: ClientPacket): void {
+  handle(packet: ClientPacket, bytes: number): void {
+    this.#handle(packet);
+    // A PUBLISH asks for itself.
+    if (!asked.has(packet.type) || this.#parts.gone) return;
+    const holdMs = this.#parts.host.owner.holdMs?.(this.session, bytes) ?? 0;
+    if (holdMs > 0) this.#parts.hold(holdMs);
+  }
+
+  #handle(packet: ClientPacket): void {
     switch (packet.type) {
       case 'publish':
         this.#inbound ??= new Inbound(this.#parts);

@@ -344,3 +344,50 @@ test('the properties of a message reach the owner', async () => {
   });
   await client.endAsync();
 });
+
+test.each([0, 20])(
+  'what a client said before it hung up is heard to the end, held back or not (%d ms)',
+  async (holdMs) => {
+    let asked = 0;
+    await using house = await TestServer.open(
+      { holdMs: () => (++asked % 100 === 0 ? holdMs : 0) },
+      { packetsPerTurnMax: 10 },
+    );
+    using client = await house.raw();
+    await client.connect({ will: { topic: 'gone', payload: Buffer.from('x') } });
+    client.socket.cork();
+    for (let each = 0; each < 350; each += 1) client.publish(each + 1, { qos: 0 });
+    client.send({ cmd: 'disconnect', reasonCode: 0 });
+    client.socket.uncork();
+    client.socket.destroySoon();
+    await eventually(() => house.closings.length === 1);
+    expect(house.messages).toHaveLength(350);
+    expect(house.closings).toMatchObject([{ clean: true }]);
+    expect(house.wills).toEqual([]);
+    await eventually(() => house.server.connections === 0);
+  },
+);
+
+test('who says all at once and hangs up before it is known is heard too; who says nothing more is not let in', async () => {
+  const decided = Promise.withResolvers<void>();
+  const opened: string[] = [];
+  await using house = await TestServer.open({
+    authenticate: async ({ clientId }) => {
+      await decided.promise;
+      return { admitted: true, key: clientId, identity: clientId };
+    },
+    opened: ({ clientId }) => void opened.push(clientId),
+  });
+  for (const clientId of ['talks', 'silent']) {
+    using client = await house.raw();
+    void client.connect({ clientId });
+    if (clientId === 'talks') client.publish(1, { qos: 0 });
+    client.socket.destroySoon();
+    await client.closed;
+  }
+  await eventually(() => house.refusals.length === 1);
+  decided.resolve();
+  await eventually(() => house.messages.length === 1);
+  await eventually(() => house.server.connections === 0);
+  expect(opened).toEqual(['talks']);
+});

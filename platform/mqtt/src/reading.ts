@@ -14,6 +14,8 @@ export interface ReadingOwner {
   /** A whole packet. May throw `PacketFault`. */
   take(frame: Buffer): void;
   faulted(fault: PacketFault): void;
+  /** All was taken of a socket that brings nothing more. */
+  readAll(): void;
   /**
    * The socket was paused, or a packet is not whole: somebody has to ask now and then whether it may go on, and how long it
    * takes.
@@ -30,6 +32,7 @@ export class Reading {
   #running = false;
   #held = false;
   #stopped = false;
+  #over = false;
   #holdUntilMs = 0;
   /** The turn of the loop is over for this socket, and more packets are there. */
   #resting = false;
@@ -63,9 +66,11 @@ export class Reading {
     if (this.#running) return;
     this.#running = true;
     try {
-      if (this.#takeAll()) {
+      if (this.#over && this.#frames.heldBytes === 0) this.#owner.readAll();
+      else if (this.#takeAll()) {
         if (this.#held) this.#socket.resume();
         this.#held = false;
+        if (this.#over) this.#owner.readAll();
       } else {
         this.#held = true;
         this.#socket.pause();
@@ -87,6 +92,12 @@ export class Reading {
   hold(milliseconds: number): void {
     this.#holdUntilMs = this.#steadyMs() + milliseconds;
     setTimeout(() => this.run(), milliseconds + 1).unref();
+  }
+
+  /** The socket brings nothing more; what it brought is still taken, as fast as the rest would be. */
+  end(): void {
+    this.#over = true;
+    this.run();
   }
 
   /** For good. */

@@ -32,6 +32,7 @@ export class SocketWriter {
 
   /** The client does not take what we write. */
   get stalled(): boolean {
+    if (this.#socket.destroyed) return false;
     return this.#waitingBytes + this.#socket.writableLength > this.#bytesMax;
   }
 
