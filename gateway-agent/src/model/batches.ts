@@ -49,11 +49,13 @@ export function messagesOf(records: readonly Sendable[], bytesMax = messageBytes
   return messages;
 }
 
+const [opening, comma, closing] = [Buffer.from('['), Buffer.from(','), Buffer.from(']')];
+
 function messageOf(device: string, records: readonly Sendable[]): Message {
   const indices = records.map(({ index }) => index);
   const [only] = records;
   if (only && records.length === 1) return { device, payload: only.body, indices };
-  const parts = records.flatMap(({ body }, place) => [place === 0 ? '[' : ',', body]);
-  const payload = Buffer.concat([...parts, ']'].map((part) => Buffer.from(part)));
+  const parts = records.flatMap(({ body }, place) => [place === 0 ? opening : comma, body]);
+  const payload = Buffer.concat([...parts, closing]);
   return { device, payload, indices };
 }

@@ -7,7 +7,9 @@ import type { ReadLimits } from './store.ts';
 /** What a block unpacks to; undefined if it cannot be. In a fraction of a millisecond, so no thread is asked: each costs memory. */
 export function unpack(packed: Buffer, rawBytes: number): Buffer | undefined {
   try {
-    const raw = zstdDecompressSync(packed, { maxOutputLength: Math.max(1, rawBytes) });
+    const maxOutputLength = Math.max(1, rawBytes);
+    // One chunk, so that it is not gathered from many.
+    const raw = zstdDecompressSync(packed, { maxOutputLength, chunkSize: rawBytes + 64 });
     return raw.length === rawBytes ? raw : undefined;
   } catch {
     return undefined;
