@@ -52,7 +52,7 @@ const lanLimits = { connectionsMax: 5000, sessionsMax: 10_000 };
  */
 export async function startMqttDriver(config: MqttDriverConfig, host: DriverHost): Promise<Driver> {
   const retained = await Retained.open(config.directory, host.now);
-  const lan = new LanOwner(config, host, new Relay(retained, host.events));
+  const lan = new LanOwner(config, host, new Relay(retained, host));
   const mqtt = new MqttServer<LanClient, Socket>(lan, {
     limits: lanLimits,
     features: { sharedSubscriptions: false },

@@ -1,20 +1,20 @@
 import { filterMatches } from '@domicile/core/topics.ts';
 import type { InboundMessage, OutboundMessage, Subscription } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
-import type { AgentEvents } from '../../events.ts';
 import { isNoSpace } from '../../store/files.ts';
+import type { DriverHost } from '../driver.ts';
 import type { LanSession } from './lan-client.ts';
 import type { Retained } from './retained.ts';
 
 /** Carries messages that are not the platform's from device to device, as any broker does. */
 export class Relay {
   readonly #retained: Retained;
-  readonly #events: AgentEvents;
+  readonly #host: DriverHost;
   readonly #listeners = new Set<LanSession>();
 
-  constructor(retained: Retained, events: AgentEvents) {
+  constructor(retained: Retained, host: DriverHost) {
     this.#retained = retained;
-    this.#events = events;
+    this.#host = host;
   }
 
   /** After the SUBACK: what is retained goes out, one after the other. */
@@ -29,7 +29,7 @@ export class Relay {
     for (const message of this.#retained.matching(subscription.filter)) {
       const { promise, resolve } = Promise.withResolvers<void>();
       if (!session.offer(message, [subscription], () => resolve()))
-        this.#events.readingRefused('mqtt', 'queue-full');
+        this.#host.events.readingRefused('mqtt', 'queue-full');
       else await promise;
       if (!session.connected) return;
     }
@@ -46,7 +46,8 @@ export class Relay {
       if (code !== undefined) return code;
     }
     const { topic, payload, qos, retain, properties, expirySeconds } = message;
-    const expiresAtMs = expirySeconds === undefined ? undefined : Date.now() + expirySeconds * 1000;
+    const expiresAtMs =
+      expirySeconds === undefined ? undefined : this.#host.now() + expirySeconds * 1000;
     for (const session of this.#listeners) {
       if (!session.wants(topic) || (session === from && wantsNoOwn(session, topic))) continue;
       const expiry = expiresAtMs === undefined ? {} : { expiresAtMs };
@@ -57,13 +58,13 @@ export class Relay {
 
   async #deliver(session: LanSession, message: OutboundMessage): Promise<void> {
     const became = await session.deliver(message);
-    if (became === 'queue-full') this.#events.readingRefused('mqtt', became);
+    if (became === 'queue-full') this.#host.events.readingRefused('mqtt', became);
   }
 
   async #retain(message: InboundMessage): Promise<number | undefined> {
     try {
       if (!(await this.#retained.set(message)))
-        this.#events.readingRefused('mqtt', 'retained-full');
+        this.#host.events.readingRefused('mqtt', 'retained-full');
       return undefined;
     } catch (error) {
       if (!isNoSpace(error)) throw error;
