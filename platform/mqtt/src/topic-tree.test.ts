@@ -42,9 +42,11 @@ test('tens of thousands of filters are not searched one by one', () => {
   for (let each = 0; each < 50_000; each += 1) tree.add(`v1/b${each}/+/telemetry/#`, each);
   tree.add('#', -1);
   const from = performance.now();
+  let found = 0;
   for (let each = 0; each < 50_000; each += 1) {
-    expect(tree.match(`v1/b${each}/d/telemetry`).length).toBe(2);
+    found += tree.match(`v1/b${each}/d/telemetry`).length;
   }
+  expect(found).toBe(100_000);
   // One by one it would be 2,500,000,000 comparisons.
   expect(performance.now() - from).toBeLessThan(20_000);
 });
