@@ -38,27 +38,27 @@ export class LogTails implements AsyncDisposable {
   readonly #ends: EndQuestion;
   readonly #sweeping: NodeJS.Timeout;
   #follower: TopicFollower | undefined;
-  /** Follows nothing: on its connections no question waits behind a fetch. */
-  #asker: TopicFollower | undefined;
   #waiting: (() => void)[] = [];
   #closed = false;
 
   static async start(options: LogTailsOptions): Promise<LogTails> {
     const tails = new LogTails(options);
     const { client, policy, fail } = options;
-    const { isolation } = policy;
-    const onRecords = (records: readonly InputRecord[]) => tails.#arrived(records);
-    const start = (clientId: string) =>
-      TopicFollower.start({ client, clientId, topics: [], isolation, fail, onRecords });
-    tails.#follower = await start('broker-messages');
-    tails.#asker = await start('broker-message-ends');
+    tails.#follower = await TopicFollower.start({
+      client,
+      clientId: 'broker-messages',
+      topics: [],
+      isolation: policy.isolation,
+      fail,
+      onRecords: (records) => tails.#arrived(records),
+    });
     await tails.follow(policy.always);
     return tails;
   }
 
   private constructor(options: LogTailsOptions) {
     this.#options = options;
-    this.#ends = new EndQuestion(async (topic) => (await this.#asker?.ends(topic)) ?? []);
+    this.#ends = new EndQuestion(async (topic) => (await this.#follower?.ends(topic)) ?? []);
     this.#sweeping = setInterval(() => this.#sweep(), sweepEveryMs).unref();
   }
 
@@ -163,7 +163,6 @@ export class LogTails implements AsyncDisposable {
     clearInterval(this.#sweeping);
     for (const catchUp of this.#catchUps.values()) catchUp.close();
     await this.#follower?.[Symbol.asyncDispose]();
-    await this.#asker?.[Symbol.asyncDispose]();
     this.#wake();
   }
 

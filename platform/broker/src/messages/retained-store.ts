@@ -56,6 +56,7 @@ export class RetainedStore implements RetainedSource, AsyncDisposable {
   readonly #delivering = new WeakMap<RetainedTaker, Map<string, Delivering>>();
   readonly #sweeping: NodeJS.Timeout;
   #follower: TopicFollower | undefined;
+  #isSweeping = false;
 
   constructor(options: RetainedStoreOptions) {
     this.#options = options;
@@ -208,11 +209,15 @@ export class RetainedStore implements RetainedSource, AsyncDisposable {
   }
 
   async #sweep(): Promise<void> {
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
     try {
       for (const entry of this.#view.sweep(Date.now(), writeGraceMs))
         await this.#options.write(this.#recordOf(entry));
     } catch (error) {
       this.#options.troubled(error);
+    } finally {
+      this.#isSweeping = false;
     }
   }
 
