@@ -256,7 +256,7 @@ test('a drain does not wait for ever', async () => {
   await eventually(() => house.server.inFlight === 1);
   const from = performance.now();
   await house.server.drain(200);
-  expect(performance.now() - from).toBeLessThan(1000);
+  expect(performance.now() - from).toBeLessThan(5000);
   await client.closed;
   expect(client.of('puback')).toEqual([]);
 });

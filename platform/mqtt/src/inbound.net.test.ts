@@ -274,12 +274,15 @@ test('an owner may hold a client back without losing anything, and others go on'
   const fast = await house.client({ clientId: 'fast' });
   const other = await house.client({ clientId: 'other' });
   const from = performance.now();
-  const acks = [1, 2, 3, 4].map((each) => fast.publishAsync('a', `${each}`, { qos: 1 }));
+  let acked = 0;
+  const acks = [1, 2, 3, 4].map(async (each) => {
+    await fast.publishAsync('a', `${each}`, { qos: 1 });
+    acked += 1;
+  });
   await other.publishAsync('a', 'other', { qos: 1 });
-  expect(performance.now() - from).toBeLessThan(250);
+  expect(acked).toBeLessThan(4);
   await Promise.all(acks);
   expect(performance.now() - from).toBeGreaterThan(295);
-  expect(performance.now() - from).toBeLessThan(600);
   expect(held).toBe(4);
   expect(house.payloads.toSorted()).toEqual(['1', '2', '3', '4', 'other']);
   await Promise.all([fast.endAsync(), other.endAsync()]);

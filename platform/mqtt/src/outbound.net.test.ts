@@ -107,7 +107,7 @@ test('a slow subscriber stalls nobody, and its queue has an end', async () => {
   for (let each = 0; each < 20; each += 1) {
     expect(await house.session('fast').deliver(message(`${each}`))).toBe('acked');
   }
-  expect(performance.now() - from).toBeLessThan(1000);
+  expect(performance.now() - from).toBeLessThan(5000);
   // What the sockets' own buffers take is taken; then it counts as stalled.
   await eventually(() => {
     void house.server.session('slow')?.deliver(big);

@@ -164,7 +164,7 @@ export class RawClient implements Disposable {
   }
 }
 
-const patienceMs = 5000;
+const patienceMs = 20_000;
 
 export async function eventually<Value>(
   condition: () => Value | undefined,
