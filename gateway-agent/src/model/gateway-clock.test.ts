@@ -39,7 +39,8 @@ interface Kept {
 }
 
 test('what came before the time was known gets its own time later, over boots, or none, and waits a bounded time', () => {
-  for (let seed = 0; seed < 300; seed += 1) {
+  const wrong: string[] = [];
+  for (let seed = 0; seed < 150; seed += 1) {
     const random = new TestRandom(seed);
     const machine = new Machine();
     let clock = new GatewayClock([], waitMs);
@@ -71,10 +72,11 @@ test('what came before the time was known gets its own time later, over boots, o
           : isOfThisBoot && upMs < waitMs
             ? 'wait'
             : 'never';
-        expect(time, `seed ${seed}, step ${step}`).toBe(expected);
+        if (time !== expected) wrong.push(`seed ${seed}, step ${step}: ${time}, not ${expected}`);
       }
     }
   }
+  expect(wrong).toEqual([]);
 });
 
 test('a clock that is set, forward or back, is told, and drift is not', () => {
