@@ -64,16 +64,12 @@ test('what came before the time was known gets its own time later, over boots, o
         upMs = 0;
         clock.look(machine.reading);
       }
-      for (const { untimed, trueMs } of kept) {
-        const time = clock.timeOf(untimed, machine.reading);
-        const isOfThisBoot = untimed.osBoot === machine.reading.osBoot;
-        const expected = known.has(untimed.osBoot)
-          ? trueMs
-          : isOfThisBoot && upMs < waitMs
-            ? 'wait'
-            : 'never';
-        if (time !== expected) wrong.push(`seed ${seed}, step ${step}: ${time}, not ${expected}`);
-      }
+      const expectedOf = ({ untimed, trueMs }: Kept) => {
+        if (known.has(untimed.osBoot)) return trueMs;
+        return untimed.osBoot === machine.reading.osBoot && upMs < waitMs ? 'wait' : 'never';
+      };
+      const isWrong = (one: Kept) => clock.timeOf(one.untimed, machine.reading) !== expectedOf(one);
+      wrong.push(...kept.filter(isWrong).map(({ trueMs }) => `seed ${seed}, ${step}: ${trueMs}`));
     }
   }
   expect(wrong).toEqual([]);
