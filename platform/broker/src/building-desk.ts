@@ -62,12 +62,12 @@ export class BuildingDesk {
     session: BrokerSession,
     { record, expiresAtMs }: PendingCommand,
   ): Promise<Delivery> {
-    const { id, building, device, set, expiresAt } = record;
+    const { id, building, device, set, expiresAt, acceptedAtMs } = record;
     const topic = `v1/${building}/${device}/commands/${id}`;
     const sending = this.#sending.get(session) ?? new Set();
     if (sending.has(id) || !session.wants(topic)) return 'not-subscribed';
     this.#sending.set(session, sending.add(id));
-    const payload = Buffer.from(JSON.stringify({ id, set, expiresAt }));
+    const payload = Buffer.from(JSON.stringify({ id, set, expiresAt, acceptedAt: acceptedAtMs }));
     try {
       return await this.#deliver(session, { topic, payload, qos: 1, expiresAtMs }, 'command');
     } finally {
