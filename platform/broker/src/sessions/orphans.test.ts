@@ -5,13 +5,13 @@ import type { ConnectFacts, StateRecord } from '../model/sessions/session-record
 import { type KeptSession, SessionsView } from '../model/sessions/sessions-view.ts';
 import { Orphans } from './orphans.ts';
 
-const will = ({
-	topic: 'a',
-	payload: '',
-	qos: 1 as const,
-	retain: false,
-	properties: {}
-});
+const will = {
+  topic: 'a',
+  payload: '',
+  qos: 1 as const,
+  retain: false,
+  properties: {},
+};
 const facts: ConnectFacts = {
   clientId: 'c',
   building: 'de-a',
@@ -60,16 +60,16 @@ class Cell implements AsyncDisposable {
   closed(key: string, disconnectedAtMs: number, connect: Partial<ConnectFacts> = {}): void {
     const session = this.view.get(key);
     const { epoch = 0n, replica = '', claimId = '' } = session ?? {};
-    const state: StateRecord = ({
-	replica,
-	claimId,
-	disconnectedAtMs,
-	subscriptions: [],
-	connect: {
-		...facts,
-		...connect
-	}
-});
+    const state: StateRecord = {
+      replica,
+      claimId,
+      disconnectedAtMs,
+      subscriptions: [],
+      connect: {
+        ...facts,
+        ...connect,
+      },
+    };
     this.#fold(textOf({ of: 'state', session: key, epoch }), state);
   }
 
