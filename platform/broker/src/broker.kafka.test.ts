@@ -244,7 +244,7 @@ test('a command goes to the subscribed gateway, and again until a state says tha
   await waitFor('the command', () => heardFirst.length === 1);
   expect(heardFirst[0]).toMatch(
     new RegExp(
-      `^v1/${building}/d1/commands/early {"id":"early","set":{"on":true},"expiresAt":"2[^"]+Z"}$`,
+      `^v1/${building}/d1/commands/early {"id":"early","set":{"on":true},"expiresAt":"2[^"]+Z","acceptedAt":\\d+}$`,
     ),
   );
   await send('live', 60_000);
