@@ -177,8 +177,10 @@ const answerFailure =
     const answer = problemOfAny(error);
     const requestId = response.getHeader('X-Request-Id');
     if (answer.status >= 500) {
-      const level = error instanceof PlatformError ? 'warn' : 'error';
-      log[level]({ requestId, code: answer.code, err: error }, 'Request failed');
+      const isOurs = error instanceof PlatformError;
+      // What passes by itself may come a thousand times a minute: one line each, without a stack.
+      const why = isOurs && error.decision.retriable ? { why: error.message } : { err: error };
+      log[isOurs ? 'warn' : 'error']({ requestId, code: answer.code, ...why }, 'Request failed');
     }
     if (response.headersSent) response.destroy();
     else sendProblem(response, answer);
