@@ -28,6 +28,7 @@ import { createSessionEvents, exposeSessionGauges } from './sessions/session-eve
 import type { SessionEvents } from './sessions/session-keeper.ts';
 import { followDownstream, followRegistry } from './stream-followers.ts';
 import { StreamWriter } from './stream-writer.ts';
+import { withinMs } from './within-ms.ts';
 
 export interface RunningBroker extends AsyncDisposable {
   readonly mqttPort: number | undefined;
@@ -133,14 +134,6 @@ export function goodbyeOf({ serverReference }: Pick<BrokerConfig, 'serverReferen
   return serverReference === undefined
     ? {}
     : { reasonCode: reason.useAnotherServer, serverReference };
-}
-
-/** What was not done by then is left to those who find it in the log. */
-async function withinMs(work: Promise<void>, timeoutMs: number): Promise<void> {
-  const timer = new AbortController();
-  const late = wait(timeoutMs, undefined, { signal: timer.signal });
-  await Promise.race([work, late]).catch(() => undefined);
-  timer.abort();
 }
 
 type Server = MqttServer<ClientIdentity, Peer>;

@@ -14,6 +14,7 @@ import { CellSessions } from '../sessions/cell-sessions.ts';
 import { QosTwoWriter } from '../sessions/qos-two-writer.ts';
 import { createSessionEvents, exposeSessionGauges } from '../sessions/session-events.ts';
 import type { RunningBroker } from '../start.ts';
+import { withinMs } from '../within-ms.ts';
 import { createFeedEvents, exposeFeedGauges } from './feed-events.ts';
 import type { OpenBroker } from './open-broker.ts';
 import { openMessages, type OpenMessages, type OpenMessagesOptions } from './open-messages.ts';
@@ -87,7 +88,7 @@ export async function startOpenBroker(
       notReady = ['draining'];
       listeners.close();
       await server.drain(config.drainTimeoutMs);
-      await sessions.release();
+      await withinMs(sessions.release(), config.drainTimeoutMs);
       await running.disposeAsync();
     },
   };
