@@ -1,4 +1,3 @@
-import { setTimeout as wait } from 'node:timers/promises';
 import { parseBuildingId } from '@domicile/core/identities.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
 import { type Goodbye, MqttServer } from '@domicile/mqtt/server.ts';
