@@ -12,7 +12,7 @@ const retryMs = 100;
 /**
  * Makes the directory and holds it: two agents on one store would write over each other. The hold ends with the process,
  * however that ends (an abstract socket of Linux; elsewhere nothing is held). Waits for another holder to go.
- * Throws `CONFLICT` if it stays.
+ * Throws `CONFIG_INVALID` if it stays.
  */
 export async function holdDirectory(
   directory: string,
@@ -26,7 +26,10 @@ export async function holdDirectory(
     const holder = await tryHold(directory);
     if (holder) return holder;
     if (performance.now() > until)
-      throw new PlatformError('CONFLICT', 'Cannot start: another agent has the data directory');
+      throw new PlatformError(
+        'CONFIG_INVALID',
+        'Cannot start: another agent has the data directory; stop it, or give this one another',
+      );
     await wait(retryMs);
   }
 }

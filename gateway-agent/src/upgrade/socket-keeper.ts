@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { type Server, type Socket, createServer } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { z } from 'zod';
 import type { ListenAt } from '../drivers/driver.ts';
 
@@ -52,9 +53,9 @@ export class SocketKeeper {
     this.#options = options;
   }
 
-  /** Goes on with an inherited socket if there is one at this port, or listens. Throws what the system throws. */
+  /** Goes on with an inherited socket if there is one at this port, or listens. Throws `CONFIG_INVALID` if it cannot. */
   async listen(name: string, at: ListenAt): Promise<Server> {
-    const server = (await this.#inherited(name, at)) ?? (await listenAt(at));
+    const server = (await this.#inherited(name, at)) ?? (await listenFor(name, at));
     const answersAll = at.answersAll ?? false;
     server.on('connection', (socket) => this.#keep(socket, answersAll));
     this.#listeners.push({ name, server, answersAll, fd: fdOf(server) });
@@ -120,6 +121,19 @@ export class SocketKeeper {
     const { quietMs = quietMsDefault, oldestPendingMs } = this.#options;
     if (nowMs - one.heardMs < quietMs || oldestPendingMs() <= one.heardMs) return false;
     return !one.answersAll || bytesWritten > one.bytesWritten;
+  }
+}
+
+async function listenFor(name: string, at: ListenAt): Promise<Server> {
+  try {
+    return await listenAt(at);
+  } catch (error) {
+    const why = String(error).includes('EADDRINUSE') ? 'the port is taken' : String(error);
+    throw new PlatformError(
+      'CONFIG_INVALID',
+      `Cannot listen for drivers.${name} at ${at.host}:${at.port}: ${why}`,
+      { cause: error },
+    );
   }
 }
 

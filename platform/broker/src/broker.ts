@@ -17,7 +17,7 @@ import type { Gatekeeper } from './admission/gatekeeper.ts';
 import type { BrokerSession, ClientIdentity, Peer } from './admission/identity.ts';
 import { BuildingDesk } from './building-desk.ts';
 import type { BrokerEvents } from './events.ts';
-import type { MessageFeed } from './messages/feed.ts';
+import { gapTopic, type MessageFeed } from './messages/feed.ts';
 import type { CommandBook, PendingCommand } from './model/command-book.ts';
 import { publicationOf, type Publication, publicationTo } from './model/publication.ts';
 import type { RegistryView } from './model/registry-view.ts';
@@ -137,7 +137,8 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     const { building } = session.identity;
     const refused = gatekeeper.subscribing(session, asked);
     if (refused !== undefined) return refused;
-    if (!filterStaysIn(asked.filter, building)) return reason.notAuthorized;
+    if (!filterStaysIn(asked.filter, building) && asked.name !== gapTopic)
+      return reason.notAuthorized;
     try {
       await feed.subscribe(session, asked);
       return asked.qos;
@@ -224,7 +225,6 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     const desk = this.#desk(identity.building);
     const topic = desk.topicOf(message.topic);
     if (typeof topic === 'number') return topic;
-    if (topic.kind === 'status' && !desk.statuses.takes(topic.device)) return reason.quotaExceeded;
     return publicationTo(topic, message.payload, receivedAtMs);
   }
 

@@ -27,9 +27,9 @@ export function welcome(file: DemoFile, fileName: string): string {
 }
 
 function tryIt(file: DemoFile): string {
-  const [cell] = Object.values(file.cells);
+  const [[cc, cell] = []] = Object.entries(file.cells);
   const building = cell?.buildings.find((id) => id === 'de-7f3k') ?? cell?.buildings[0];
-  return `curl -H "Authorization: Bearer $(node -p 'require("./.domicile/demo.json").cells.de.tokens.client')" ${cell?.api}/v1/buildings/${building}/latest`;
+  return `curl -H "Authorization: Bearer $(node -p 'require("./.domicile/demo.json").cells.${cc}.tokens.client')" ${cell?.api}/v1/buildings/${building}/latest`;
 }
 
 function line(name: string, text: string): string {

@@ -25,7 +25,7 @@ export interface IdempotentProducerOptions {
   readonly topics: readonly string[];
   readonly lanes?: number;
   readonly lingerMs?: number;
-  /** Of one batch, before compression; the broker takes 1 MiB. */
+  /** Of one batch of several records, before compression; the broker takes 1 MiB. */
   readonly batchBytesMax?: number;
   /** What may wait for acknowledgement in all. Beyond it `send` rejects, so await `capacity()`. */
   readonly pendingBytesMax?: number;
@@ -48,6 +48,8 @@ interface Batch {
   bytes: number;
 }
 
+/** Of one record, which then has a batch for itself; Kafka's `message.max.bytes` is 1 MiB. */
+const RECORD_BYTES_MAX = 900_000;
 const RETRY_DELAY_MS = 100;
 const DEFAULTS = {
   lanes: 4,
@@ -117,7 +119,7 @@ export class IdempotentProducer {
         ),
       );
     const bytes = bytesOf(record);
-    if (bytes > this.#options.batchBytesMax)
+    if (bytes > RECORD_BYTES_MAX)
       return Promise.reject(
         new PlatformError('PAYLOAD_TOO_LARGE', `Cannot send: the record has ${bytes} bytes`),
       );

@@ -83,6 +83,20 @@ test('a follower that begins with nothing follows what is added', async () => {
   expect(seen).toEqual(['x']);
 });
 
+test('a record that is too large for a batch of several has one for itself, and one beyond that is refused', async () => {
+  const client = cluster.admin();
+  const topic = await createTopic(client);
+  const producer = await IdempotentProducer.open({ client, clientId: 'large', topics: [topic] });
+  const sizes = [10, 800_000, 20, 600_000];
+  const sent = sizes.map((size) =>
+    producer.send({ topic, partition: 0, value: Buffer.alloc(size, 'x') }),
+  );
+  const tooLarge = producer.send({ topic, partition: 0, value: Buffer.alloc(1_000_000) });
+  await expect(tooLarge).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' });
+  expect((await Promise.all(sent)).map(({ offset }) => offset)).toEqual([0n, 1n, 2n, 3n]);
+  await producer.close();
+});
+
 async function opened(topics: readonly string[]) {
   const producer = await IdempotentProducer.open({
     client: cluster.admin(),

@@ -115,3 +115,6 @@ export interface FeedMessage {
   /** As it is offered to a session, without what is the subscription's. */
   readonly outbound: OutboundMessage;
 }
+
+/** Where a client is told that messages were gone before it came back for them. */
+export const gapTopic = '$SYS/session/gap';

@@ -1,7 +1,7 @@
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import type { OutboundMessage, Session, Subscription } from '@domicile/mqtt/owner.ts';
 import type { FeedEvents } from './feed-events.ts';
-import type { FeedKeeper, FeedState, MessageFeed } from './feed.ts';
+import { type FeedKeeper, type FeedState, gapTopic, type MessageFeed } from './feed.ts';
 import { LogTails } from './log-tails.ts';
 import { messagesAt } from './messages-at.ts';
 import type { Entry } from './reading.ts';
@@ -276,5 +276,5 @@ const serverUnavailable = 0x88;
 
 function gapNotice(missing: { place: string; from: number; to: number }): OutboundMessage {
   const payload = Buffer.from(JSON.stringify(missing));
-  return { topic: '$SYS/session/gap', payload, qos: 1 };
+  return { topic: gapTopic, payload, qos: 1 };
 }

@@ -9,14 +9,14 @@ const status = (device: string, state: 'online' | 'offline') => ({
   receivedAtMs: 0,
 });
 
-test('the last status of a device holds, for a bounded number of devices', () => {
+test('the last status of a device holds, for a bounded number of devices: the newest', () => {
   const statuses = new RetainedStatuses(2);
   statuses.note(status('a', 'online'));
   statuses.note(status('b', 'online'));
-  expect(statuses.note(status('c', 'online'))).toBeUndefined();
   statuses.note(status('a', 'offline'));
+  statuses.note(status('c', 'online'));
   expect([...statuses.all()].map(({ topic, payload }) => [topic, payload.toString()])).toEqual([
     ['v1/de-a/a/status', '{"state":"offline","at":"2026-01-01T00:00:00.000Z"}'],
-    ['v1/de-a/b/status', '{"state":"online","at":"2026-01-01T00:00:00.000Z"}'],
+    ['v1/de-a/c/status', '{"state":"online","at":"2026-01-01T00:00:00.000Z"}'],
   ]);
 });

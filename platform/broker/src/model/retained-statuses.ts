@@ -14,13 +14,12 @@ export class RetainedStatuses {
     this.#devicesMax = devicesMax;
   }
 
-  /** Whether there is room for this device. */
-  takes(device: string): boolean {
-    return this.#statuses.has(device) || this.#statuses.size < this.#devicesMax;
-  }
-
-  note({ building, device, state, at }: DeviceStatusRecord): RetainedStatus | undefined {
-    if (!this.takes(device)) return undefined;
+  /** Where there is no room, the status that was said longest ago goes. */
+  note({ building, device, state, at }: DeviceStatusRecord): RetainedStatus {
+    this.#statuses.delete(device);
+    const [oldest] = this.#statuses.keys();
+    if (oldest !== undefined && this.#statuses.size >= this.#devicesMax)
+      this.#statuses.delete(oldest);
     const status = {
       topic: `v1/${building}/${device}/status`,
       payload: Buffer.from(JSON.stringify({ state, at })),
