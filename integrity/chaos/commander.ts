@@ -28,11 +28,17 @@ const lifeMs = 60_000;
 /** How long one command is tried with the same idempotency key. */
 const tryForMs = 45_000;
 const retryMs = 1_000;
+/** A run of half an hour asks more often than a person may. */
+const limitedTriesMax = 10;
+
+/** Nothing more happens to a command that says so, but that a later `applied` wins over `expired` and `unknown`. */
+export const endStates: ReadonlySet<string> = new Set(['applied', 'failed', 'expired', 'unknown']);
 
 /** A person who sets thermostats, and asks again with the same key when no answer came. */
 export class Commander {
   readonly sent: SentCommand[] = [];
   readonly #options: CommanderOptions;
+  readonly #ended = new Map<string, CommandView>();
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
 
@@ -46,13 +52,24 @@ export class Commander {
     await this.#done;
   }
 
+  /** What the cell says of it now; what has ended is asked once. */
   async view({ id, building, device }: SentCommand): Promise<CommandView> {
+    const known = this.#ended.get(id);
+    if (known) return known;
     const { api, token } = this.#options;
     const path = `/v1/buildings/${building}/devices/${device}/commands/${id}`;
-    const response = await ask(api, path, { token });
-    if (!response.ok) throw new Error(`GET ${path}: ${response.status}`);
-    const view: CommandView = JSON.parse(await response.text());
-    return view;
+    for (let tries = 0; ; tries += 1) {
+      const response = await ask(api, path, { token });
+      const text = await response.text();
+      if (response.ok) {
+        const view: CommandView = JSON.parse(text);
+        if (endStates.has(view.state)) this.#ended.set(id, view);
+        return view;
+      }
+      if (response.status !== 429 || tries === limitedTriesMax)
+        throw new Error(`GET ${path}: ${response.status}`);
+      await sleep(Number(response.headers.get('retry-after') ?? 1) * 1_000);
+    }
   }
 
   async #run(): Promise<void> {

@@ -6,7 +6,7 @@ import type { InputRecord } from '@domicile/kafka/records.ts';
 import { get } from '../support/api.ts';
 import { queryLanding } from '../support/independent-lake.ts';
 import type { ChaosBuilding, ChaosWorld } from './chaos-world.ts';
-import type { Commander, CommandView, SentCommand } from './commander.ts';
+import { type Commander, type CommandView, endStates, type SentCommand } from './commander.ts';
 
 /** What must be 0, by name; the rest tells how much it was. */
 export interface Verdict {
@@ -151,14 +151,12 @@ function readingsIn({ value, headers }: InputRecord): readonly Numbered[] {
   return readings.map(({ boot, seq }) => ({ device: headers.get('device') ?? '', boot, seq }));
 }
 
-const ended = new Set(['applied', 'failed', 'expired', 'unknown']);
-
 /** The commands that may still change their state. */
 export async function unsettled(commander: Commander): Promise<readonly SentCommand[]> {
   const open: SentCommand[] = [];
   for (const command of commander.sent) {
     const view = await commander.view(command);
-    if (!ended.has(view.state)) open.push(command);
+    if (!endStates.has(view.state)) open.push(command);
   }
   return open;
 }
@@ -181,7 +179,7 @@ async function judgeCommands(world: ChaosWorld, commander: Commander) {
   return {
     commandsAccepted: views.length,
     commandsApplied: count((view) => said(view, 'applied')),
-    commandsUnsettled: count((view) => !ended.has(view.state)),
+    commandsUnsettled: count((view) => !endStates.has(view.state)),
     appliedTwice: [...arrived.values()].filter((times) => times > 1).length,
     appliedUnheard: count((view) => said(view, 'applied') && !arrived.has(view.id)),
     deliveredUnheard: count((view) => said(view, 'delivered') && !held.includes(view.id)),
