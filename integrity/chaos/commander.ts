@@ -31,14 +31,14 @@ const retryMs = 1_000;
 /** A run of half an hour asks more often than a person may. */
 const limitedTriesMax = 10;
 
-/** Nothing more happens to a command that says so, but that a later `applied` wins over `expired` and `unknown`. */
+/** What a command ends with; a later `applied` wins over `expired` and `unknown`. */
 export const endStates: ReadonlySet<string> = new Set(['applied', 'failed', 'expired', 'unknown']);
 
 /** A person who sets thermostats, and asks again with the same key when no answer came. */
 export class Commander {
   readonly sent: SentCommand[] = [];
   readonly #options: CommanderOptions;
-  readonly #ended = new Map<string, CommandView>();
+  readonly #applied = new Map<string, CommandView>();
   readonly #stop = new AbortController();
   readonly #done: Promise<void>;
 
@@ -52,9 +52,9 @@ export class Commander {
     await this.#done;
   }
 
-  /** What the cell says of it now; what has ended is asked once. */
+  /** What the cell says of it now; what was applied stays so and is asked once. */
   async view({ id, building, device }: SentCommand): Promise<CommandView> {
-    const known = this.#ended.get(id);
+    const known = this.#applied.get(id);
     if (known) return known;
     const { api, token } = this.#options;
     const path = `/v1/buildings/${building}/devices/${device}/commands/${id}`;
@@ -63,7 +63,7 @@ export class Commander {
       const text = await response.text();
       if (response.ok) {
         const view: CommandView = JSON.parse(text);
-        if (endStates.has(view.state)) this.#ended.set(id, view);
+        if (view.state === 'applied') this.#applied.set(id, view);
         return view;
       }
       if (response.status !== 429 || tries === limitedTriesMax)
