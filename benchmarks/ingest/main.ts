@@ -14,7 +14,7 @@ import {
 } from '../mqtt-servers.ts';
 import { type LoadResult, runLoad } from './load.ts';
 
-const rounds = 7;
+const rounds = 5;
 const warmUpMs = 1000;
 const measureMs = 2500;
 const settleMs = 300;
