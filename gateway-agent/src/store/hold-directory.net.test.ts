@@ -15,7 +15,7 @@ async function directory(): Promise<string> {
 test('one holder at a time: another is refused, and comes in when the first has gone', async () => {
   const path = join(await directory(), 'data');
   const first = await holdDirectory(path, 100);
-  await expect(holdDirectory(path, 200)).rejects.toMatchObject({ code: 'CONFLICT' });
+  await expect(holdDirectory(path, 200)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   expect(await tryHold(path)).toBeUndefined();
   await first[Symbol.asyncDispose]();
   await first[Symbol.asyncDispose]();

@@ -46,7 +46,7 @@ export class StoreSet implements AsyncDisposable {
     [this.main, this.#hold] = parts;
   }
 
-  /** `newest` goes on with the store that was begun last, `new` begins one. Throws `CONFLICT` if another process has it. */
+  /** `newest` goes on with the store that was begun last, `new` begins one. Throws `CONFIG_INVALID` if another process has it. */
   static async begin(which: 'newest' | 'new', options: StoreSetOptions): Promise<StoreSet> {
     const { dataDirectory, open } = options;
     const newest = (await storesIn(dataDirectory)).at(-1) ?? 0;
