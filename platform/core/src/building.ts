@@ -15,6 +15,13 @@ export interface PlacedDevice {
   readonly placements: readonly Placement[];
 }
 
+/** At the broker, for a whole building; what is absent is the cell's default. */
+export interface BuildingQuotas {
+  readonly messagesPerSecond?: number | undefined;
+  readonly bytesPerSecond?: number | undefined;
+  readonly connections?: number | undefined;
+}
+
 /** A record of the compacted stream `registry`: a building as declared. `client` and `country` never change. */
 export interface BuildingRecord {
   readonly id: string;
@@ -29,6 +36,8 @@ export interface BuildingRecord {
   readonly devices: readonly PlacedDevice[];
   /** `scrypt$N$r$p$salt$hash`, base64; null where no password is allowed. */
   readonly passwordHash: string | null;
+  /** Absent in records of before there were any. */
+  readonly quotas?: BuildingQuotas;
 }
 
 /** The placement that held at a time; the first one also for the time before it. */

@@ -67,9 +67,17 @@ const countryOfRegions: ReadonlyMap<string, CountryCode> = new Map(
   ),
 );
 
-/** The country that a provider's region lies in; undefined for what is no region of one country. */
+const onPremises = /^onprem-([a-z]{2})-[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
+
+/**
+ * The country that a region lies in: a provider's by the table, one on premises by its name, `onprem-{cc}-{site}`; undefined
+ * for what is no region of one country.
+ */
 export function countryOfRegion(region: string): CountryCode | undefined {
-  return countryOfRegions.get(region.toLowerCase());
+  const name = region.toLowerCase();
+  const code = onPremises.exec(name)?.[1]?.toUpperCase();
+  if (code !== undefined) return isCountryCode(code) ? code : undefined;
+  return countryOfRegions.get(name);
 }
 
 export function regionsOf(country: CountryCode): readonly string[] {

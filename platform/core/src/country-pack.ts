@@ -14,8 +14,8 @@ export const countryPackSchema = z
   .strictObject({
     country: z.string().refine(isCountryCode, 'expected an ISO 3166-1 alpha-2 code'),
     name: z.string().min(1),
-    /** Of cloud providers, for cells that run there; empty for cells on premises. */
-    regions: z.array(z.string()).default([]),
+    /** Where cells may stand: regions of cloud providers, and `onprem-{cc}-{site}` for machines of one's own. */
+    regions: z.array(z.string()).min(1),
     localisation: z.strictObject({
       /** `hard`: by law nothing leaves. `conditional`: the law allows it under conditions. `contract`: we promise it. */
       mode: z.enum(['hard', 'conditional', 'contract']),

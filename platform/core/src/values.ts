@@ -28,24 +28,21 @@ const timeZone = z.string().refine((name) => {
   }
 }, 'expected an IANA time zone such as Europe/Berlin');
 
-const roomValues = z.union([
-  id,
-  z.strictObject({
-    type: id.optional(),
-    devices: z.record(suffix, id).default({}),
-    validFrom: time.optional(),
-  }),
-]);
+const roomSchema = z.strictObject({
+  type: id.optional(),
+  devices: z.record(suffix, id).default({}),
+  validFrom: time.optional(),
+});
+const roomValues = z.union([id, roomSchema]);
 
-const buildingValues = z.strictObject({
+const roomRange = z.string().min(1).max(80);
+const whole = z.number().int().min(1);
+
+/** What values and the `Building` resource say alike of a building. */
+const ofBuilding = {
   client: id,
   timeZone,
   name: z.string().min(1).max(200).optional(),
-  country: z
-    .string()
-    .regex(/^[A-Z]{2}$/)
-    .optional(),
-  floors: z.record(id, z.strictObject({ rooms: z.record(z.string().min(1).max(80), roomValues) })),
   /** Devices beside those of the room types, or other placements of them. */
   devices: z
     .record(
@@ -59,8 +56,45 @@ const buildingValues = z.strictObject({
       }),
     )
     .default({}),
+  /** What becomes of its data when it is taken out. */
   deletionPolicy: z.enum(['Retain', 'Delete']).default('Retain'),
+  /** Before `Delete` erases anything, its readings are copied below `exports/` of the landing store. */
+  exportBeforeDelete: z.boolean().default(false),
+  /** While set, nothing of it is erased, whatever else is asked. */
+  legalHold: z.boolean().default(false),
+  /** At the broker, for the whole building; absent: the cell's defaults. */
+  quotas: z
+    .strictObject({
+      messagesPerSecond: whole.max(1_000_000).optional(),
+      bytesPerSecond: whole.max(10_000_000_000).optional(),
+      connections: whole.max(100_000).optional(),
+    })
+    .default({}),
+};
+
+const buildingValues = z.strictObject({
+  ...ofBuilding,
+  country: z
+    .string()
+    .regex(/^[A-Z]{2}$/)
+    .optional(),
+  floors: z.record(id, z.strictObject({ rooms: z.record(roomRange, roomValues) })),
 });
+
+const deviceTypes = z.record(id, deviceTypeSchema).default({});
+const roomTypes = z.record(id, z.record(suffix, id)).default({});
+
+/** `spec` of the resource `Building`: the building of a values file with the types that it uses, so that it stands alone. */
+export const buildingSpecSchema = z.strictObject({
+  ...ofBuilding,
+  country: z.string().regex(/^[A-Z]{2}$/),
+  deviceTypes,
+  roomTypes,
+  floors: z.record(id, z.strictObject({ rooms: z.record(roomRange, roomSchema) })),
+});
+
+/** As written, before defaults. */
+export type BuildingSpec = z.input<typeof buildingSpecSchema>;
 
 /** The values of `charts/domicile-buildings` (docs/api/values.md), parsed from YAML or JSON. */
 export const buildingsValuesSchema = z.strictObject({
@@ -69,8 +103,8 @@ export const buildingsValuesSchema = z.strictObject({
     .string()
     .regex(/^[A-Z]{2}$/)
     .optional(),
-  deviceTypes: z.record(id, deviceTypeSchema).default({}),
-  roomTypes: z.record(id, z.record(suffix, id)).default({}),
+  deviceTypes,
+  roomTypes,
   buildings: z.record(z.string(), buildingValues).default({}),
 });
 
@@ -95,12 +129,7 @@ export function buildingsOf(values: unknown, country: CountryCode): BuildingReco
   if (parsed.data.country !== undefined && parsed.data.country !== country)
     throw abroad(country, '/country');
   const types = { ...builtInDeviceTypes, ...parsed.data.deviceTypes };
-  for (const name of Object.keys(parsed.data.deviceTypes))
-    if (Object.hasOwn(builtInDeviceTypes, name))
-      faults.push({
-        pointer: pointerOf(['deviceTypes', name]),
-        detail: 'is in the built-in catalogue; choose another name',
-      });
+  refuseBuiltIn(parsed.data.deviceTypes, faults);
   const records = Object.entries(parsed.data.buildings).flatMap(([building, declared]) => {
     const pointer = pointerOf(['buildings', building]);
     if (!isBuildingId(building)) {
@@ -113,6 +142,45 @@ export function buildingsOf(values: unknown, country: CountryCode): BuildingReco
   });
   if (faults.length > 0) throw invalid(faults);
   return records;
+}
+
+/**
+ * The registry record of a `Building` resource of that name. Throws as `buildingsOf` does, with pointers into the values
+ * that would have declared it.
+ */
+export function recordOfSpec(name: string, spec: unknown, country: CountryCode): BuildingRecord {
+  const parsed = buildingSpecSchema.safeParse(spec);
+  if (!parsed.success)
+    throw invalid(
+      parsed.error.issues.map(({ path, message }) => ({
+        pointer: pointerOf(['spec', ...path]),
+        detail: message,
+      })),
+    );
+  const { deviceTypes: own, roomTypes: rooms, ...declared } = parsed.data;
+  requireHome({ building: name, declared, country });
+  if (!isBuildingId(name))
+    throw invalid([
+      {
+        pointer: '/metadata/name',
+        detail: 'expected an id that begins with its country, as de-7f3k',
+      },
+    ]);
+  const faults: Fault[] = [];
+  const catalogue = { types: { ...builtInDeviceTypes, ...own }, roomTypes: rooms };
+  refuseBuiltIn(own, faults);
+  const record = recordOf({ building: name, declared, country, catalogue, faults });
+  if (faults.length > 0) throw invalid(faults);
+  return record;
+}
+
+function refuseBuiltIn(own: Readonly<Record<string, DeviceType>>, faults: Fault[]): void {
+  for (const name of Object.keys(own))
+    if (Object.hasOwn(builtInDeviceTypes, name))
+      faults.push({
+        pointer: pointerOf(['deviceTypes', name]),
+        detail: 'is in the built-in catalogue; choose another name',
+      });
 }
 
 function requireHome(of: {
@@ -175,6 +243,7 @@ function recordOf(declaration: Declaration): BuildingRecord {
     ),
     devices,
     passwordHash: null,
+    quotas: declared.quotas,
   };
 }
 

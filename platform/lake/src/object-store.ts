@@ -42,4 +42,12 @@ export interface ObjectStore {
   replacePointer(key: string, content: Uint8Array): Promise<void>;
 }
 
+/** What the eraser alone may do: for it, objects are no longer created once and for all. */
+export interface ErasableStore extends ObjectStore {
+  /** Durable once it resolves. False if the object is not of that generation any more; then nothing was changed. */
+  replace(key: string, content: Uint8Array, ifGeneration: string): Promise<boolean>;
+  /** False if the object is of another generation; true also if it is gone already. */
+  remove(key: string, ifGeneration: string): Promise<boolean>;
+}
+
 export const keyLengthMax = 512;

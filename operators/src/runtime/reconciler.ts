@@ -1,0 +1,28 @@
+import type { Kind, KubeObject, Ref } from './kube.ts';
+
+/**
+ * What became of one look at one object: there is nothing more to do; look again after a while; it failed and is tried again
+ * with growing pauses; or it is refused until somebody changes it (the reason stands in its conditions).
+ */
+export type Outcome =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'again'; readonly afterMs: number }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+/** An object that is watched because others depend on it. */
+export interface Dependency {
+  readonly kind: Kind;
+  readonly labelSelector?: string;
+  /** Whose turn it is when such an object changes. */
+  readonly ownersOf: (object: KubeObject) => readonly Ref[];
+}
+
+/** One kind's control loop. `reconcile` is called for one object at a time, and never for the same one twice at once. */
+export interface Reconciler {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly dependencies: readonly Dependency[];
+  /** Looks at the whole state afresh (level-triggered); `object` is from the cache, undefined once it is gone. */
+  reconcile(ref: Ref, object: KubeObject | undefined, signal: AbortSignal): Promise<Outcome>;
+}
