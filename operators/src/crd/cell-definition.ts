@@ -11,17 +11,20 @@ export const countries = letters
   .flatMap((first) => letters.map((second) => `${first}${second}`))
   .filter(isCountryCode);
 
-const served = countries.filter((country) => regionsOf(country).length > 0);
-
-/** `{'DE': ['europe-west3', …], …}` of CEL. */
-const regionTable = `{${served
-  .map((country) => `${celText(country)}: [${regionsOf(country).map(celText).join(', ')}]`)
-  .join(', ')}}`;
+/** `{'europe-west3': 'DE', …}` of CEL, a line a country. */
+const countryOfRegions = `{\n${countries
+  .filter((country) => regionsOf(country).length > 0)
+  .map((country) =>
+    regionsOf(country)
+      .map((region) => `${celText(region)}: ${celText(country)}`)
+      .join(', '),
+  )
+  .join(',\n')}}`;
 
 /** CEL: whether the region lies in the country, as core's `countryOfRegion` has it. */
 function liesIn(region: string, country: string): string {
-  const atHome = `${region}.startsWith('onprem-' + ${country}.lowerAscii() + '-')`;
-  return `(${atHome} || (${country} in ${regionTable} && ${region} in ${regionTable}[${country}]))`;
+  const onPremises = `${region}.startsWith('onprem-' + ${country}.lowerAscii() + '-')`;
+  return `${onPremises} || ${countryOfRegions}[?${region}].orValue('') == ${country}`;
 }
 
 function immutable(rest: string): Rule[] {

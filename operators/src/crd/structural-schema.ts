@@ -105,21 +105,14 @@ function shapeOf(
   { amendment, work }: { amendment: Amendment; work: Work },
 ): StructuralSchema {
   if (read.anyOf) return choice(read.anyOf, path);
-  switch (must(read.type, `${path} has a type that the API server can check`)) {
-    case 'object':
-      return read.properties === undefined
-        ? mapOf(read, path, { amendment, work })
-        : objectOf(read, path, work);
-    case 'array':
-      return listOf(read, path, { amendment, work });
-    case 'string':
-      return textOf(read, amendment);
-    case 'integer':
-    case 'number':
-      return { type: read.type, ...present({ minimum: read.minimum, maximum: read.maximum }) };
-    case 'boolean':
-      return { type: 'boolean' };
-  }
+  const type = must(read.type, `${path} has a type that the API server can check`);
+  if (type === 'object')
+    return read.properties === undefined
+      ? mapOf(read, path, { amendment, work })
+      : objectOf(read, path, work);
+  if (type === 'array') return listOf(read, path, { amendment, work });
+  if (type === 'string') return textOf(read, amendment);
+  return { type, ...present({ minimum: read.minimum, maximum: read.maximum }) };
 }
 
 function objectOf(read: JsonSchema, path: string, work: Work): StructuralSchema {
