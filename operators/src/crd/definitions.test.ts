@@ -8,7 +8,7 @@ const folder = '../../../charts/domicile-operator/templates/crds';
 test.each([cellDefinition, buildingDefinition])(
   'the chart holds the generated definition of $spec.names.kind; write it anew by `vitest run --project unit operators/src/crd -u`',
   async (definition) => {
-    const text = stringify(definition, { lineWidth: 120, aliasDuplicateObjects: false });
+    const text = stringify(definition, { lineWidth: 0, aliasDuplicateObjects: false });
     expect(text).not.toContain('{{');
     await expect(text).toMatchFileSnapshot(`${folder}/${definition.spec.names.plural}.yaml`);
   },
