@@ -53,6 +53,10 @@ export interface ApplyOptions {
   readonly dryRun?: boolean;
 }
 
+export interface PatchOptions {
+  readonly subresource?: 'status';
+}
+
 export interface ListOptions {
   /** Absent: of all namespaces. */
   readonly namespace?: string;
@@ -76,11 +80,26 @@ export interface Kube {
   /** Creates, throws `CONFLICT` if it is there. For what must not be taken over: secrets that were made once. */
   create(kind: Kind, object: KubeObject): Promise<KubeObject>;
   /** JSON merge patch; with a `resourceVersion` in the patch it throws `CONFLICT` if the object has changed since. */
-  patch(kind: Kind, ref: Ref, patch: unknown): Promise<KubeObject>;
+  patch(kind: Kind, ref: Ref, patch: unknown, options?: PatchOptions): Promise<KubeObject>;
   /** Only the object with that uid and, if given, that version: throws `CONFLICT` for another, resolves if it is gone. */
   delete(
     kind: Kind,
     ref: Ref,
     only: { readonly uid: string; readonly resourceVersion?: string },
   ): Promise<void>;
+}
+
+/**
+ * What is watched: the kinds of the reconcilers and of their dependencies, as they were a moment ago, without `managedFields`.
+ * Costs no request. Asking for a kind that nobody watches is a bug and throws.
+ */
+export interface KubeCache {
+  get(kind: Kind, ref: Ref): KubeObject | undefined;
+  /** In no order. `labels` must all be there with these values. */
+  list(kind: Kind, options?: CacheListOptions): readonly KubeObject[];
+}
+
+export interface CacheListOptions {
+  readonly namespace?: string;
+  readonly labels?: Readonly<Record<string, string>>;
 }
