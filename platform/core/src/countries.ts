@@ -46,6 +46,7 @@ const regionsOfCountry: Partial<Record<CountryCode, readonly string[]>> = {
   SA: ['me-central2'],
   SE: ['europe-north2'],
   SG: ['asia-southeast1'],
+  TH: ['asia-southeast3'],
   TW: ['asia-east1'],
   US: [
     'us-central1',

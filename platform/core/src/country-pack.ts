@@ -17,7 +17,7 @@ export const countryPackSchema = z
     /** Where cells may stand: regions of cloud providers, and `onprem-{cc}-{site}` for machines of one's own. */
     regions: z.array(z.string()).min(1),
     localisation: z.strictObject({
-      /** `hard`: by law nothing leaves. `conditional`: the law allows it under conditions. `contract`: we promise it. */
+      /** `hard`: by law it is stored at home alone. `conditional`: the law allows it under conditions. `contract`: we promise it. */
       mode: z.enum(['hard', 'conditional', 'contract']),
       law: z.string().min(1),
       source: z.string().min(1),
@@ -33,7 +33,8 @@ export const countryPackSchema = z
     timeZones: z.array(z.string()).min(1),
     units: z.strictObject({ temperature: z.enum(['Cel', '[degF]']) }),
     comfort: z.strictObject({ standard: z.string().min(1), limits: z.record(z.string(), limit) }),
-    holidays: z.strictObject({ calendar: z.string().min(2) }),
+    /** Of the package date-holidays; null: it has none of this country. */
+    holidays: z.strictObject({ calendar: z.string().min(2).nullable() }),
   })
   .superRefine(({ country, regions }, context) => {
     for (const [index, region] of regions.entries())

@@ -56,3 +56,15 @@ test('the name in a certificate is read in parts', () => {
   expect(parseGatewayUrn('urn:domicile:de:de-7f3k')).toBeUndefined();
   expect(audienceOf('DE')).toBe('domicile:de');
 });
+
+test.each([
+  ['onprem-eg-cairo', 'EG'],
+  ['onprem-de-a', 'DE'],
+  ['onprem-xx-cairo', undefined],
+  ['onprem-eg-', undefined],
+  ['onprem-eg', undefined],
+  ['onprem-eg-cairo-', undefined],
+  ['eg-cairo', undefined],
+])('machines of one’s own: %s is in %s', (region, country) => {
+  expect(countryOfRegion(region)).toBe(country);
+});

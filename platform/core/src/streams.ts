@@ -103,6 +103,7 @@ export type Principal =
   | 'serving'
   | 'raw'
   | 'commands'
+  | 'eraser'
   | 'front';
 
 export interface Rights {
@@ -114,10 +115,10 @@ export interface Rights {
 
 /**
  * What each service may do in Kafka; nothing else is granted. `serving` has no way to readings, and `front` none to any
- * stream. `operator` declares buildings.
+ * stream. `operator` declares buildings, and `eraser` takes the newest values of an erased one out.
  */
 export const rights: Readonly<Record<Principal, Rights>> = {
-  operator: { reads: ['registry'], writes: ['registry'], groups: [] },
+  operator: { reads: ['registry', 'device-status'], writes: ['registry'], groups: ['operator'] },
   broker: {
     reads: [
       'registry',
@@ -182,5 +183,52 @@ export const rights: Readonly<Record<Principal, Rights>> = {
     writes: ['commands', 'command-states'],
     groups: ['commands'],
   },
+  eraser: { reads: ['latest'], writes: ['latest'], groups: [] },
   front: { reads: [], writes: [], groups: [] },
 };
+
+/** One thing that a principal may do; nothing else is granted. */
+export interface Grant {
+  readonly resource: 'topic' | 'group' | 'transactional-id';
+  readonly name: string;
+  /** The right holds for all names that begin so. */
+  readonly isPrefix: boolean;
+  readonly operation: 'read' | 'write';
+}
+
+/** What the table of rights means in one country's Kafka. */
+export function grantsOf(country: CountryCode, principal: Principal): Grant[] {
+  const { reads, writes, groups } = rights[principal];
+  const topic = (name: StreamName, operation: Grant['operation']): Grant => ({
+    resource: 'topic',
+    name: topicOf(country, name),
+    isPrefix: false,
+    operation,
+  });
+  return [
+    ...reads.map((name) => topic(name, 'read')),
+    ...writes.map((name) => topic(name, 'write')),
+    ...groups.flatMap((name): Grant[] => [
+      { resource: 'group', name, isPrefix: true, operation: 'read' },
+      { resource: 'transactional-id', name, isPrefix: true, operation: 'write' },
+    ]),
+  ];
+}
+
+/** The topic's settings that are ours; others are left as they are. */
+export function topicConfigsOf(stream: StreamName, replicas: number): Record<string, string> {
+  const { cleanup, retentionMs }: Stream = streams[stream];
+  return {
+    'cleanup.policy': cleanup,
+    'min.insync.replicas': replicas >= 3 ? '2' : '1',
+    ...(retentionMs === undefined
+      ? { 'min.cleanable.dirty.ratio': '0.1' }
+      : { 'retention.ms': `${retentionMs}` }),
+  };
+}
+
+export const principals: readonly Principal[] = Object.keys(rights).filter(isPrincipal);
+
+function isPrincipal(name: string): name is Principal {
+  return Object.hasOwn(rights, name);
+}

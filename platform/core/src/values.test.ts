@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { placementAt } from './building.ts';
 import { must } from './invariants.ts';
-import { buildingsOf, expandRange } from './values.ts';
+import { buildingsOf, expandRange, recordOfSpec } from './values.ts';
 
 const standard = {
   roomTypes: {
@@ -105,4 +105,24 @@ test('device types of one building that disagree on the unit of a metric are ref
   expect(buildingsOf(mixed, 'DE')).toHaveLength(1);
   Object.assign(mixed.roomTypes['standard-room'], { other: 'us-air' });
   expect(() => buildingsOf(mixed, 'DE')).toThrow(/temperature two units/);
+});
+
+test('the resource declares what the values would have', () => {
+  const { floors, ...rest } = standard.buildings['de-7f3k'];
+  const rooms = { 'r1[01-25]': { type: 'standard-room' } };
+  const spec = {
+    ...rest,
+    country: 'DE',
+    roomTypes: standard.roomTypes,
+    floors: { '1': { rooms } },
+  };
+  expect(floors).toBeDefined();
+  expect(recordOfSpec('de-7f3k', spec, 'DE')).toEqual(buildingsOf(standard, 'DE')[0]);
+  const quotas = { messagesPerSecond: 50 };
+  expect(recordOfSpec('de-7f3k', { ...spec, quotas }, 'DE').quotas).toEqual(quotas);
+  const abroad = expect.objectContaining({ code: 'RESIDENCY_VIOLATION' });
+  expect(() => recordOfSpec('us-7f3k', spec, 'DE')).toThrow(abroad);
+  expect(() => recordOfSpec('de-7f3k', { ...spec, country: 'US' }, 'DE')).toThrow(abroad);
+  expect(() => recordOfSpec('de-7f3k', { ...spec, roomTypes: {} }, 'DE')).toThrow('no room type');
+  expect(() => recordOfSpec('de-7f3k', { ...spec, rooms: 1 }, 'DE')).toThrow('/spec');
 });

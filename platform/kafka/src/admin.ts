@@ -2,42 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import {
+  grantsOf,
   type Principal,
-  rights,
-  type Stream,
+  type StreamName,
   streamNames,
-  streams,
+  topicConfigsOf,
   topicOf,
 } from '@domicile/core/streams.ts';
-import {
-  AclOperations,
-  AclPermissionTypes,
-  Admin,
-  ResourcePatternTypes,
-  ResourceTypes,
-} from '@platformatic/kafka';
+import type { Admin } from '@platformatic/kafka';
+import { aclOf } from './acls.ts';
 import type { ClientOptions } from './client-options.ts';
-import { apiError, platformErrorOf } from './errors.ts';
+import { apiError } from './errors.ts';
+import { withAdmin } from './with-admin.ts';
 
 const knownTimeoutMs = 30_000;
 const pollMs = 200;
-const clientRetries = { retries: 20, retryDelay: 200, connectTimeout: 2_000 };
-
-async function withAdmin<Result>(
-  client: ClientOptions,
-  doing: string,
-  work: (admin: Admin) => Promise<Result>,
-): Promise<Result> {
-  const admin = new Admin({ ...client, ...clientRetries, clientId: 'domicile-admin' });
-  try {
-    return await work(admin);
-  } catch (error) {
-    throw platformErrorOf(error, doing);
-  } finally {
-    await admin.close().catch(() => {});
-  }
-}
-
 export interface TopicsOfCell {
   readonly client: ClientOptions;
   readonly country: CountryCode;
@@ -61,7 +40,7 @@ export function ensureTopics({
     for (const name of streamNames) {
       const topic = topicOf(country, name);
       if (!present.has(topic))
-        await createTopic(admin, { topic, partitions, replicas, stream: streams[name] });
+        await createTopic(admin, { topic, partitions, replicas, stream: name });
     }
     const names = streamNames.map((name) => topicOf(country, name));
     const topics = await knownTopics(admin, names);
@@ -87,16 +66,13 @@ async function knownTopics(admin: Admin, names: string[]) {
 
 async function createTopic(
   admin: Admin,
-  of: { topic: string; partitions: number; replicas: number; stream: Stream },
+  of: { topic: string; partitions: number; replicas: number; stream: StreamName },
 ): Promise<void> {
   const { topic, partitions, replicas, stream } = of;
-  const configs = [
-    { name: 'cleanup.policy', value: stream.cleanup },
-    { name: 'min.insync.replicas', value: replicas >= 3 ? '2' : '1' },
-    ...(stream.retentionMs === undefined
-      ? [{ name: 'min.cleanable.dirty.ratio', value: '0.1' }]
-      : [{ name: 'retention.ms', value: `${stream.retentionMs}` }]),
-  ];
+  const configs = Object.entries(topicConfigsOf(stream, replicas)).map(([name, value]) => ({
+    name,
+    value,
+  }));
   await admin
     .createTopics({ topics: [topic], partitions, replicas, configs })
     .catch((error: unknown) => {
@@ -108,40 +84,16 @@ async function createTopic(
 export function grantRights({
   client,
   country,
-  principals,
+  principals: of,
 }: {
   readonly client: ClientOptions;
   readonly country: CountryCode;
   readonly principals: readonly Principal[];
 }): Promise<void> {
   return withAdmin(client, 'grant rights', async (admin) => {
-    const creations = principals.flatMap((principal) => {
-      const { reads, writes, groups } = rights[principal];
-      const allow = grantTo(principal);
-      return [
-        ...reads.map((name) => allow('TOPIC', topicOf(country, name), 'READ')),
-        ...writes.map((name) => allow('TOPIC', topicOf(country, name), 'WRITE')),
-        ...groups.map((prefix) => allow('GROUP', prefix, 'READ', true)),
-        ...groups.map((prefix) => allow('TRANSACTIONAL_ID', prefix, 'WRITE', true)),
-      ];
-    });
+    const creations = of.flatMap((principal) =>
+      grantsOf(country, principal).map((grant) => aclOf(principal, grant)),
+    );
     if (creations.length > 0) await admin.createAcls({ creations });
-  });
-}
-
-function grantTo(principal: Principal) {
-  return (
-    type: 'TOPIC' | 'GROUP' | 'TRANSACTIONAL_ID',
-    resourceName: string,
-    operation: 'READ' | 'WRITE',
-    isPrefix = false,
-  ) => ({
-    resourceType: ResourceTypes[type],
-    resourceName,
-    resourcePatternType: isPrefix ? ResourcePatternTypes.PREFIXED : ResourcePatternTypes.LITERAL,
-    principal: `User:${principal}`,
-    host: '*',
-    operation: AclOperations[operation],
-    permissionType: AclPermissionTypes.ALLOW,
   });
 }

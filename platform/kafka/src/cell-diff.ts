@@ -1,0 +1,264 @@
+import type { CountryCode } from '@domicile/core/countries.ts';
+import { PlatformError } from '@domicile/core/errors.ts';
+import {
+  type Grant,
+  grantsOf,
+  type Principal,
+  principals,
+  streamNames,
+  topicConfigsOf,
+  topicOf,
+} from '@domicile/core/streams.ts';
+import { CellAdmin, type KafkaBroker, type TopicState, type UserQuota } from './cell-admin.ts';
+import { kafkaSettings } from './config.ts';
+import { hearConnectionErrors } from './connection-errors.ts';
+
+/** Rule: committed positions outlive any pause of a service. Minutes of 10 years. */
+export const offsetsRetentionMinutes = 5_256_000;
+
+/** Bytes a second at each broker, so that whoever answers people cannot starve what takes in readings. */
+const quotas: Readonly<Partial<Record<Principal, UserQuota>>> = {
+  raw: { producerBytesPerSecond: null, consumerBytesPerSecond: 100_000_000 },
+  serving: { producerBytesPerSecond: null, consumerBytesPerSecond: 100_000_000 },
+  commands: { producerBytesPerSecond: 10_000_000, consumerBytesPerSecond: 50_000_000 },
+  eraser: { producerBytesPerSecond: 10_000_000, consumerBytesPerSecond: 50_000_000 },
+};
+
+export interface KafkaUser {
+  readonly principal: Principal;
+  readonly password: string;
+  /** The password is another than last time: it is set even if there is such a user already. */
+  readonly renew: boolean;
+}
+
+/** What a cell wants of its Kafka: core's tables of streams and of rights say the rest. */
+export interface KafkaWish {
+  readonly country: CountryCode;
+  readonly partitions: number;
+  readonly replicas: number;
+  readonly users: readonly KafkaUser[];
+}
+
+/** One thing that differs, and that one act brings about. */
+export interface KafkaChange {
+  readonly kind: 'topic' | 'topic-configs' | 'user' | 'rights' | 'quotas';
+  /** The topic or the principal. */
+  readonly target: string;
+  /** For people, without secrets: `retention.ms 1 → 1209600000`. */
+  readonly detail: string;
+  act(): Promise<void>;
+}
+
+/** What differs and no act repairs: somebody has to decide. */
+export interface KafkaRefusal {
+  readonly reason: 'PartitionsDiffer' | 'ReplicasTooFew' | 'OffsetsRetentionTooShort';
+  readonly target: string;
+  /** With what to do next. */
+  readonly detail: string;
+}
+
+/** A partition of one of the cell's topics and the brokers that hold it. */
+export interface HeldPartition {
+  readonly topic: string;
+  readonly partition: number;
+  readonly brokers: readonly number[];
+}
+
+export interface KafkaDiff {
+  /** In the order in which to act; empty in a steady state. */
+  readonly changes: readonly KafkaChange[];
+  readonly refusals: readonly KafkaRefusal[];
+  /** Of the cell's topics that are there, for the proof of where they are. */
+  readonly held: readonly HeldPartition[];
+}
+
+export interface KafkaAccess {
+  /** `host:port`, separated by commas. */
+  readonly bootstrap: string;
+  /** Of a super user, SCRAM-SHA-256. */
+  readonly username: string;
+  readonly password: string;
+  /** PEM; undefined: Kafka speaks no TLS. */
+  readonly ca: string | undefined;
+}
+
+/** Throws `CONFIG_INVALID` for an address that cannot be read. Nothing is connected yet. */
+export function openCellAdmin({ bootstrap, username, password, ca }: KafkaAccess): CellAdmin {
+  hearConnectionErrors();
+  const brokers = kafkaSettings.KAFKA_BOOTSTRAP.safeParse(bootstrap);
+  if (!brokers.success)
+    throw new PlatformError(
+      'CONFIG_INVALID',
+      `Cannot reach Kafka: ${brokers.error.issues.map(({ message }) => message).join('; ')}`,
+    );
+  return new CellAdmin({
+    bootstrapBrokers: brokers.data,
+    sasl: { mechanism: 'SCRAM-SHA-256', username, password },
+    ...(ca === undefined ? {} : { tls: { ca } }),
+  });
+}
+
+/** What is to be done so that a Kafka is as a cell wants it. Reads only; topics, users and settings of others are left alone. */
+export async function kafkaDiff(admin: CellAdmin, wish: KafkaWish): Promise<KafkaDiff> {
+  const { country } = wish;
+  const topics = await admin.topics(streamNames.map((name) => topicOf(country, name)));
+  const brokers = await admin.brokers();
+  return {
+    changes: [
+      ...topicChanges(admin, wish, topics),
+      ...(await userChanges(admin, wish)),
+      ...(await rightChanges(admin, wish)),
+      ...(await quotaChanges(admin)),
+    ],
+    refusals: [
+      ...topicRefusals(wish, { topics, brokers }),
+      ...(await offsetsRefusals(admin, brokers)),
+    ],
+    held: [...topics].flatMap(([topic, { replicas }]) =>
+      replicas.map((of, partition) => ({ topic, partition, brokers: of })),
+    ),
+  };
+}
+
+function topicChanges(
+  admin: CellAdmin,
+  { country, partitions, replicas }: KafkaWish,
+  topics: ReadonlyMap<string, TopicState>,
+): KafkaChange[] {
+  return streamNames.flatMap((stream): KafkaChange[] => {
+    const name = topicOf(country, stream);
+    const configs = topicConfigsOf(stream, replicas);
+    const state = topics.get(name);
+    if (!state)
+      return [
+        {
+          kind: 'topic',
+          target: name,
+          detail: `is missing: ${partitions} partitions, ${replicas} replicas`,
+          act: async () => void (await admin.createTopic({ name, partitions, replicas, configs })),
+        },
+      ];
+    const differing = Object.entries(configs).filter(
+      ([key, value]) => state.configs[key] !== value,
+    );
+    if (differing.length === 0) return [];
+    const told = differing.map(
+      ([key, value]) => `${key} ${state.configs[key] ?? "of the broker's default"} → ${value}`,
+    );
+    return [
+      {
+        kind: 'topic-configs',
+        target: name,
+        detail: told.join(', '),
+        act: () => admin.setTopicConfigs(name, Object.fromEntries(differing)),
+      },
+    ];
+  });
+}
+
+async function userChanges(admin: CellAdmin, { users }: KafkaWish): Promise<KafkaChange[]> {
+  const present = await admin.users();
+  return users
+    .filter(({ principal, renew }) => renew || !present.has(principal))
+    .map(({ principal, password, renew }) => ({
+      kind: 'user',
+      target: principal,
+      detail: renew && present.has(principal) ? 'has another password' : 'is missing',
+      act: () => admin.setPassword(principal, password),
+    }));
+}
+
+/** Rights of other users are none of ours; of our principals, what goes beyond the table is taken back. */
+async function rightChanges(admin: CellAdmin, { country }: KafkaWish): Promise<KafkaChange[]> {
+  const granted = await admin.grants();
+  return principals.flatMap((principal): KafkaChange[] => {
+    const wanted = grantsOf(country, principal);
+    const has = granted.get(principal)?.grants ?? [];
+    const missing = wanted.filter((grant) => !has.some((one) => isSame(one, grant)));
+    const beyond = has.filter((grant) => !wanted.some((one) => isSame(one, grant)));
+    if (missing.length === 0 && beyond.length === 0) return [];
+    return [
+      {
+        kind: 'rights',
+        target: principal,
+        detail: `${missing.length} to grant, ${beyond.length} to take back`,
+        act: async () => {
+          await admin.grant(principal, missing);
+          await admin.revoke(principal, beyond);
+        },
+      },
+    ];
+  });
+}
+
+async function quotaChanges(admin: CellAdmin): Promise<KafkaChange[]> {
+  const present = await admin.quotas();
+  return principals.flatMap((principal): KafkaChange[] => {
+    const quota = quotas[principal];
+    const has = present.get(principal);
+    const isSet =
+      quota?.producerBytesPerSecond === has?.producerBytesPerSecond &&
+      quota?.consumerBytesPerSecond === has?.consumerBytesPerSecond;
+    if (quota === undefined || isSet) return [];
+    return [
+      {
+        kind: 'quotas',
+        target: principal,
+        detail: 'differ from the table',
+        act: () => admin.setQuota(principal, quota),
+      },
+    ];
+  });
+}
+
+function isSame(a: Grant, b: Grant): boolean {
+  return (
+    a.resource === b.resource &&
+    a.name === b.name &&
+    a.isPrefix === b.isPrefix &&
+    a.operation === b.operation
+  );
+}
+
+function topicRefusals(
+  { replicas, partitions }: KafkaWish,
+  of: {
+    readonly topics: ReadonlyMap<string, TopicState>;
+    readonly brokers: readonly KafkaBroker[];
+  },
+): KafkaRefusal[] {
+  const refusals = [...of.topics]
+    .filter(([, state]) => state.partitions !== partitions)
+    .map(([target, state]): KafkaRefusal => ({
+      reason: 'PartitionsDiffer',
+      target,
+      detail:
+        `has ${state.partitions} partitions, and ${partitions} are declared; the count is fixed for a version of a ` +
+        'stream, since another would put buildings on other partitions: set spec.kafka.partitions back, ' +
+        'or move to a new version of the streams',
+    }));
+  if (of.brokers.length < replicas)
+    refusals.push({
+      reason: 'ReplicasTooFew',
+      target: 'kafka',
+      detail: `has ${of.brokers.length} brokers, and ${replicas} replicas are declared; add brokers or lower spec.kafka.replicas`,
+    });
+  return refusals;
+}
+
+async function offsetsRefusals(
+  admin: CellAdmin,
+  brokers: readonly KafkaBroker[],
+): Promise<KafkaRefusal[]> {
+  const refusals: KafkaRefusal[] = [];
+  for (const { id } of brokers) {
+    const minutes = Number(await admin.brokerConfig(id, 'offsets.retention.minutes'));
+    if (minutes >= offsetsRetentionMinutes) continue;
+    refusals.push({
+      reason: 'OffsetsRetentionTooShort',
+      target: `broker ${id}`,
+      detail: `keeps offsets for ${minutes} minutes; set offsets.retention.minutes to ${offsetsRetentionMinutes} (10 years)`,
+    });
+  }
+  return refusals;
+}
