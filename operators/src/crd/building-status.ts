@@ -11,27 +11,22 @@ export const buildingStatusSchema = z.object({
   cell: z.string().optional(),
   devices: z
     .object({
-      expected: count,
+      expected: count.optional(),
       seen: count.optional(),
       /** Both, for people: `98/100`; `?/100` while nobody knows. */
-      text: z.string(),
+      text: z.string().optional(),
     })
     .optional(),
-  /** Where its record stands in the registry stream: `{partition}/{offset}`. */
-  registered: z.string().optional(),
-  enrolment: z
-    .object({
-      /** Secret beside the resource with what a gateway enrols by. */
-      secret: z.string().optional(),
-      renewedAt: z.string().optional(),
-    })
-    .optional(),
+  /** Secret beside the resource with what a gateway comes in by. */
+  credentials: z.object({ secret: z.string().optional() }).optional(),
   erasure: z
     .object({
-      phase: z.string(),
-      startedAt: z.string().optional(),
+      phase: z.enum(['Refused', 'Exporting', 'Erasing', 'Waiting', 'Erased']).optional(),
+      startedAt: z.iso.datetime({ offset: true }).optional(),
       /** Not before then is it gone from Kafka's log and from what the store can bring back. */
-      completeAfter: z.string().optional(),
+      until: z.iso.datetime({ offset: true }).optional(),
+      objects: count.optional(),
+      rows: count.optional(),
       /** Where the signed certificate of erasure is kept. */
       certificate: z.string().optional(),
     })
