@@ -1,9 +1,9 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { requireKey, requirePointer, requirePrefix } from './model/object-key.ts';
-import type { ByteRange, ObjectHead, ObjectStore } from './object-store.ts';
+import type { ByteRange, ErasableStore, ObjectHead } from './object-store.ts';
 
 /** A store for tests that forgets when its process ends. */
-export class MemoryObjectStore implements ObjectStore {
+export class MemoryObjectStore implements ErasableStore {
   readonly #objects = new Map<string, { content: Buffer; generation: string }>();
   #generation = 0;
 
@@ -42,6 +42,19 @@ export class MemoryObjectStore implements ObjectStore {
 
   async replacePointer(key: string, content: Uint8Array): Promise<void> {
     this.#put(requirePointer(key), content);
+  }
+
+  async replace(key: string, content: Uint8Array, ifGeneration: string): Promise<boolean> {
+    if (this.#objects.get(requireKey(key))?.generation !== ifGeneration) return false;
+    this.#put(key, content);
+    return true;
+  }
+
+  async remove(key: string, ifGeneration: string): Promise<boolean> {
+    const found = this.#objects.get(requireKey(key));
+    if (found && found.generation !== ifGeneration) return false;
+    this.#objects.delete(key);
+    return true;
   }
 
   /** What no adapter offers: the harm that a test does to a store behind our back. */

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { PlatformError } from '@domicile/core/errors.ts';
-import { keyLengthMax, type ObjectStore } from './object-store.ts';
+import { type ErasableStore, keyLengthMax, type ObjectStore } from './object-store.ts';
 
-export interface ConformanceCase {
+export interface ConformanceCase<Store extends ObjectStore = ObjectStore> {
   readonly name: string;
   /** Rejects if the store breaks the promise. `folder` is a fresh key prefix without a slash at its end. */
-  run(store: ObjectStore, folder: string): Promise<void>;
+  run(store: Store, folder: string): Promise<void>;
 }
 
 const page = { limit: 1000 };
@@ -138,3 +138,62 @@ const names: readonly ConformanceCase[] = [
 
 /** What every adapter has to pass before it is one. */
 export const objectStoreCases: readonly ConformanceCase[] = [...reading, ...writing, ...names];
+
+/** What a store that the eraser uses has to pass beside them. */
+export const erasableStoreCases: readonly ConformanceCase<ErasableStore>[] = [
+  {
+    name: 'an eraser replaces what it has read, and nothing newer',
+    async run(store, folder) {
+      const key = `${folder}/mixed.parquet`;
+      await store.createOnly(key, bytes('two buildings'));
+      const before = (await store.head(key))?.generation ?? '';
+      assert.equal(await store.replace(key, bytes('one building'), before), true);
+      assert.equal(String(await store.get(key)), 'one building');
+      assert.notEqual((await store.head(key))?.generation, before);
+      assert.equal(await store.replace(key, bytes('late'), before), false);
+      assert.equal(String(await store.get(key)), 'one building');
+      assert.equal(await store.replace(`${folder}/none`, bytes('x'), before), false);
+      assert.equal(await store.get(`${folder}/none`), undefined);
+    },
+  },
+  {
+    name: 'an eraser removes what it has read, and nothing newer',
+    async run(store, folder) {
+      const key = `${folder}/own.parquet`;
+      await store.createOnly(key, bytes('erased'));
+      const first = (await store.head(key))?.generation ?? '';
+      await store.replace(key, bytes('changed'), first);
+      assert.equal(await store.remove(key, first), false);
+      assert.equal(String(await store.get(key)), 'changed');
+      const second = (await store.head(key))?.generation ?? '';
+      assert.equal(await store.remove(key, second), true);
+      assert.equal(await store.get(key), undefined);
+      assert.deepEqual(await store.list(`${folder}/`, page), []);
+      assert.equal(await store.remove(key, second), true);
+      assert.equal(await store.createOnly(key, bytes('anew')), true);
+    },
+  },
+  {
+    name: 'of many erasers at once exactly one replaces',
+    async run(store, folder) {
+      const key = `${folder}/contended.parquet`;
+      await store.createOnly(key, bytes('before'));
+      const generation = (await store.head(key))?.generation ?? '';
+      const all = Array.from({ length: 10 }, async (_, index) =>
+        store.replace(key, bytes(`${index}`), generation),
+      );
+      const replaced = await Promise.all(all);
+      assert.equal(replaced.filter(Boolean).length, 1);
+      assert.equal(String(await store.get(key)), `${replaced.indexOf(true)}`);
+    },
+  },
+  {
+    name: 'an eraser reaches nothing outside of the store',
+    async run(store, folder) {
+      for (const key of ['..', '/etc/x', `${folder}/../../x`, 'a//b', '']) {
+        await refused('VALUE_INVALID', () => store.replace(key, bytes('x'), '1'));
+        await refused('VALUE_INVALID', () => store.remove(key, '1'));
+      }
+    },
+  },
+];

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { FsObjectStore } from './fs/fs-object-store.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
-import { objectStoreCases } from './object-store-conformance.ts';
+import { erasableStoreCases, objectStoreCases } from './object-store-conformance.ts';
 
 let root = '';
 beforeAll(async () => {
@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(async () => rm(root, { recursive: true }));
 
 describe.each(['fs', 'memory'])('%s', (name) => {
-  test.each(objectStoreCases)('$name', async (promise) => {
+  test.each([...objectStoreCases, ...erasableStoreCases])('$name', async (promise) => {
     const store =
       name === 'fs' ? new FsObjectStore(join(root, 'a', 'lake')) : new MemoryObjectStore();
     const folder = `test-${Math.random().toString(36).slice(2)}`;

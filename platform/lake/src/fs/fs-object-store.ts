@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import {
   constants,
   type FileHandle,
@@ -11,9 +11,10 @@ import {
   stat,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { requireKey, requirePointer, requirePrefix } from '../model/object-key.ts';
-import type { ByteRange, ObjectHead, ObjectStore } from '../object-store.ts';
+import type { ByteRange, ErasableStore, ObjectHead } from '../object-store.ts';
 import { isFault, storeFault } from './fs-faults.ts';
 
 /** Not a key, so no reader comes upon what is half written. */
@@ -22,11 +23,15 @@ const incoming = '.incoming';
 /** What is older was left behind by a process that was killed. */
 const abandonedMs = 3_600_000;
 
+/** How long an eraser waits for another one at the same object. */
+const lockWaitMsMax = 5_000;
+const lockPollMs = 5;
+
 /**
  * Objects as files below a folder of a local or network file system that has hard links. A crash may leave files in
  * `.incoming`; they are no objects, and a writer removes them after an hour.
  */
-export class FsObjectStore implements ObjectStore {
+export class FsObjectStore implements ErasableStore {
   readonly #root: string;
   readonly #foldersMade = new Set<string>();
   #cleaned: Promise<void> | undefined;
@@ -88,6 +93,57 @@ export class FsObjectStore implements ObjectStore {
       await rename(temporary, path);
       await syncFolder(dirname(path));
     });
+  }
+
+  async replace(key: string, content: Uint8Array, ifGeneration: string): Promise<boolean> {
+    const path = this.#pathOf(requireKey(key));
+    return guarded(async () => {
+      if ((await this.head(key))?.generation !== ifGeneration) return false;
+      const temporary = await this.#writeTemporary(content);
+      try {
+        return await this.#locked(key, async () => {
+          if ((await this.head(key))?.generation !== ifGeneration) return false;
+          await rename(temporary, path);
+          await syncFolder(dirname(path));
+          return true;
+        });
+      } finally {
+        await rm(temporary, { force: true });
+      }
+    });
+  }
+
+  async remove(key: string, ifGeneration: string): Promise<boolean> {
+    const path = this.#pathOf(requireKey(key));
+    return guarded(async () =>
+      this.#locked(key, async () => {
+        const found = await this.head(key);
+        if (!found) return true;
+        if (found.generation !== ifGeneration) return false;
+        await rm(path, { force: true });
+        await syncFolder(dirname(path));
+        return true;
+      }),
+    );
+  }
+
+  /** Between erasers: a file system compares and renames in two steps. A lock that a crash left is gone after an hour. */
+  async #locked<Value>(key: string, work: () => Promise<Value>): Promise<Value> {
+    const folder = join(this.#root, incoming);
+    await this.#makeFolder(folder);
+    this.#cleaned ??= removeAbandoned(folder);
+    await this.#cleaned;
+    const lock = join(folder, `lock-${createHash('sha256').update(key).digest('hex')}`);
+    for (let waitedMs = 0; !(await taken(lock)); waitedMs += lockPollMs) {
+      if (waitedMs >= lockWaitMsMax)
+        throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot erase: another eraser is at it');
+      await sleep(lockPollMs);
+    }
+    try {
+      return await work();
+    } finally {
+      await rm(lock, { force: true });
+    }
   }
 
   #pathOf(key: string): string {
@@ -185,6 +241,16 @@ async function readFully(file: FileHandle, { start, end }: ByteRange): Promise<B
 async function linked(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
+    return true;
+  } catch (error) {
+    if (isFault(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
+async function taken(lock: string): Promise<boolean> {
+  try {
+    await (await open(lock, 'wx')).close();
     return true;
   } catch (error) {
     if (isFault(error, 'EEXIST')) return false;

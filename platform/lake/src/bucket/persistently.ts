@@ -1,0 +1,55 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PlatformError } from '@domicile/core/errors.ts';
+
+export interface Persistence {
+  /** How often a call is made at most. */
+  readonly attemptsMax: number;
+  /** Between the first two; doubled each time. */
+  readonly delayMs: number;
+  readonly delayMsMax: number;
+  /** How long one attempt may take. */
+  readonly attemptTimeoutMs: number;
+}
+
+export const bucketPersistence: Persistence = {
+  attemptsMax: 5,
+  delayMs: 200,
+  delayMsMax: 5_000,
+  attemptTimeoutMs: 30_000,
+};
+
+/**
+ * Tries `work` until it answers, while what it throws is retriable and attempts are left. It is told whether an attempt before
+ * failed, which may have been carried out all the same.
+ */
+export async function persistently<Value>(
+  { attemptsMax, delayMs, delayMsMax, attemptTimeoutMs }: Persistence,
+  work: (isRepeated: boolean) => Promise<Value>,
+): Promise<Value> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await within(attemptTimeoutMs, work(attempt > 1));
+    } catch (error) {
+      const isRetriable = error instanceof PlatformError && error.decision.retriable;
+      if (!isRetriable || attempt >= attemptsMax) throw error;
+    }
+    const waitMs = Math.min(delayMsMax, delayMs * 2 ** (attempt - 1));
+    await sleep(waitMs * (0.5 + Math.random() / 2));
+  }
+}
+
+async function within<Value>(timeoutMs: number, work: Promise<Value>): Promise<Value> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () =>
+      late.reject(
+        new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot reach the store: it does not answer'),
+      ),
+    timeoutMs,
+  );
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

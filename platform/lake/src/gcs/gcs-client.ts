@@ -1,0 +1,111 @@
+import { PlatformError } from '@domicile/core/errors.ts';
+import { Storage } from '@google-cloud/storage';
+import { GoogleAuth, OAuth2Client } from 'google-auth-library';
+import { z } from 'zod';
+import { type GcsKey, keyClient } from './gcs-key.ts';
+
+export const requestTimeoutMs = 30_000;
+
+export interface GcsOptions {
+  /** Absent: Google's. */
+  readonly endpoint?: string | undefined;
+  /** Absent: what the environment gives, as workload identity does. */
+  readonly key?: GcsKey | undefined;
+}
+
+export interface GcsAccess {
+  readonly storage: Storage;
+  /** The token is asked for anew at the next call. */
+  forgetToken(): void;
+}
+
+/** The client, told to try once: it is asked again here, where a lost answer is recognised. */
+export function openGcs({ endpoint, key }: GcsOptions): GcsAccess {
+  const authClient =
+    key === undefined
+      ? new GoogleAuth({ scopes: 'https://www.googleapis.com/auth/devstorage.full_control' })
+      : keyClient(key);
+  const storage = new Storage({
+    ...(endpoint !== undefined && {
+      apiEndpoint: endpoint.replace(/\/$/, ''),
+      // Without it the client sends no authorisation to an endpoint that is not Google's.
+      useAuthWithCustomEndpoint: true,
+    }),
+    ...(key !== undefined && { projectId: key.project_id }),
+    authClient,
+    timeout: requestTimeoutMs,
+    retryOptions: { autoRetry: false },
+  });
+  // What opens a resumable upload looks for it here, where the client itself does not put it.
+  if (endpoint !== undefined) Object.assign(storage, { useAuthWithCustomEndpoint: true });
+  return {
+    storage,
+    forgetToken() {
+      if (authClient instanceof OAuth2Client) authClient.setCredentials({});
+    },
+  };
+}
+
+const failureSchema = z.object({
+  message: z.string().default(''),
+  code: z.union([z.number(), z.string()]).optional(),
+  response: z
+    .object({ statusCode: z.number().optional(), status: z.number().optional() })
+    .optional(),
+});
+
+/** The status of what the client threw; undefined if nothing answered. */
+export function statusOf(error: unknown): number | undefined {
+  const read = failureSchema.safeParse(error);
+  if (!read.success) return undefined;
+  const { code, response } = read.data;
+  const said = Number(code);
+  if (said >= 100 && said < 600) return said;
+  return response?.statusCode ?? response?.status;
+}
+
+/** A 404 speaks of the object or of its bucket, by its message alone. */
+export function isMissingBucket(error: unknown): boolean {
+  return statusOf(error) === 404 && error instanceof Error && /bucket does not/.test(error.message);
+}
+
+/** Every failure of the client in the platform's words; messages hold no key and no name of a bucket. */
+export function gcsFault(error: unknown): unknown {
+  if (error instanceof PlatformError || !(error instanceof Error)) return error;
+  const status = statusOf(error);
+  const cause = { cause: error };
+  if (isMissingBucket(error))
+    return new PlatformError(
+      'UPSTREAM_UNAVAILABLE',
+      'Cannot reach the store: there is no such bucket',
+      cause,
+    );
+  if (status === 403)
+    return new PlatformError('FORBIDDEN', 'Cannot reach the object: the store refuses it', cause);
+  if (status === 409)
+    return new PlatformError('CONFLICT', 'Cannot write: it is there already', cause);
+  if (status === 412)
+    return new PlatformError('PRECONDITION_FAILED', 'Cannot write: it has changed since', cause);
+  if (status === 416)
+    return new PlatformError(
+      'RANGE_NOT_SATISFIABLE',
+      'Cannot read beyond the end of an object',
+      cause,
+    );
+  if (status === 507)
+    return new PlatformError('STORE_FULL', 'Cannot write: the store is full', cause);
+  if (status === 400)
+    return new PlatformError('VALUE_INVALID', `Cannot ask the store: ${error.message}`, cause);
+  const told = status === undefined ? 'it does not answer' : `it answers ${status}`;
+  return new PlatformError('UPSTREAM_UNAVAILABLE', `Cannot reach the store: ${told}`, cause);
+}
+
+/** Runs a call of the client, which is asked once; a token that is refused is forgotten. */
+export async function asked<Value>(access: GcsAccess, work: () => Promise<Value>): Promise<Value> {
+  try {
+    return await work();
+  } catch (error) {
+    if (statusOf(error) === 401) access.forgetToken();
+    throw gcsFault(error);
+  }
+}
