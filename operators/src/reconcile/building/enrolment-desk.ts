@@ -30,6 +30,8 @@ export class EnrolmentDesk {
   readonly #namespace: string;
   readonly #shards = new Map<number, Waiting[]>();
   readonly #pumping = new Set<number>();
+  /** What each building's entry was when it was last written or found right, base64. */
+  readonly #known = new Map<string, string>();
 
   constructor(kube: Kube, namespace: string) {
     this.#kube = kube;
@@ -45,6 +47,19 @@ export class EnrolmentDesk {
     this.#shards.set(shard, waiting);
     if (!this.#pumping.has(shard)) void this.#pump(shard);
     return settled.promise;
+  }
+
+  /** Buildings whose entry is no longer what it was made here. `isGone`: the Secret was deleted. */
+  drifted(secret: KubeObject, isGone: boolean): Set<string> {
+    const found = isGone ? new Map<string, string>() : dataOf(secret);
+    const ours = [...this.#known].filter(
+      ([building]) => enrolmentSecretName(enrolmentShardOf(building)) === secret.metadata.name,
+    );
+    return new Set(
+      ours
+        .filter(([building, value]) => found.get(enrolmentKey(building)) !== value)
+        .map(([building]) => building),
+    );
   }
 
   async #pump(shard: number): Promise<void> {
@@ -96,8 +111,27 @@ export class EnrolmentDesk {
       if (value !== undefined)
         data[key] = value === null ? null : Buffer.from(value).toString('base64');
     }
-    if (present && Object.keys(data).length === 0) return;
-    requireRoom(ref.name, { ...Object.fromEntries(found), ...data });
+    const wanted = { ...Object.fromEntries(found), ...data };
+    if (!present || Object.keys(data).length > 0) {
+      requireRoom(ref.name, wanted);
+      await this.#store(ref, { shard, present, data });
+    }
+    for (const { building } of changes) {
+      const value = wanted[enrolmentKey(building)] ?? undefined;
+      if (value === undefined) this.#known.delete(building);
+      else this.#known.set(building, value);
+    }
+  }
+
+  async #store(
+    ref: { name: string; namespace: string },
+    of: {
+      readonly shard: number;
+      readonly present: KubeObject | undefined;
+      readonly data: Readonly<Record<string, string | null>>;
+    },
+  ): Promise<void> {
+    const { shard, present, data } = of;
     const resourceVersion = present?.metadata.resourceVersion;
     if (present) await this.#kube.patch(secretKind, ref, { metadata: { resourceVersion }, data });
     else await this.#kube.create(secretKind, emptyShard(ref, shard, data));

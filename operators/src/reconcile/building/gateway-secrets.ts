@@ -50,7 +50,7 @@ export class GatewaySecrets {
     this.#kube = kube;
   }
 
-  /** `authority`: PEM, undefined if it is not there yet. Throws `CONFLICT` if a Secret of that name is not ours. */
+  /** `authority`: PEM, undefined if it is not there yet. Throws `OBJECT_EXISTS` if a Secret of that name is not ours. */
   async ensure(
     { name, namespace, annotations }: BuildingResource,
     authority: string | undefined,
@@ -59,7 +59,7 @@ export class GatewaySecrets {
     const present = readSecret(await this.#kube.get(secretKind, ref));
     if (present && present.labels[buildingLabel] !== name)
       throw new PlatformError(
-        'CONFLICT',
+        'OBJECT_EXISTS',
         `Cannot keep the credentials: there is a Secret ${ref.name} that is not the operator's; rename or delete it`,
       );
     const due = new Set(credentialsDue(annotations, present));
@@ -78,8 +78,16 @@ export class GatewaySecrets {
     return {
       secret: ref.name,
       passwordHash,
-      tokenSha256: createHash('sha256').update(token).digest('hex'),
+      tokenSha256: sha256(token),
     };
+  }
+
+  /** Of the token that is there, hexadecimal; undefined if there is none of ours. */
+  async tokenSha256(building: string, namespace: string): Promise<string | undefined> {
+    const ref = { name: gatewaySecretName(building), namespace };
+    const present = readSecret(await this.#kube.get(secretKind, ref));
+    if (present?.labels[buildingLabel] !== building) return undefined;
+    return sha256(textOf(present.data, gatewayKeys.token));
   }
 
   /** What is not there, or not ours, is left alone. */
@@ -128,7 +136,7 @@ export class GatewaySecrets {
 
   /** The hash that is there, if it is of this password. */
   async #hashOf(password: string, present: string | undefined): Promise<string> {
-    const digest = createHash('sha256').update(password).digest('hex');
+    const digest = sha256(password);
     if (present !== undefined && this.#checked.get(present) === digest) return present;
     const isRight = present !== undefined && (await matches(password, present));
     const hash = isRight ? present : await hashOf(password);
@@ -136,6 +144,10 @@ export class GatewaySecrets {
     this.#checked.set(hash, digest);
     return hash;
   }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 function readSecret(object: KubeObject | undefined): GatewaySecret | undefined {

@@ -28,6 +28,17 @@ export type Published =
   | Exclude<Publication, { kind: 'write' | 'same' }>
   | { readonly kind: 'written' | 'same'; readonly at: string };
 
+/** The registry of a cell, for its one writer. */
+export interface Registry extends AsyncDisposable {
+  /** Once it is true, open another one: this one writes no more. */
+  readonly isBroken: boolean;
+  entry(building: string): RegistryEntry | undefined;
+  /** Rejects with `FENCED` if another process has opened the registry since. */
+  publish(request: PublicationRequest): Promise<Published>;
+}
+
+export type OpenRegistry = (options: RegistryDeskOptions) => Promise<Registry>;
+
 interface Waiting {
   readonly request: PublicationRequest;
   readonly settled: PromiseWithResolvers<Published>;
@@ -46,10 +57,10 @@ const waitingMax = 10_000;
 const catchUpMs = 30_000;
 
 /**
- * The registry of a cell, for its one writer. Whoever opens it fences the one before it by Kafka's transactional id: what a
+ * The registry in Kafka. Whoever opens it fences the one before it by Kafka's transactional id: what a
  * leader that was paused writes afterwards is refused there. Requests that come meanwhile go out together.
  */
-export class RegistryDesk implements AsyncDisposable {
+export class RegistryDesk implements Registry {
   readonly #options: RegistryDeskOptions;
   readonly #topic: string;
   readonly #placed = new Map<string, Placed>();
@@ -77,7 +88,6 @@ export class RegistryDesk implements AsyncDisposable {
     this.#topic = topicOf(options.country, 'registry');
   }
 
-  /** Once it is true, open another one: this one writes no more. */
   get isBroken(): boolean {
     return this.#broken !== undefined;
   }
@@ -86,7 +96,6 @@ export class RegistryDesk implements AsyncDisposable {
     return this.#placed.get(building)?.entry;
   }
 
-  /** Rejects with `FENCED` if another process has opened the registry since. */
   publish(request: PublicationRequest): Promise<Published> {
     if (this.#broken !== undefined) return Promise.reject(this.#error());
     if (this.#waiting.length >= waitingMax)

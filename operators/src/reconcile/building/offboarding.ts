@@ -1,0 +1,109 @@
+import { PlatformError } from '@domicile/core/errors.ts';
+import {
+  buildingFinalizer,
+  type BuildingResource,
+  buildingResourceOf,
+} from '../../model/building/building-resource.ts';
+import type { Claim } from '../../model/building/claim.ts';
+import { offboardedRecord } from '../../model/building/publication.ts';
+import type { KubeObject } from '../../runtime/kube.ts';
+import type { Outcome } from '../../runtime/reconciler.ts';
+import { type CellInForce, cellInForce } from './cell-of.ts';
+import { buildingKind } from './kinds.ts';
+import { type BuildingParts, isOvertaken } from './parts.ts';
+import { recordIn, type Registry } from './registry-desk.ts';
+
+/** Nobody's token. */
+const noToken = '0'.repeat(64);
+
+/** One look at one building whose resource is being deleted. */
+export class Offboarding {
+  readonly #parts: BuildingParts;
+  readonly #seen: KubeObject;
+  readonly #building: BuildingResource;
+
+  constructor(parts: BuildingParts, object: KubeObject) {
+    this.#parts = parts;
+    this.#seen = object;
+    this.#building = buildingResourceOf(object);
+  }
+
+  async run(): Promise<Outcome> {
+    if (!this.#building.finalizers.includes(buildingFinalizer)) return { kind: 'done' };
+    const { cache, country } = this.#parts.ports;
+    const cell = cellInForce(cache, country);
+    // Without a cell nobody serves it, and what the stores hold is theirs.
+    if (!cell) return this.#letGo();
+    try {
+      return await this.#takeOut(cell);
+    } catch (error) {
+      if (isOvertaken(error)) throw error;
+      await this.#tellFailure(error);
+      return { kind: 'failed', error };
+    }
+  }
+
+  async #takeOut(cell: CellInForce): Promise<Outcome> {
+    const registry = await this.#parts.registries.of(cell);
+    const { name, claim } = this.#building;
+    const present = registry.entry(name);
+    // Another resource has it: there is nothing of this one.
+    if (present?.claim && present.claim.uid !== claim.uid) return this.#letGo();
+    const isOut = await revoke(this.#parts, { cell, registry, building: name, claim });
+    if (!isOut) return { kind: 'again', afterMs: overtakenMs };
+    return this.#letGo();
+  }
+
+  async #letGo(): Promise<Outcome> {
+    const { name, namespace, resourceVersion, finalizers } = this.#building;
+    await this.#parts.ports.kube.patch(
+      buildingKind,
+      { name, namespace },
+      {
+        metadata: {
+          resourceVersion,
+          finalizers: finalizers.filter((one) => one !== buildingFinalizer),
+        },
+      },
+    );
+    return { kind: 'done' };
+  }
+
+  async #tellFailure(error: unknown): Promise<void> {
+    const message =
+      error instanceof PlatformError ? error.message : 'Something unexpected failed; see the log';
+    await this.#parts.writeStatus(this.#seen, {
+      erased: { status: 'Unknown', reason: 'CannotTakeOut', message },
+    });
+  }
+}
+
+const overtakenMs = 500;
+
+/** Refuses its gateways from now on, at the broker and at the issuer. False if the registry knows a newer state of it. */
+export async function revoke(
+  parts: BuildingParts,
+  of: {
+    readonly cell: CellInForce;
+    readonly registry: Registry;
+    readonly building: string;
+    readonly claim: Claim;
+  },
+): Promise<boolean> {
+  const { cell, registry, building, claim } = of;
+  const present = registry.entry(building);
+  const record = present && recordIn(present.value);
+  if (record) {
+    const published = await registry.publish({
+      building,
+      claim,
+      record: offboardedRecord(record),
+    });
+    if (published.kind !== 'written' && published.kind !== 'same') return false;
+  }
+  const tokenSha256 = (await parts.secrets.tokenSha256(building, claim.namespace)) ?? noToken;
+  await parts
+    .enrolments(cell)
+    .put({ building, claim, entry: { state: 'offboarded', tokenSha256 } });
+  return true;
+}

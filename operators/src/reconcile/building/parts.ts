@@ -1,0 +1,82 @@
+import { PlatformError } from '@domicile/core/errors.ts';
+import type { BuildingFindings } from '../../model/building/building-conditions.ts';
+import { conditionsOf, findingsUntil } from '../../model/building/building-conditions.ts';
+import type { Kube, KubeObject } from '../../runtime/kube.ts';
+import type { OperatorPorts } from '../../runtime/ports.ts';
+import { authorityName, type CellInForce } from './cell-of.ts';
+import { EnrolmentDesk } from './enrolment-desk.ts';
+import { GatewaySecrets } from './gateway-secrets.ts';
+import { buildingKind, configMapKind, secretKind } from './kinds.ts';
+import { Registries } from './registries.ts';
+import type { OpenRegistry } from './registry-desk.ts';
+
+const authorityKeptMs = 30_000;
+
+/** What onboarding and offboarding share. */
+export class BuildingParts implements AsyncDisposable {
+  readonly ports: OperatorPorts;
+  readonly registries: Registries;
+  readonly secrets: GatewaySecrets;
+  readonly #enrolments = new Map<string, EnrolmentDesk>();
+  #authority: { readonly readAtMs: number; readonly pem: Promise<string | undefined> } | undefined;
+
+  constructor(ports: OperatorPorts, openRegistry: OpenRegistry) {
+    this.ports = ports;
+    this.registries = new Registries(ports, openRegistry);
+    this.secrets = new GatewaySecrets(ports.kube);
+  }
+
+  enrolments({ spec }: CellInForce): EnrolmentDesk {
+    const { namespace } = spec;
+    const found = this.#enrolments.get(namespace);
+    if (found) return found;
+    const desk = new EnrolmentDesk(this.ports.kube, namespace);
+    this.#enrolments.set(namespace, desk);
+    return desk;
+  }
+
+  /** Of a Secret of enrolments that has changed: whose entries are not as they were left. */
+  driftedEnrolments(secret: KubeObject): ReadonlySet<string> {
+    const { name, namespace = '' } = secret.metadata;
+    const isGone = this.ports.cache.get(secretKind, { name, namespace }) === undefined;
+    return this.#enrolments.get(namespace)?.drifted(secret, isGone) ?? new Set();
+  }
+
+  /** The certificate of the cell's authority, PEM, as it was a moment ago; undefined while there is none. */
+  async authority({ spec }: CellInForce): Promise<string | undefined> {
+    const nowMs = this.ports.now();
+    if (!this.#authority || nowMs - this.#authority.readAtMs > authorityKeptMs) {
+      const pem = authorityOf(this.ports.kube, spec.namespace);
+      this.#authority = { readAtMs: nowMs, pem };
+      // Who comes next asks again.
+      pem.catch(() => (this.#authority = undefined));
+    }
+    return this.#authority.pem;
+  }
+
+  async writeStatus(
+    seen: KubeObject,
+    found: Partial<BuildingFindings>,
+    fields: Readonly<Record<string, unknown>> = {},
+  ): Promise<KubeObject> {
+    const conditions = conditionsOf(findingsUntil(found));
+    return this.ports.status.write(buildingKind, seen, { conditions, fields });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.registries[Symbol.asyncDispose]();
+  }
+}
+
+async function authorityOf(kube: Kube, namespace: string): Promise<string | undefined> {
+  const found = await kube.get(configMapKind, { name: authorityName, namespace });
+  const data = found?.['data'];
+  if (data === null || typeof data !== 'object' || !('ca.crt' in data)) return undefined;
+  const pem = data['ca.crt'];
+  return typeof pem === 'string' ? pem : undefined;
+}
+
+/** Another process leads, or the object has changed: nothing is said of that, it is looked at again anyway. */
+export function isOvertaken(error: unknown): boolean {
+  return error instanceof PlatformError && (error.code === 'FENCED' || error.code === 'CONFLICT');
+}

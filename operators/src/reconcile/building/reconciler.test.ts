@@ -1,0 +1,272 @@
+import { PlatformError } from '@domicile/core/errors.ts';
+import { expect, test } from 'vitest';
+import { enrolmentSecretName, enrolmentShardOf } from '../../model/building/enrolment.ts';
+import { buildingKind, cellKind, secretKind } from './kinds.ts';
+import { buildingSpec, cellNamespace, decoded, testHouse } from './test-house.ts';
+import { conditionsOf, type MemoryKube } from './test-kube.ts';
+
+const done = { kind: 'done' };
+const de7 = { name: 'de-7f3k', namespace: 'north' };
+const secret = { name: 'de-7f3k-gateway', namespace: 'north' };
+
+function enrolmentOf(kube: MemoryKube, building: string): unknown {
+  const name = enrolmentSecretName(enrolmentShardOf(building));
+  const text = decoded(kube, { name, namespace: cellNamespace })[`${building}.json`];
+  return text === undefined ? undefined : JSON.parse(text);
+}
+
+test('a building becomes ready, and a second look writes nothing', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  expect(await look('de-7f3k')).toEqual(done);
+  const seen = kube.seen(buildingKind, de7);
+  expect(conditionsOf(seen)).toEqual({
+    Ready: 'True Onboarded',
+    ResidencyVerified: 'True InCountry',
+    Registered: 'True InRegistry',
+    Enrolled: 'True CredentialsIssued',
+  });
+  expect(seen?.['status']).toMatchObject({
+    cell: 'DE',
+    devices: { expected: 3, text: '?/3' },
+    credentials: { secret: 'de-7f3k-gateway' },
+  });
+  expect(seen?.metadata.finalizers).toEqual(['domicile.dev/building']);
+  const made = decoded(kube, secret);
+  expect(made).toMatchObject({ building: 'de-7f3k', 'ca.crt': 'PEM' });
+  expect(registry.entry('de-7f3k')).toMatchObject({
+    state: 'active',
+    passwordHash: made['password-hash'],
+  });
+  expect(enrolmentOf(kube, 'de-7f3k')).toMatchObject({ building: 'de-7f3k', state: 'active' });
+
+  const settled = kube.writes.length;
+  expect(await look('de-7f3k')).toEqual(done);
+  expect(kube.writes.length).toBe(settled);
+  expect(registry.written.length).toBe(1);
+});
+
+test('a change of the spec goes to the registry, and a legal hold does not', async () => {
+  const { registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  declare('de-7f3k', 'north', { ...buildingSpec, legalHold: true });
+  await look('de-7f3k');
+  expect(registry.written.length).toBe(1);
+  declare('de-7f3k', 'north', { ...buildingSpec, quotas: { messagesPerSecond: 7 } });
+  await look('de-7f3k');
+  expect(JSON.parse(registry.written[1]?.value ?? '')).toMatchObject({
+    quotas: { messagesPerSecond: 7 },
+  });
+});
+
+test('without a cell it waits and says so; a breached cell takes no more', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  const cell = kube.seen(cellKind, { name: 'de' });
+  kube.drop(cellKind, { name: 'de' });
+  declare('de-7f3k');
+  expect(await look('de-7f3k')).toMatchObject({ kind: 'again' });
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+    Ready: 'False NoCell',
+    ResidencyVerified: 'Unknown NoCell',
+  });
+  if (cell)
+    kube.put(cellKind, {
+      ...cell,
+      status: { conditions: [{ type: 'ResidencyVerified', status: 'False' }] },
+    });
+  expect(await look('de-7f3k')).toEqual({ kind: 'refused', reason: 'CellNotInCountry' });
+  expect(registry.written).toEqual([]);
+});
+
+test.each([
+  ['us-4h8t', { ...buildingSpec, country: 'US' }, 'WrongCountry'],
+  ['de-7f3k', { ...buildingSpec, country: 'US' }, 'WrongCountry'],
+  ['de-7f3k', { ...buildingSpec, floors: 3 }, 'SpecInvalid'],
+  ['de-7f3k', { ...buildingSpec, roomTypes: {} }, 'SpecInvalid'],
+])('%s is refused, and nothing of it is written', async (name, spec, reason) => {
+  const { kube, registry, declare, look } = testHouse();
+  declare(name, 'north', spec);
+  expect(await look(name)).toEqual({ kind: 'refused', reason });
+  expect(kube.writes).toEqual([`status buildings ${name}`]);
+  expect(registry.written).toEqual([]);
+});
+
+test('of two resources the older one has the building, and the other says why and follows', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k', 'south');
+  declare('de-7f3k', 'north');
+  expect(await look('de-7f3k', 'north')).toEqual({ kind: 'refused', reason: 'ClaimedElsewhere' });
+  expect(await look('de-7f3k', 'south')).toEqual(done);
+  expect(registry.entry('de-7f3k')?.claim?.namespace).toBe('south');
+  expect(kube.seen(secretKind, secret)).toBeUndefined();
+
+  kube.drop(buildingKind, { name: 'de-7f3k', namespace: 'south' });
+  expect(await look('de-7f3k', 'north')).toEqual({ kind: 'refused', reason: 'ClaimedElsewhere' });
+  expect(await look('de-7f3k', 'south')).toEqual(done);
+  expect(await look('de-7f3k', 'north')).toEqual(done);
+  expect(registry.entry('de-7f3k')).toMatchObject({
+    state: 'active',
+    claim: { namespace: 'north' },
+  });
+});
+
+test('a younger one that was faster gives way', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k', 'south');
+  const older = kube.seen(buildingKind, { name: 'de-7f3k', namespace: 'south' });
+  kube.drop(buildingKind, { name: 'de-7f3k', namespace: 'south' });
+  declare('de-7f3k', 'north');
+  await look('de-7f3k', 'north');
+  expect(registry.entry('de-7f3k')?.claim?.namespace).toBe('north');
+  // It was there all the time, only not seen yet.
+  if (older) kube.restore(buildingKind, older);
+  expect(await look('de-7f3k', 'south')).toEqual(done);
+  expect(registry.entry('de-7f3k')?.claim?.namespace).toBe('south');
+  expect(await look('de-7f3k', 'north')).toEqual({ kind: 'refused', reason: 'ClaimedElsewhere' });
+});
+
+test('taken out it is refused to gateways and let go, and declared again it is taken up', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  const before = decoded(kube, secret);
+  kube.drop(buildingKind, de7);
+  expect(kube.seen(buildingKind, de7)).toBeDefined();
+  expect(await look('de-7f3k')).toEqual(done);
+  expect(kube.seen(buildingKind, de7)).toBeUndefined();
+  expect(registry.entry('de-7f3k')).toMatchObject({ state: 'offboarded', passwordHash: null });
+  expect(enrolmentOf(kube, 'de-7f3k')).toMatchObject({ state: 'offboarded' });
+
+  declare('de-7f3k');
+  expect(await look('de-7f3k')).toEqual(done);
+  expect(registry.entry('de-7f3k')).toMatchObject({ state: 'active' });
+  expect(enrolmentOf(kube, 'de-7f3k')).toMatchObject({ state: 'active' });
+  expect(decoded(kube, secret)).toEqual(before);
+});
+
+test('a building is not taken up for another client', async () => {
+  const { kube, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  kube.drop(buildingKind, de7);
+  await look('de-7f3k');
+  declare('de-7f3k', 'north', { ...buildingSpec, client: 'other' });
+  expect(await look('de-7f3k')).toEqual({ kind: 'refused', reason: 'ClientDiffers' });
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+    Ready: 'False ClientDiffers',
+  });
+});
+
+test('whose finalizer somebody took away is refused to gateways all the same', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  kube.vanish(buildingKind, de7);
+  expect(await look('de-7f3k')).toEqual(done);
+  expect(registry.entry('de-7f3k')).toMatchObject({ state: 'offboarded' });
+});
+
+test('credentials are renewed when asked, and only once', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  const first = decoded(kube, secret);
+  const rotate = async (annotations: Record<string, string>) => {
+    kube.annotate(buildingKind, de7, annotations);
+    await look('de-7f3k');
+    return decoded(kube, secret);
+  };
+  const second = await rotate({ 'domicile.dev/rotate-password': '1' });
+  expect(second['password']).not.toBe(first['password']);
+  expect(second['enrolment-token']).toBe(first['enrolment-token']);
+  expect(registry.entry('de-7f3k')?.passwordHash).toBe(second['password-hash']);
+  const third = await rotate({
+    'domicile.dev/rotate-password': '1',
+    'domicile.dev/rotate-enrolment-token': 'monday',
+  });
+  expect(third['password']).toBe(second['password']);
+  expect(third['enrolment-token']).not.toBe(second['enrolment-token']);
+  await look('de-7f3k');
+  expect(decoded(kube, secret)).toEqual(third);
+});
+
+test('a Secret that is edited or deleted is mended; one of somebody else is left alone', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  const own = kube.seen(secretKind, secret);
+  if (own)
+    kube.put(secretKind, { ...own, data: { password: Buffer.from('mine').toString('base64') } });
+  await look('de-7f3k');
+  const mended = decoded(kube, secret);
+  expect(mended['password']).toBe('mine');
+  expect(registry.entry('de-7f3k')?.passwordHash).toBe(mended['password-hash']);
+  kube.drop(secretKind, secret);
+  await look('de-7f3k');
+  expect(decoded(kube, secret)['password']).not.toBe('mine');
+
+  const foreign = { apiVersion: 'v1', kind: 'Secret', data: {} };
+  kube.put(secretKind, { ...foreign, metadata: { name: 'de-b-gateway', namespace: 'north' } });
+  declare('de-b');
+  expect(await look('de-b')).toMatchObject({ kind: 'failed' });
+  expect(conditionsOf(kube.seen(buildingKind, { name: 'de-b', namespace: 'north' }))).toMatchObject(
+    {
+      Enrolled: 'False SecretTaken',
+    },
+  );
+});
+
+test('what fails is said under its concern, and heals', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  registry.failing = new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot write: Kafka is away');
+  expect(await look('de-7f3k')).toMatchObject({ kind: 'failed' });
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+    Ready: 'False KafkaUnavailable',
+    Registered: 'Unknown KafkaUnavailable',
+  });
+  registry.failing = undefined;
+  kube.vanish(secretKind, secret);
+  kube.refuse = ({ kind }, { name }) => {
+    if (kind === 'Secret' && name.endsWith('-gateway'))
+      throw new PlatformError('FORBIDDEN', 'Cannot write');
+  };
+  expect(await look('de-7f3k')).toMatchObject({ kind: 'failed' });
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+    Registered: 'Unknown NotLookedAt',
+    Enrolled: 'False NamespaceNotAllowed',
+  });
+  kube.refuse = () => undefined;
+  expect(await look('de-7f3k')).toEqual(done);
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({ Ready: 'True Onboarded' });
+});
+
+test('whoever was overtaken says nothing', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  registry.failing = new PlatformError('FENCED', 'Cannot write: another process does it');
+  await expect(look('de-7f3k')).rejects.toMatchObject({ code: 'FENCED' });
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toEqual({});
+});
+
+test('whose turn it is when something changes', async () => {
+  const { kube, reconciler, declare, look } = testHouse();
+  declare('de-7f3k');
+  declare('de-b');
+  await look('de-7f3k');
+  const [cell, ownSecret, shard, rival] = reconciler.dependencies;
+  const cellObject = kube.seen(cellKind, { name: 'de' });
+  const secretObject = kube.seen(secretKind, secret);
+  const name = enrolmentSecretName(enrolmentShardOf('de-7f3k'));
+  const shardObject = kube.seen(secretKind, { name, namespace: cellNamespace });
+  if (!cellObject || !secretObject || !shardObject) throw new Error('something is missing');
+  expect(cell?.ownersOf(cellObject)).toEqual([{ name: 'de-b', namespace: 'north' }]);
+  expect(ownSecret?.ownersOf(secretObject)).toEqual([de7]);
+  expect(shard?.ownersOf(shardObject)).toEqual([]);
+  expect(shard?.ownersOf({ ...shardObject, data: {} })).toEqual([de7]);
+  kube.drop(secretKind, { name, namespace: cellNamespace });
+  expect(shard?.ownersOf(shardObject)).toEqual([de7]);
+  const twin = declare('de-7f3k', 'south');
+  expect(rival?.ownersOf(twin)).toEqual([de7]);
+});
