@@ -80,6 +80,7 @@ export function testHouse(options: BuildingReconcilerOptions = {}) {
   const ports: OperatorPorts = {
     country: parseCountryCode('DE'),
     namespace: operatorNamespace,
+    user: 'system:serviceaccount:domicile-system:domicile-operator',
     kube: kube.kube,
     cache: kube.cache,
     status: kube.status,
