@@ -12,6 +12,10 @@ export interface OperatorPorts {
   readonly country: CountryCode;
   /** Where the operator runs and the credentials of administrators are. */
   readonly namespace: string;
+  /** Where Buildings are; absent: anywhere. */
+  readonly buildingNamespaces?: readonly string[] | undefined;
+  /** The name by which the API server knows the operator. */
+  readonly user: string;
   /** Reads are fresh; every write asks `leadership` first. */
   readonly kube: Kube;
   readonly cache: KubeCache;

@@ -13,15 +13,22 @@ export type Outcome =
 /** An object that is watched because others depend on it. */
 export interface Dependency {
   readonly kind: Kind;
+  /** Absent: all, which wants a ClusterRole. */
+  readonly namespaces?: readonly string[];
   readonly labelSelector?: string;
   /** Whose turn it is when such an object changes. */
   readonly ownersOf: (object: KubeObject) => readonly Ref[];
 }
 
-/** One kind's control loop. `reconcile` is called for one object at a time, and never for the same one twice at once. */
-export interface Reconciler {
+/**
+ * One kind's control loop. `reconcile` is called for one object at a time, and never for the same one twice at once.
+ * It is disposed of when the process stops.
+ */
+export interface Reconciler extends Partial<AsyncDisposable> {
   readonly name: string;
   readonly kind: Kind;
+  /** Absent: all, which wants a ClusterRole. */
+  readonly namespaces?: readonly string[];
   readonly dependencies: readonly Dependency[];
   /** Looks at the whole state afresh (level-triggered); `object` is from the cache, undefined once it is gone. */
   reconcile(ref: Ref, object: KubeObject | undefined, signal: AbortSignal): Promise<Outcome>;
