@@ -63,6 +63,15 @@ timeZone: {{ .building.timeZone | quote }}
 name: {{ . | quote }}
 {{- end }}
 deletionPolicy: {{ .building.deletionPolicy | default "Retain" }}
+{{- if .building.exportBeforeDelete }}
+exportBeforeDelete: true
+{{- end }}
+{{- if .building.legalHold }}
+legalHold: true
+{{- end }}
+{{- with .building.quotas }}
+quotas: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with $types }}
 deviceTypes: {{- toYaml . | nindent 2 }}
 {{- end }}

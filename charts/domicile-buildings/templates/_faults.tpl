@@ -33,6 +33,10 @@ values. The rules are those by which a cell reads the same file.
   {{- end }}
   {{- include "domicile.devicesFaults" (dict "root" $ "id" $id "building" $building) }}
 {{- end }}
+{{- $size := toJson .Values.buildings | len }}
+{{- if gt $size 2000000 }}
+- buildings: are {{ $size }} characters long, and a release is one Secret of 1 MiB: more than 2000000 are several releases
+{{- end }}
 {{- if gt (len $homes) 1 }}
 - buildings: are of {{ keys $homes | sortAlpha | join ", " }}, and one cluster serves one country
 {{- end }}

@@ -29,6 +29,9 @@ buildings:
     name: Harbour offices
     timeZone: Europe/Berlin
     deletionPolicy: Delete
+    exportBeforeDelete: true
+    legalHold: true
+    quotas: { messagesPerSecond: 500, bytesPerSecond: 10000000000, connections: 20 }
     floors:
       "0": { rooms: { lobby: { devices: { radon: radon-meter } } } }
       "1": { rooms: { "r1[01-10]": { type: standard-room, validFrom: "2026-06-01T00:00:00+02:00" } } }
@@ -70,6 +73,8 @@ const accepted: Record<string, object> = {
   nothing: {},
   'a standard building': one({}),
   'a name and a policy': one({ name: 'Harbour', deletionPolicy: 'Delete' }),
+  'an export first': one({ deletionPolicy: 'Delete', exportBeforeDelete: true, legalHold: true }),
+  'quotas of its own': one({ quotas: { messagesPerSecond: 500, bytesPerSecond: 10_000_000_000 } }),
   'the country in words': one({ country: 'DE' }),
   'UTC as a zone': one({ timeZone: 'Etc/UTC' }),
   'a zone that happens to be UTC': one({ timeZone: 'Africa/Abidjan' }),
@@ -99,6 +104,9 @@ const refused: Record<string, readonly [values: object, said: RegExp]> = {
   'an unknown time zone': [one({ timeZone: 'Mars/Base' }), /Mars\/Base is no IANA time zone/],
   'the zone of the machine': [one({ timeZone: 'Local' }), /Local is no IANA time zone/],
   'an unknown policy': [one({ deletionPolicy: 'Keep' }), /must be one of 'Retain', 'Delete'/],
+  'a quota of nothing': [one({ quotas: { connections: 0 } }), /connections': minimum: got 0/],
+  'a quota that is none': [one({ quotas: { perSecond: 5 } }), /additional properties 'perSecond'/],
+  'a hold in words': [one({ legalHold: 'yes' }), /legalHold': got string, want boolean/],
   'a building without a country': [one({}, 'xx-7f3k'), /begins with its country.*xx is none/],
   'a building in capitals': [one({}, 'DE-7f3k'), /'DE-7f3k' does not match pattern/],
   'another country by word': [one({ country: 'US' }), /is US, and the id begins with de/],
@@ -247,6 +255,29 @@ test('the country of the cluster refuses every other one', async () => {
   );
 });
 
+test('a release holds 500 buildings, and says so above', async () => {
+  expect(await render(yaml(many(500)))).toMatchObject({ status: 0, stderr: '' });
+  const { status, stdout, stderr } = await render(yaml(many(501)));
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toContain("at '/buildings': maxProperties: got 501, want 500");
+});
+
+test('a release holds two million characters, and says so above', async () => {
+  const rooms = Object.fromEntries(
+    Array.from({ length: 250 }, (_, index) => [`r${index}`, 'standard-room']),
+  );
+  const { status, stdout, stderr } = await render(yaml(many(500, rooms)));
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+  expect(stderr).toMatch(/buildings: are \d+ characters long.*are several releases/);
+});
+
+function many(count: number, rooms: object = standardRooms): object {
+  const of = Array.from({ length: count }, (_, index) =>
+    buildingsIn(one({}, `de-${index}`, rooms)),
+  );
+  return { roomTypes, buildings: Object.assign({}, ...of) };
+}
+
 test('every fault is told at once', async () => {
   const { stderr } = await render(
     yaml({
@@ -321,6 +352,6 @@ async function render(values: string, ...more: string[]): Promise<HelmOutcome> {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'values-'));
   const file = join(folder.path, 'values.yaml');
   writeFileSync(file, values);
-  const release = ['template', 'buildings', chart, '--namespace', 'homes', '--values', file];
-  return await runHelm([...release, ...more]);
+  const release = ['template', 'buildings', chart, '--namespace', 'homes', '--skip-tests'];
+  return await runHelm([...release, '--values', file, ...more]);
 }

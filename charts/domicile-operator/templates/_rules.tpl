@@ -1,0 +1,30 @@
+{{/* What the operator may do in each namespace; `create` cannot be limited by name. No wildcard, and no Secret of another namespace. */}}
+
+{{- define "domicile.rulesOfOperator" -}}
+- { apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] }
+- { apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "domicile.name" . }}], verbs: [get, patch] }
+- { apiGroups: [''], resources: [secrets], resourceNames: {{ toJson .Values.secrets }}, verbs: [get] }
+{{- end }}
+
+{{/* The resource Cell is of the cluster: its events are kept in default. */}}
+{{- define "domicile.rulesOfEvents" -}}
+- { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
+{{- end }}
+
+{{- define "domicile.rulesOfCell" -}}
+- { apiGroups: [apps], resources: [deployments], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [''], resources: [services, serviceaccounts, configmaps, secrets], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [''], resources: [pods], verbs: [list, watch] }
+- { apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [autoscaling], resources: [horizontalpodautoscalers], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete] }
+{{- end }}
+
+{{- define "domicile.rulesOfBuildings" -}}
+- { apiGroups: [domicile.dev], resources: [buildings], verbs: [get, list, watch, patch] }
+- { apiGroups: [domicile.dev], resources: [buildings/status], verbs: [patch] }
+- { apiGroups: [''], resources: [secrets], verbs: [get, create, patch, delete] }
+- { apiGroups: [''], resources: [configmaps], verbs: [get, create, patch] }
+- { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
+{{- end }}
