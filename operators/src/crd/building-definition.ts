@@ -1,9 +1,10 @@
 import { builtInDeviceTypes } from '@domicile/core/device-types.ts';
 import { buildingSpecSchema } from '@domicile/core/values.ts';
+import { celText } from '../model/cel-text.ts';
 import { buildingStatusAmendments, buildingStatusSchema } from './building-status.ts';
 import { countries } from './cell-definition.ts';
 import { resourceDefinition } from './resource-definition.ts';
-import { type Amendments, celText, type Rule } from './structural-schema.ts';
+import { type Amendments, type Rule } from './structural-schema.ts';
 
 const immutable = (rest: string): Rule[] => [
   { rule: 'self == oldSelf', message: `is immutable: ${rest}`, reason: 'FieldValueForbidden' },

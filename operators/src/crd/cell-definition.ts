@@ -1,8 +1,9 @@
 import { isCountryCode, regionsOf } from '@domicile/core/countries.ts';
 import { cellSpecSchema } from '@domicile/core/resources/cell.ts';
+import { celText } from '../model/cel-text.ts';
 import { cellStatusAmendments, cellStatusSchema } from './cell-status.ts';
 import { resourceDefinition } from './resource-definition.ts';
-import { type Amendments, celText, type Rule } from './structural-schema.ts';
+import { type Amendments, type Rule } from './structural-schema.ts';
 
 const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('');
 

@@ -1,5 +1,6 @@
 import { InvariantError, must } from '@domicile/core/invariants.ts';
 import { z } from 'zod';
+import { celText } from '../model/cel-text.ts';
 
 /** What the API server checks beside types: a CEL rule. `message` or `messageExpression` says what to do next. */
 export interface Rule {
@@ -202,11 +203,6 @@ function keyRules(names: JsonSchema['propertyNames']): Rule[] {
           },
         ]),
   ];
-}
-
-/** A literal of CEL. */
-export function celText(text: string): string {
-  return `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
 }
 
 function present(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
