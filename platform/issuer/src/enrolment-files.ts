@@ -1,12 +1,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildingId } from '@domicile/core/identities.ts';
 import { z } from 'zod';
 
 /**
- * What the issuer knows of a building: `{building}.json` in its folder, written by whoever declares buildings. A new token is a
- * new file; taking the file away, or another state, ends renewal too.
+ * What the issuer knows of a building: `{building}.json` in its folder or in a folder of that, written by whoever declares
+ * buildings. A new token is a new file; taking the file away, or another state, ends renewal too.
  */
 const enrolmentSchema = z.object({
   building: z.string(),
@@ -19,16 +19,45 @@ export type Enrolment = z.output<typeof enrolmentSchema>;
 
 const tokenCharsMax = 256;
 
+/** Shares of the buildings, as where each is a Secret of Kubernetes with its bound of 1 MiB. */
+const sharesMax = 64;
+
 /** Undefined if the building is not declared. Throws what the disk throws, and what is wrong with the file. */
 export async function readEnrolment(
   directory: string,
   building: BuildingId,
 ): Promise<Enrolment | undefined> {
-  const text = await readFile(fileOf(directory, building), 'utf8').catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+  const own = await textOf(fileOf(directory, building));
+  if (own !== undefined) return enrolmentSchema.parse(JSON.parse(own));
+  for (const share of await sharesIn(directory)) {
+    const text = await textOf(fileOf(join(directory, share), building));
+    if (text !== undefined) return enrolmentSchema.parse(JSON.parse(text));
+  }
+  return undefined;
+}
+
+async function textOf(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    if (isAbsent(error)) return undefined;
     throw error;
   });
-  return text === undefined ? undefined : enrolmentSchema.parse(JSON.parse(text));
+}
+
+/** By name; hidden folders are those of a volume that is being renewed. */
+async function sharesIn(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
+    if (isAbsent(error)) return [];
+    throw error;
+  });
+  return entries
+    .filter((entry) => entry.isDirectory() && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .toSorted()
+    .slice(0, sharesMax);
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 /** Whole or not at all, for the process's own user. */

@@ -1,3 +1,4 @@
+import type { BuildingQuotas } from '@domicile/core/building.ts';
 import { parseBuildingId } from '@domicile/core/identities.ts';
 import type { ConnectRequest } from '@domicile/mqtt/owner.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
@@ -27,6 +28,7 @@ const certificate: PeerCertificate = {
 /** Lets in whoever says "right"; its buildings and revocations can be changed. */
 function house(limits: Partial<GatekeeperLimits> = {}) {
   const hashes = new Map([['de-a', 'hash']]);
+  const quotas: { -readonly [Name in keyof BuildingQuotas]: BuildingQuotas[Name] } = {};
   const revoked = new Set<string>();
   const told: string[] = [];
   let nowMs = 0;
@@ -46,7 +48,8 @@ function house(limits: Partial<GatekeeperLimits> = {}) {
     active: (id) => {
       const passwordHash = hashes.get(id);
       const building = { id: parseBuildingId('de-a'), active: true, offset: '1' };
-      return passwordHash === undefined ? undefined : { ...building, passwordHash };
+      const found = { ...building, passwordHash: passwordHash ?? null, quotas: { ...quotas } };
+      return passwordHash === undefined ? undefined : found;
     },
     isRevoked: ({ serial }) => revoked.has(serial),
     clock: () => nowMs,
@@ -67,7 +70,7 @@ function house(limits: Partial<GatekeeperLimits> = {}) {
   const guess = (more?: Partial<ConnectRequest>, peer?: Partial<Peer>) =>
     come({ password: Buffer.from('wrong'), ...more }, peer);
   const pass = (ms: number) => void (nowMs += ms);
-  return { gatekeeper, hashes, revoked, told, come, guess, pass };
+  return { gatekeeper, hashes, quotas, revoked, told, come, guess, pass };
 }
 
 function identityOf(passwordHash: string) {
@@ -265,4 +268,50 @@ test('a full broker says that it is busy', async () => {
   session.connected = false;
   gatekeeper.closed(session);
   expect(await come({ clientId: '2' })).toMatchObject({ admitted: true });
+});
+
+test('a rate of the registry holds from its record on, and the own one again without it', () => {
+  const { gatekeeper, quotas } = house();
+  const { session } = sessionOf('a');
+  gatekeeper.opened(session);
+  const flood = () => {
+    let held = 0;
+    for (let each = 0; each < 100; each += 1) held = Math.max(held, gatekeeper.holdMs(session, 10));
+    return held;
+  };
+  expect(flood()).toBe(0);
+  quotas.messagesPerSecond = 5;
+  gatekeeper.buildingChanged('de-a');
+  // Ten pass at once, ninety at five a second.
+  expect(flood()).toBeGreaterThan(10_000);
+  gatekeeper.buildingChanged('de-a');
+  // Another record of the same quotas forgives no debt.
+  expect(gatekeeper.holdMs(session, 10)).toBeGreaterThan(10_000);
+  delete quotas.messagesPerSecond;
+  quotas.bytesPerSecond = 100;
+  gatekeeper.buildingChanged('de-a');
+  expect(flood()).toBeGreaterThan(5_000);
+  delete quotas.bytesPerSecond;
+  gatekeeper.buildingChanged('de-a');
+  expect(flood()).toBe(0);
+});
+
+test('connections of the registry: no more are let in, and the last ones go', async () => {
+  const { gatekeeper, quotas, come, pass } = house();
+  const all = ['a', 'b', 'c'].map((name) => sessionOf(name));
+  for (const { session } of all) {
+    gatekeeper.opened(session);
+    pass(1000);
+  }
+  expect(await come({ clientId: 'd' })).toMatchObject({ admitted: true });
+  quotas.connections = 2;
+  gatekeeper.buildingChanged('de-a');
+  expect(all.map(({ ends }) => ends)).toEqual([[], [], [reason.quotaExceeded]]);
+  expect(await come({ clientId: 'd' })).toEqual({
+    admitted: false,
+    reasonCode: reason.quotaExceeded,
+  });
+  quotas.connections = 3;
+  gatekeeper.buildingChanged('de-a');
+  expect(await come({ clientId: 'd' })).toMatchObject({ admitted: true });
 });

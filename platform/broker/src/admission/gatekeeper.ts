@@ -1,3 +1,4 @@
+import type { BuildingQuotas } from '@domicile/core/building.ts';
 import type { BuildingId } from '@domicile/core/identities.ts';
 import { devicesPerBuildingMax } from '@domicile/core/values.ts';
 import type { Admission, ConnectRequest, Subscription } from '@domicile/mqtt/owner.ts';
@@ -48,7 +49,9 @@ export type GatekeeperEvents = Pick<
 /** What is counted of one building. */
 interface Ward {
   readonly sessions: Map<string, BrokerSession>;
-  readonly rate: Rate;
+  /** By which its rate was made. */
+  quotas: BuildingQuotas;
+  rate: Rate;
   readonly connects: TokenBucket;
   readonly devices: Map<string, Rate>;
   inFlight: number;
@@ -214,7 +217,7 @@ export class Gatekeeper {
     // What held when it came may hold no longer: between, its session was opened.
     if (this.#review(session)) return;
     // Many may have been let in at once while none was open yet.
-    if (connectedOf(sessions) <= this.#options.limits.buildingConnectionsMax) return;
+    if (connectedOf(sessions) <= this.#connectionsMax(building)) return;
     this.#options.events.admissionRefused('building-connections');
     session.disconnect(reason.quotaExceeded);
   }
@@ -230,9 +233,47 @@ export class Gatekeeper {
     if (ward?.sessions.get(session.key) === session) ward.sessions.delete(session.key);
   }
 
-  /** A building was declared anew: who came by a password that is changed, or may not be here any more, has to go. */
+  /**
+   * A building was declared anew: who came by a password that is changed, or may not be here any more, has to go, and so have
+   * the last ones of more connections than it may have now.
+   */
   buildingChanged(building: string): void {
-    for (const session of this.#wards.get(building)?.sessions.values() ?? []) this.#review(session);
+    const ward = this.#wards.get(building);
+    if (!ward) return;
+    for (const session of ward.sessions.values()) this.#review(session);
+    this.#takeQuotas(building, ward);
+    const over = [...ward.sessions.values()]
+      .filter(({ connected }) => connected)
+      .toSorted((a, b) => (this.sinceMs(a) ?? 0) - (this.sinceMs(b) ?? 0))
+      .slice(this.#connectionsMax(building));
+    for (const session of over) {
+      this.#options.events.admissionRefused('building-connections');
+      session.disconnect(reason.quotaExceeded);
+    }
+  }
+
+  /** What the building was allowed before is neither kept nor owed under another rate. */
+  #takeQuotas(building: string, ward: Ward): void {
+    const quotas = this.#options.active(building)?.quotas ?? {};
+    const isSame =
+      quotas.messagesPerSecond === ward.quotas.messagesPerSecond &&
+      quotas.bytesPerSecond === ward.quotas.bytesPerSecond;
+    ward.quotas = quotas;
+    if (!isSame) ward.rate = this.#rateOf(quotas);
+  }
+
+  #rateOf({ messagesPerSecond, bytesPerSecond }: BuildingQuotas): Rate {
+    const { buildingRate } = this.#options.limits;
+    const max = {
+      messagesPerSecond: messagesPerSecond ?? buildingRate.messagesPerSecond,
+      bytesPerSecond: bytesPerSecond ?? buildingRate.bytesPerSecond,
+    };
+    return new Rate(max, performance.now());
+  }
+
+  #connectionsMax(building: string): number {
+    const { buildingConnectionsMax } = this.#options.limits;
+    return this.#options.active(building)?.quotas.connections ?? buildingConnectionsMax;
   }
 
   /** Certificates were revoked, or time has passed: whose credential holds no longer has to go. */
@@ -284,13 +325,15 @@ export class Gatekeeper {
   }
 
   #overLimit(key: string, building: BuildingId): AdmissionCause | undefined {
-    const { buildingConnectionsMax, buildingSessionsMax } = this.#options.limits;
+    const { buildingSessionsMax } = this.#options.limits;
     const { sessions } = this.#ward(building);
     const known = sessions.get(key);
     if (!known && sessions.size >= buildingSessionsMax) return 'building-sessions';
     // Who takes its own session over adds no connection.
     if (known?.connected) return undefined;
-    return connectedOf(sessions) >= buildingConnectionsMax ? 'building-connections' : undefined;
+    return connectedOf(sessions) >= this.#connectionsMax(building)
+      ? 'building-connections'
+      : undefined;
   }
 
   #refuse(cause: AdmissionCause, reasonCode: number): Admission<ClientIdentity> {
@@ -301,13 +344,14 @@ export class Gatekeeper {
   #ward(building: BuildingId): Ward {
     const known = this.#wards.get(building);
     if (known) return known;
-    const { buildingRate, buildingConnectsPerSecondMax: perSecond } = this.#options.limits;
+    const { buildingConnectsPerSecondMax: perSecond } = this.#options.limits;
     const nowMs = performance.now();
-    const rate = new Rate(buildingRate, nowMs);
+    const quotas = this.#options.active(building)?.quotas ?? {};
     const connects = new TokenBucket({ perSecond, burst: connectBurstSeconds * perSecond, nowMs });
     const ward: Ward = {
       sessions: new Map(),
-      rate,
+      quotas,
+      rate: this.#rateOf(quotas),
       connects,
       devices: new Map(),
       inFlight: 0,

@@ -19,6 +19,16 @@ test('the last record of a building holds', () => {
   expect(view.active('de-a')).toBeUndefined();
 });
 
+test('quotas are those of the last record, and none that cannot be read', () => {
+  const view = new RegistryView('DE');
+  view.note('de-a', record(), 1n);
+  expect(view.active('de-a')?.quotas).toEqual({});
+  view.note('de-a', record({ quotas: { messagesPerSecond: 5, connections: 2 } }), 2n);
+  expect(view.active('de-a')?.quotas).toEqual({ messagesPerSecond: 5, connections: 2 });
+  expect(view.note('de-a', record({ quotas: { connections: 'many' } }), 3n)).toBe('changed');
+  expect(view.active('de-a')?.quotas).toEqual({});
+});
+
 test.each([
   ['no JSON', 'de-a', Buffer.from('{')],
   ['another building', 'de-b', record()],

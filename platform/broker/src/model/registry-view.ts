@@ -1,3 +1,4 @@
+import type { BuildingQuotas } from '@domicile/core/building.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { type BuildingId, isBuildingId } from '@domicile/core/identities.ts';
 import { isResident } from '@domicile/core/residency.ts';
@@ -8,15 +9,28 @@ export interface RegisteredBuilding {
   readonly id: BuildingId;
   readonly active: boolean;
   readonly passwordHash: string | null;
+  /** What is absent is the broker's own limit. */
+  readonly quotas: BuildingQuotas;
   /** Where its record stands in its partition of the registry. */
   readonly offset: string;
 }
+
+const quota = z.number().positive();
 
 const recordSchema = z.object({
   id: z.string(),
   country: z.string(),
   state: z.enum(['active', 'offboarded']),
   passwordHash: z.string().nullable(),
+  // A quota that cannot be read limits nobody else: then the broker's own limits hold.
+  quotas: z
+    .object({
+      messagesPerSecond: quota.optional(),
+      bytesPerSecond: quota.optional(),
+      connections: quota.optional(),
+    })
+    .catch({})
+    .default({}),
 });
 
 export type RegistryChange = 'changed' | 'removed' | 'unreadable';
@@ -53,11 +67,12 @@ export class RegistryView {
       read.data?.id === key &&
       read.data.country === this.#country;
     if (!read.success || !resident) return 'unreadable';
-    const { state, passwordHash } = read.data;
+    const { state, passwordHash, quotas } = read.data;
     this.#buildings.set(key, {
       id: key,
       active: state === 'active',
       passwordHash,
+      quotas,
       offset: `${offset}`,
     });
     return 'changed';
