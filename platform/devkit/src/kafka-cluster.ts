@@ -40,6 +40,8 @@ export interface KafkaClusterOptions {
   /** A node that ends by itself is started again, and this is told. Absent: it stays away, as tests want it. */
   readonly onRestart?: (node: number, outcome: string) => void;
   readonly security?: Security;
+  /** Where the nodes stand, in turn; absent: they have no rack. */
+  readonly racks?: readonly string[];
   /** Broker properties that replace or add to the ones below. */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -235,6 +237,7 @@ export class KafkaCluster {
         'advertised.listeners': listeners.join(','),
         'inter.broker.listener.name': secured ? 'ADMIN' : 'CLIENT',
         'log.dirs': join(dir, 'data'),
+        ...rackProperty(this.#options.racks, id),
         ...securityProperties(security, dir, adminPassword),
         ...this.#options.properties,
       };
@@ -425,6 +428,11 @@ function baseProperties(nodes: 1 | 3): Record<string, string> {
     'group.min.session.timeout.ms': '1000',
     'transaction.abort.timed.out.transaction.cleanup.interval.ms': '500',
   };
+}
+
+function rackProperty(racks: readonly string[] = [], id: number): Record<string, string> {
+  const rack = racks[(id - 1) % Math.max(1, racks.length)];
+  return rack === undefined ? {} : { 'broker.rack': rack };
 }
 
 function securityProperties(
