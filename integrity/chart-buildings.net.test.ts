@@ -194,7 +194,7 @@ test('each building becomes one resource that carries what it uses', async () =>
     metadata: {
       name: 'de-7f3k',
       namespace: 'homes',
-      labels: { 'domicile.dev/country': 'DE', 'app.kubernetes.io/instance': 'buildings' },
+      labels: { 'domicile.dev/country': 'de', 'app.kubernetes.io/instance': 'buildings' },
     },
   });
   expect(first.spec).toEqual({

@@ -56,7 +56,7 @@ test.concurrent.each(
     kind: 'Cell',
     metadata: {
       name: parsed.country.toLowerCase(),
-      labels: { 'domicile.dev/country': parsed.country },
+      labels: { 'domicile.dev/country': parsed.country.toLowerCase() },
     },
   });
 });

@@ -3,6 +3,15 @@ What the schema cannot say, as one line a fault and all of them at once, so that
 values. The rules are those by which a cell reads the same file.
 */}}
 {{- define "domicile.faults" -}}
+{{- $size := toJson .Values.buildings | len }}
+{{- if gt $size 2000000 }}
+- buildings: are {{ $size }} characters long, and a release is one Secret of 1 MiB: more than 2000000 are several releases
+{{- else }}
+  {{- include "domicile.valuesFaults" . }}
+{{- end }}
+{{- end }}
+
+{{- define "domicile.valuesFaults" -}}
 {{- $countries := include "domicile.countries" . | splitList "\n" | join " " | splitList " " }}
 {{- $homes := dict }}
 {{- with .Values.country }}
@@ -32,10 +41,6 @@ values. The rules are those by which a cell reads the same file.
 - buildings.{{ $id }}.timeZone: {{ $building.timeZone }} is no IANA time zone such as Europe/Berlin
   {{- end }}
   {{- include "domicile.devicesFaults" (dict "root" $ "id" $id "building" $building) }}
-{{- end }}
-{{- $size := toJson .Values.buildings | len }}
-{{- if gt $size 2000000 }}
-- buildings: are {{ $size }} characters long, and a release is one Secret of 1 MiB: more than 2000000 are several releases
 {{- end }}
 {{- if gt (len $homes) 1 }}
 - buildings: are of {{ keys $homes | sortAlpha | join ", " }}, and one cluster serves one country

@@ -4,7 +4,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: domicile
 app.kubernetes.io/component: operator
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
-domicile.dev/country: {{ .Values.country | quote }}
+domicile.dev/country: {{ lower .Values.country | quote }}
 {{- end }}
 
 {{- define "domicile.selector" -}}

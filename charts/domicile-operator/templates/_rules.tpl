@@ -12,8 +12,8 @@
 {{- end }}
 
 {{- define "domicile.rulesOfCell" -}}
-- { apiGroups: [apps], resources: [deployments], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [''], resources: [services, serviceaccounts, configmaps, secrets], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [apps], resources: [deployments, statefulsets], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [''], resources: [services, serviceaccounts, configmaps, secrets, persistentvolumeclaims], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [''], resources: [pods], verbs: [list, watch] }
 - { apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [get, list, watch, create, patch, delete] }
