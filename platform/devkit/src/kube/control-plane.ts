@@ -239,6 +239,8 @@ function apiServerFlags(
     `--tls-private-key-file=${files.serverKey}`,
     `--client-ca-file=${files.authority}`,
     '--authorization-mode=Node,RBAC',
+    // Names of nodes do not resolve.
+    '--kubelet-preferred-address-types=InternalIP',
     '--service-cluster-ip-range=10.96.0.0/16',
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-key-file=${files.accountsPublicKey}`,

@@ -16,12 +16,15 @@ const size = { cpu: '64', memory: '256Gi', pods: '500', 'ephemeral-storage': '50
 export class NodeAgent implements AsyncDisposable {
   readonly spec: NodeSpec;
   readonly #client: KubeClient;
+  readonly #logsPort: number | undefined;
   readonly #stopping = new AbortController();
   #beating: Promise<void> = Promise.resolve();
 
-  constructor(client: KubeClient, spec: NodeSpec) {
+  /** `logsPort`: where the API server asks for the output of containers. */
+  constructor(client: KubeClient, spec: NodeSpec, logsPort?: number) {
     this.#client = client;
     this.spec = spec;
+    this.#logsPort = logsPort;
   }
 
   /** Labels that someone changed are left as they are if the node is there already. */
@@ -74,6 +77,9 @@ export class NodeAgent implements AsyncDisposable {
         { type: 'InternalIP', address: '127.0.0.1' },
       ],
       conditions: [condition],
+      ...(this.#logsPort !== undefined && {
+        daemonEndpoints: { kubeletEndpoint: { Port: this.#logsPort } },
+      }),
       nodeInfo: {
         architecture: 'amd64',
         bootID: '',

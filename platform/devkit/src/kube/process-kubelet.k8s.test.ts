@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { waitFor } from '../wait-for.ts';
 import type { Manifest } from './kube-client.ts';
 import { KubeTestbed } from './kube-testbed.ts';
+import { addressOf } from './load-balancers.ts';
 import { ProcessKubelet } from './process-kubelet.ts';
 
 let bed: KubeTestbed;
@@ -148,6 +149,17 @@ test('pods are processes with addresses of their own, and reach one another by t
   expect(await ask(ip, `/?of=http://nobody.${namespace}:${port}/`)).toBe('unreachable');
 });
 
+test('a LoadBalancer is an address from which pods are reached', async () => {
+  const { namespace } = await running('hello');
+  const balanced = service('web', namespace);
+  const spec = { ...Object(balanced['spec']), type: 'LoadBalancer' };
+  await bed.client.apply({ ...balanced, spec });
+  const address = async () =>
+    addressOf(await bed.client.get('v1', 'Service', { name: 'web', namespace }));
+  await waitFor('its address', async () => (await address()) !== undefined);
+  expect(await ask((await address()) ?? '', '/')).toBe('hello!');
+});
+
 test('a Secret that changes is seen by who runs already', async () => {
   const { namespace, ip } = await running('hello');
   expect(await ask(ip, '/secret')).toBe('first');
@@ -230,6 +242,8 @@ test('a Job runs once, its init containers before it, and its output is kept', a
   const [pod] = await podsOf(namespace, 'once');
   const log = join(kubelet.logDir(namespace, pod?.name ?? ''), 'then.log');
   expect(await readFile(log, 'utf8')).toBe('done before\n');
+  const logs = await bed.kubectl(['logs', '-n', namespace, pod?.name ?? '', '-c', 'then']);
+  expect(logs.stdout).toBe('done before\n');
 });
 
 test('a StatefulSet keeps its folder, and its pods have names', async () => {

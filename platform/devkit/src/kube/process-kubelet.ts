@@ -6,6 +6,7 @@ import { must } from '@domicile/core/invariants.ts';
 import { z } from 'zod';
 import { KubeCache, keyOf } from './kube-cache.ts';
 import { KubeApiError, type KubeClient, type KubeObject } from './kube-client.ts';
+import { KubeletLogs } from './kubelet-logs.ts';
 import { LoadBalancers } from './load-balancers.ts';
 import { LocalVolumes } from './local-volumes.ts';
 import { NodeAgent, type NodeSpec } from './node-agent.ts';
@@ -44,7 +45,7 @@ const refreshTokensMs = 60_000;
  */
 export class ProcessKubelet implements AsyncDisposable {
   readonly #options: ProcessKubeletOptions;
-  readonly #agents: Map<string, NodeAgent>;
+  readonly #agents = new Map<string, NodeAgent>();
   readonly #stopping = new AbortController();
   readonly #pods = new Map<string, PodRunner>();
   readonly #ending = new Set<Promise<void>>();
@@ -58,6 +59,7 @@ export class ProcessKubelet implements AsyncDisposable {
   #names: ServiceNames | undefined;
   #volumes: LocalVolumes | undefined;
   #balancers: LoadBalancers | undefined;
+  #logs: KubeletLogs | undefined;
   #refreshing: NodeJS.Timeout | undefined;
 
   static async start(options: ProcessKubeletOptions): Promise<ProcessKubelet> {
@@ -68,9 +70,6 @@ export class ProcessKubelet implements AsyncDisposable {
 
   private constructor(options: ProcessKubeletOptions) {
     this.#options = options;
-    this.#agents = new Map(
-      options.nodes.map((node) => [node.name, new NodeAgent(options.client, node)]),
-    );
     this.#network = options.network ?? randomInt(16, 240);
     this.#hostsFile = join(options.dir, 'service-names.json');
   }
@@ -99,9 +98,7 @@ export class ProcessKubelet implements AsyncDisposable {
 
   async returnNode(name: string): Promise<void> {
     const { spec } = must(this.#agents.get(name), `${name} is a node of this kubelet`);
-    const agent = new NodeAgent(this.#options.client, spec);
-    this.#agents.set(name, agent);
-    await agent.start();
+    await this.#startNode(spec);
     this.#lost.delete(name);
     this.#runnersOf(name).forEach((runner) => runner.silence(false));
     for (const pod of this.#bound?.values() ?? []) this.#changed(keyOf(pod), pod);
@@ -122,6 +119,7 @@ export class ProcessKubelet implements AsyncDisposable {
       ...[...this.#pods.values()].map((runner) => runner.stop(shutdownGraceMs)),
     ]);
     await Promise.all(this.#ending);
+    await this.#logs?.[Symbol.asyncDispose]();
   }
 
   async #start(): Promise<void> {
@@ -141,7 +139,10 @@ export class ProcessKubelet implements AsyncDisposable {
     const follow = { client, signal, apiVersion: 'v1' };
     this.#secrets = await KubeCache.start({ ...follow, kind: 'Secret', changed: refresh });
     this.#configMaps = await KubeCache.start({ ...follow, kind: 'ConfigMap', changed: refresh });
-    for (const agent of this.#agents.values()) await agent.start();
+    this.#logs = await KubeletLogs.start((namespace, pod, container) =>
+      join(this.logDir(namespace, pod), `${container}.log`),
+    );
+    for (const node of this.#options.nodes) await this.#startNode(node);
     this.#bound = await KubeCache.start({
       ...follow,
       kind: 'Pod',
@@ -149,6 +150,13 @@ export class ProcessKubelet implements AsyncDisposable {
     });
     // Tokens of service accounts have to be renewed.
     this.#refreshing = setInterval(() => this.#refresh(), refreshTokensMs);
+  }
+
+  async #startNode(node: NodeSpec): Promise<void> {
+    const logsPort = this.#logs?.port;
+    const agent = new NodeAgent(this.#options.client, node, logsPort);
+    this.#agents.set(node.name, agent);
+    await agent.start();
   }
 
   #runner(namespace: string, pod: string): PodRunner | undefined {
