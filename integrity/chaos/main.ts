@@ -48,7 +48,7 @@ async function main(): Promise<number> {
     );
     const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version };
     const { seconds, verdict, faults } = report;
-    const kept = { machine, seed, minutes, seconds, faults: faults.length, kinds, verdict };
+    const kept = { ...machine, seed, minutes, seconds, faults: faults.length, kinds, verdict };
     await writeFile(join(folder, 'chaos.json'), `${JSON.stringify(kept, undefined, 2)}\n`);
   }
   tell(broken.length === 0 ? `seed ${seed}: kept` : `seed ${seed}: BROKEN: ${broken.join(', ')}`);
