@@ -18,6 +18,7 @@ export interface GcsEmulatorOptions {
   readonly identities: readonly string[];
   /** Those of them that may do everything; by default none. */
   readonly admins?: readonly string[];
+  /** The clock of buckets and objects; tokens go by this machine's. */
   readonly now?: () => number;
 }
 
@@ -51,7 +52,7 @@ export class GcsEmulator implements AsyncDisposable {
   }
 
   private constructor({ dir, identities, admins = [], now = Date.now }: GcsEmulatorOptions) {
-    this.#identities = new GcsIdentities(identities, { admins, now });
+    this.#identities = new GcsIdentities(identities, admins);
     this.#state = new GcsState({ dir, now });
     this.#service = new GcsService(this.#state, this.#identities);
     this.#server = createServer((request, response) => {

@@ -40,13 +40,8 @@ export interface GcsCaller {
 export class GcsIdentities {
   readonly #identities = new Map<string, Identity>();
   readonly #tokens = new Map<string, { readonly identity: Identity; readonly expiresMs: number }>();
-  readonly #now: () => number;
 
-  constructor(
-    names: readonly string[],
-    { admins, now }: { readonly admins: readonly string[]; readonly now: () => number },
-  ) {
-    this.#now = now;
+  constructor(names: readonly string[], admins: readonly string[]) {
     for (const name of names) {
       const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
       this.#identities.set(name, {
@@ -87,7 +82,7 @@ export class GcsIdentities {
       throw badRequest('unsupported_grant_type');
     const identity = this.#verified(form.get('assertion') ?? '', tokenUri);
     const token = `ya29.${randomBytes(32).toString('base64url')}`;
-    this.#tokens.set(token, { identity, expiresMs: this.#now() + tokenLifetimeS * 1000 });
+    this.#tokens.set(token, { identity, expiresMs: Date.now() + tokenLifetimeS * 1000 });
     return JSON.stringify({
       access_token: token,
       expires_in: tokenLifetimeS - 1,
@@ -99,7 +94,7 @@ export class GcsIdentities {
   callerOf(authorization: string | undefined): GcsCaller {
     if (authorization === undefined) return { member: undefined, isAdmin: false };
     const found = this.#tokens.get(authorization.replace(/^Bearer /, ''));
-    if (!found || found.expiresMs <= this.#now())
+    if (!found || found.expiresMs <= Date.now())
       throw new GcsFault(401, 'authError', 'Invalid Credentials');
     return {
       member: `serviceAccount:${found.identity.email}`,
@@ -131,7 +126,7 @@ export class GcsIdentities {
     const signed = Buffer.from(`${header}.${claims}`);
     if (!verify('RSA-SHA256', signed, publicKey, Buffer.from(signature, 'base64url')))
       throw refusal;
-    const nowS = this.#now() / 1000;
+    const nowS = Date.now() / 1000;
     const { iat, exp } = said.data;
     if (iat > nowS + clockSkewS || exp <= nowS || exp - iat > tokenLifetimeS) throw refusal;
     return identity;

@@ -8,13 +8,7 @@ import type {
   BucketWrite,
 } from '../bucket/bucket-client.ts';
 import type { ByteRange } from '../object-store.ts';
-import {
-  asked,
-  type GcsAccess,
-  isMissingBucket,
-  requestTimeoutMs,
-  statusOf,
-} from './gcs-client.ts';
+import { asked, callGcs, type GcsAccess, isMissingBucket, statusOf } from './gcs-client.ts';
 
 /** Above it an upload has a session of its own, and its parts are not sent again for a cut connection. */
 const simpleUploadBytesMax = 8 << 20;
@@ -125,18 +119,12 @@ export class GcsBucketClient implements BucketClient {
     return this.#access.storage.bucket(this.#bucket).file(key);
   }
 
-  /** The client's own streams cannot be ended at a deadline: bytes are fetched with its authorisation alone. */
   async #fetch(key: string, headers: Readonly<Record<string, string>>): Promise<Response> {
-    const { storage } = this.#access;
-    const path = `b/${this.#bucket}/o/${encodeURIComponent(key)}?alt=media`;
-    const url = `${storage.baseUrl.replace(/\/$/, '')}/${path}`;
-    const authorisation = await storage.authClient.getRequestHeaders(url);
-    const answer = await fetch(url, {
-      headers: { ...Object.fromEntries(authorisation), ...headers, 'accept-encoding': 'identity' },
-      signal: AbortSignal.timeout(requestTimeoutMs),
+    return callGcs(this.#access, {
+      path: `b/${this.#bucket}/o/${encodeURIComponent(key)}`,
+      query: { alt: 'media' },
+      headers: { ...headers, 'accept-encoding': 'identity' },
     });
-    if (answer.ok) return answer;
-    throw Object.assign(new Error(await answer.text()), { code: answer.status });
   }
 
   async #unlessMissing<Value>(work: () => Promise<Value>): Promise<Value | undefined> {

@@ -4,7 +4,7 @@ import { GoogleAuth, OAuth2Client } from 'google-auth-library';
 import { z } from 'zod';
 import { type GcsKey, keyClient } from './gcs-key.ts';
 
-export const requestTimeoutMs = 30_000;
+const requestTimeoutMs = 30_000;
 
 export interface GcsOptions {
   /** Absent: Google's. */
@@ -69,6 +69,15 @@ export function isMissingBucket(error: unknown): boolean {
   return statusOf(error) === 404 && error instanceof Error && /bucket does not/.test(error.message);
 }
 
+const networkNames: ReadonlySet<string> = new Set(['AbortError', 'FetchError', 'TimeoutError']);
+
+/** Any other error without a status is a fault of this program. */
+function isOfNetwork(error: Error): boolean {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (networkNames.has(error.name) || /^E[A-Z]+$|^UND_/.test(code)) return true;
+  return error instanceof TypeError && /^(?:fetch failed|terminated)$/.test(error.message);
+}
+
 /** Every failure of the client in the platform's words; messages hold no key and no name of a bucket. */
 export function gcsFault(error: unknown): unknown {
   if (error instanceof PlatformError || !(error instanceof Error)) return error;
@@ -96,16 +105,54 @@ export function gcsFault(error: unknown): unknown {
     return new PlatformError('STORE_FULL', 'Cannot write: the store is full', cause);
   if (status === 400)
     return new PlatformError('VALUE_INVALID', `Cannot ask the store: ${error.message}`, cause);
+  if (status === undefined && !isOfNetwork(error)) return error;
   const told = status === undefined ? 'it does not answer' : `it answers ${status}`;
   return new PlatformError('UPSTREAM_UNAVAILABLE', `Cannot reach the store: ${told}`, cause);
 }
 
-/** Runs a call of the client, which is asked once; a token that is refused is forgotten. */
+export interface GcsCall {
+  readonly method?: 'GET' | 'POST' | 'PATCH' | 'PUT';
+  /** Below the API's root, without a slash before it. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** As JSON. */
+  readonly body?: unknown;
+}
+
+/** A call of the JSON API with the client's authorisation, for what the client itself does not do within a deadline. */
+export async function callGcs({ storage }: GcsAccess, call: GcsCall): Promise<Response> {
+  const { method = 'GET', path, query = {}, headers = {}, body } = call;
+  const url = `${storage.baseUrl.replace(/\/$/, '')}/${path}?${new URLSearchParams(query).toString()}`;
+  const authorisation = await storage.authClient.getRequestHeaders(url);
+  const answer = await fetch(url, {
+    method,
+    headers: {
+      ...Object.fromEntries(authorisation),
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    signal: AbortSignal.timeout(requestTimeoutMs),
+  });
+  if (answer.ok) return answer;
+  throw Object.assign(new Error(messageOf(await answer.text())), { code: answer.status });
+}
+
+function messageOf(body: string): string {
+  const said = /"message":\s*"((?:[^"\\]|\\.)*)"/.exec(body)?.[1] ?? body;
+  return said.slice(0, 500);
+}
+
+/** Runs a call of the client, which is asked once; only after a token that is refused, once more with a new one. */
 export async function asked<Value>(access: GcsAccess, work: () => Promise<Value>): Promise<Value> {
   try {
-    return await work();
+    return await work().catch(async (error: unknown) => {
+      if (statusOf(error) !== 401) throw error;
+      access.forgetToken();
+      return work();
+    });
   } catch (error) {
-    if (statusOf(error) === 401) access.forgetToken();
     throw gcsFault(error);
   }
 }

@@ -1,0 +1,116 @@
+import { z } from 'zod';
+
+/** A binding of an IAM policy of Cloud Storage. */
+export const gcsBindingSchema = z.object({
+  role: z.string(),
+  members: z.array(z.string()),
+  condition: z
+    .object({
+      title: z.string().default(''),
+      description: z.string().optional(),
+      expression: z.string().default(''),
+    })
+    .optional(),
+});
+export type GcsBinding = z.output<typeof gcsBindingSchema>;
+
+type Right = 'write' | 'read' | 'erase';
+interface Grant {
+  readonly identity: string;
+  readonly right: Right;
+}
+
+type Condition = GcsBinding['condition'];
+interface Role {
+  readonly role: string;
+  readonly condition?: Condition;
+}
+
+/** Replacing an object takes the right to delete it, which a writer has at pointers alone. */
+const pointers: Condition = {
+  title: 'domicile-pointers',
+  expression: 'resource.name.endsWith("/latest.json") || resource.name.endsWith("/latest.csv")',
+};
+
+const rolesOf: Readonly<Record<Right, readonly Role[]>> = {
+  write: [
+    { role: 'roles/storage.objectCreator' },
+    { role: 'roles/storage.objectViewer' },
+    { role: 'roles/storage.objectUser', condition: pointers },
+  ],
+  read: [{ role: 'roles/storage.objectViewer' }, { role: 'roles/storage.legacyBucketReader' }],
+  erase: [{ role: 'roles/storage.objectUser' }, { role: 'roles/storage.legacyBucketReader' }],
+};
+const rights = ['write', 'read', 'erase'] as const;
+
+const everybody: ReadonlySet<string> = new Set(['allUsers', 'allAuthenticatedUsers']);
+
+function nameOf({ role, condition }: Role): string {
+  return condition ? `${role} if ${condition.expression}` : role;
+}
+
+const ownRoles: ReadonlySet<string> = new Set(
+  rights.flatMap((right) => rolesOf[right].map(nameOf)),
+);
+
+export interface GrantsSeen {
+  readonly grants: readonly Grant[];
+  readonly publicGrants: readonly string[];
+  readonly otherGrants: readonly string[];
+}
+
+/** Which rights the bindings give: an identity has a right if it holds its roles and no other. */
+export function grantsOf(bindings: readonly GcsBinding[]): GrantsSeen {
+  const held = new Map<string, string[]>();
+  for (const binding of bindings)
+    for (const member of binding.members) {
+      const roles = held.get(member) ?? [];
+      roles.push(nameOf(binding));
+      held.set(member, roles);
+    }
+  const grants: Grant[] = [];
+  const publicGrants: string[] = [];
+  const otherGrants: string[] = [];
+  for (const [identity, roles] of held) {
+    const right = rightOf(roles);
+    const told = roles.map((role) => `${identity} ${role}`);
+    if (everybody.has(identity)) publicGrants.push(...told);
+    else if (right) grants.push({ identity, right });
+    else otherGrants.push(...told);
+  }
+  return { grants, publicGrants, otherGrants };
+}
+
+function rightOf(roles: readonly string[]): Right | undefined {
+  const held = new Set(roles);
+  return rights.find((right) => {
+    const names = rolesOf[right].map(nameOf);
+    return names.length === held.size && names.every((name) => held.has(name));
+  });
+}
+
+/** Bindings that give the grants and take our roles from whoever had a right before; other roles and members stay. */
+export function bindingsWith(
+  bindings: readonly GcsBinding[],
+  of: { readonly grants: readonly Grant[] | undefined; readonly revokePublic: boolean },
+): GcsBinding[] {
+  const { grants, revokePublic } = of;
+  const before = grantsOf(bindings).grants;
+  const ours = new Set(
+    grants === undefined ? [] : [...before, ...grants].map(({ identity }) => identity),
+  );
+  const kept = bindings.map((binding) => {
+    const isOwn = ownRoles.has(nameOf(binding));
+    const members = binding.members.filter(
+      (member) => !(isOwn && ours.has(member)) && !(revokePublic && everybody.has(member)),
+    );
+    return { ...binding, members };
+  });
+  for (const { identity, right } of grants ?? [])
+    for (const role of rolesOf[right]) {
+      const same = kept.find((binding) => nameOf(binding) === nameOf(role));
+      if (same) same.members.push(identity);
+      else kept.push({ ...role, members: [identity] });
+    }
+  return kept.filter(({ members }) => members.length > 0);
+}
