@@ -3,7 +3,7 @@
 {{- define "domicile.rulesOfOperator" -}}
 - { apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] }
 - { apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "domicile.name" . }}], verbs: [get, patch] }
-- { apiGroups: [''], resources: [secrets], resourceNames: {{ toJson .Values.secrets }}, verbs: [get] }
+- { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create] }
 {{- end }}
 
 {{/* The resource Cell is of the cluster: its events are kept in default. */}}
@@ -12,19 +12,22 @@
 {{- end }}
 
 {{- define "domicile.rulesOfCell" -}}
+- { apiGroups: [''], resources: [pods], verbs: [get, list, watch] }
+- { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [''], resources: [persistentvolumeclaims], verbs: [get, list, watch, create, patch] }
+- { apiGroups: [''], resources: [configmaps, services, serviceaccounts], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [apps], resources: [deployments, statefulsets], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [''], resources: [services, serviceaccounts, configmaps, secrets, persistentvolumeclaims], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [''], resources: [pods], verbs: [list, watch] }
 - { apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [autoscaling], resources: [horizontalpodautoscalers], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
 {{- end }}
 
 {{- define "domicile.rulesOfBuildings" -}}
 - { apiGroups: [domicile.dev], resources: [buildings], verbs: [get, list, watch, patch] }
 - { apiGroups: [domicile.dev], resources: [buildings/status], verbs: [patch] }
-- { apiGroups: [''], resources: [secrets], verbs: [get, create, patch, delete] }
+- { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [''], resources: [configmaps], verbs: [get, create, patch] }
 - { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
 {{- end }}
