@@ -1,5 +1,7 @@
 /** One suite per kind of real thing. A test file belongs to exactly one, by its name. */
 const real = ['net', 'kafka', 'k8s', 'spark', 'browser'];
+/** Promise tests on a real API server: they run with its suite. */
+const onKubernetes = 'integrity/**/*.k8s.test.ts';
 
 interface Suite {
   readonly name: string;
@@ -10,6 +12,8 @@ interface Suite {
   readonly hookTimeout?: number;
   /** Real servers want the machine for themselves: their files run one after the other. */
   readonly maxWorkers?: number;
+  /** What takes longer than a test may, once before the suite. */
+  readonly globalSetup?: string[];
   /** Suites run one after the other, the quick ones first. */
   readonly sequence: { readonly groupOrder: number };
 }
@@ -27,13 +31,15 @@ export const suites: readonly Suite[] = [
   ...real.map((name, index) => ({
     name,
     include: [`**/*.${name}.test.ts`],
-    exclude: outsideRooms,
+    exclude: name === 'k8s' ? ['**/node_modules/**'] : outsideRooms,
+    ...(name === 'k8s' && { globalSetup: ['platform/devkit/src/kube/global-setup.ts'] }),
     ...patient,
     sequence: { groupOrder: index + 1 },
   })),
   {
     name: 'integrity',
     include: ['integrity/**/*.test.ts'],
+    exclude: ['**/node_modules/**', onKubernetes],
     ...patient,
     sequence: { groupOrder: real.length + 1 },
   },
