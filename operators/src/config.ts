@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import {
   type Environment,
@@ -25,6 +24,9 @@ export const operatorSettings = z.object({
   OPERATOR_NAMESPACE: name
     .default('domicile-system')
     .describe('Where the operator runs, its lease is and the credentials of administrators are'),
+  OPERATOR_CELL_NAMESPACE: name
+    .default('domicile')
+    .describe('Where the processes of the cell run; a Cell with another namespace is refused'),
   OPERATOR_BUILDING_NAMESPACES: names
     .optional()
     .describe('Where Building resources are read, separated by commas; unset: everywhere'),
@@ -33,7 +35,7 @@ export const operatorSettings = z.object({
     .min(1)
     .max(253)
     .optional()
-    .describe('The name by which this replica holds the lease: its pod; unset: a random one'),
+    .describe('The name by which this replica holds the lease: its pod; unset: the host’s'),
   OPERATOR_HOST: z.string().default('127.0.0.1').describe('The address to listen on'),
   OPERATOR_ADMIN_PORT: portSetting
     .default(0)
@@ -80,8 +82,8 @@ export const operatorSettings = z.object({
     .describe('Requests at once after a quiet time'),
   OPERATOR_REGIONS_DIR: z
     .string()
-    .default(join(import.meta.dirname, '../../regions'))
-    .describe('The folder of the country packs'),
+    .default('regions')
+    .describe('The folder of the country packs, from the working directory'),
   OPERATOR_KUBECONFIG: z
     .string()
     .optional()
