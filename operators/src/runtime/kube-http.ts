@@ -65,21 +65,20 @@ export class KubeHttp implements Disposable {
     try {
       return await this.#callOnce(call, false);
     } catch (error) {
-      if (isStatus(error, 401)) return this.#callOnce(call, true);
-      if (!(error instanceof StaleConnection)) throw error;
+      const isRefused = isStatus(error, 401);
       // The server closed an idle connection as we took it. What creates is not tried twice.
-      if (call.method === 'POST') throw error.error;
-      this.#dropIdle();
-      return this.#callOnce(call, false).catch((again: unknown) => {
-        throw again instanceof StaleConnection ? again.error : again;
+      const isStale = error instanceof StaleConnection && call.method !== 'POST';
+      if (!isRefused && !isStale) throw causeOf(error);
+      if (isStale) this.#dropIdle();
+      return this.#callOnce(call, isRefused).catch((again: unknown) => {
+        throw causeOf(again);
       });
     }
   }
 
   /** A success whose body is still to come; whoever asks for it destroys it. */
   async stream(call: HttpCall): Promise<IncomingMessage> {
-    const exchange = await this.#exchange(call, this.#streams, false);
-    const { response, settle } = exchange;
+    const { response, settle } = await this.#exchange(call, this.#streams, false);
     this.#options.observe?.(call.method, `${response.statusCode}`);
     if (response.statusCode === 200) {
       settle();
@@ -183,6 +182,10 @@ class StaleConnection extends Error {
     super('A kept connection was closed');
     this.error = error;
   }
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof StaleConnection ? error.error : error;
 }
 
 function urlOf(server: URL, { path, query = {} }: HttpCall): URL {
