@@ -201,9 +201,12 @@ test('an autoscaler holds the replicas once it is there', () => {
   ).toEqual(['serving-api', 'api-gateway']);
   const replicasOf = (plan: ReturnType<typeof planOfDe>) =>
     controllers(plan).find(({ metadata }) => metadata.name === 'serving-api')?.spec.replicas;
+  const now = (replicas: number) => ({ replicasNow: new Map([['serving-api', replicas]]) });
   expect(replicasOf(planOfDe(changes))).toBe(2);
-  expect(replicasOf(planOfDe(changes, { autoscaled: new Set(['serving-api']) }))).toBeUndefined();
-  expect(replicasOf(planOfDe({}, { autoscaled: new Set(['serving-api']) }))).toBe(2);
+  expect(replicasOf(planOfDe(changes, now(4)))).toBe(4);
+  expect(replicasOf(planOfDe(changes, now(1)))).toBe(2);
+  expect(replicasOf(planOfDe(changes, now(9)))).toBe(5);
+  expect(replicasOf(planOfDe({}, now(4)))).toBe(2);
 });
 
 test('what holds data, keys or the namespace has no owner that could take it along', () => {

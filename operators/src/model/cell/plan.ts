@@ -20,8 +20,8 @@ export interface CellPlan {
   readonly hasStorage: boolean;
   /** Kafka speaks TLS. */
   readonly hasKafkaCa: boolean;
-  /** Workloads that are there, whose number of replicas is the autoscaler's. */
-  readonly autoscaled: ReadonlySet<string>;
+  /** Of workloads that are there: their replicas now, which between bounds are an autoscaler's to say. */
+  readonly replicasNow: ReadonlyMap<string, number>;
 }
 
 export const partOf = { 'app.kubernetes.io/part-of': 'domicile' };
@@ -74,14 +74,16 @@ export function owned(plan: CellPlan): { readonly ownerReferences: readonly Owne
   };
 }
 
+/** Whoever made it keeps the label that says so. */
 export function namespaceOf(plan: CellPlan): KubeObject {
+  const { 'app.kubernetes.io/managed-by': _managedBy, ...labels } = labelsOf(plan);
   return {
     apiVersion: 'v1',
     kind: 'Namespace',
     metadata: {
       name: plan.spec.namespace,
       labels: {
-        ...labelsOf(plan),
+        ...labels,
         'pod-security.kubernetes.io/enforce': 'restricted',
         'pod-security.kubernetes.io/warn': 'restricted',
       },

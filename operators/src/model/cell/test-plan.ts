@@ -51,7 +51,7 @@ export function planOfDe(
     digests: new Map(),
     hasStorage: true,
     hasKafkaCa: false,
-    autoscaled: new Set(),
+    replicasNow: new Map(),
     ...more,
   };
 }

@@ -80,10 +80,9 @@ function disruptionBudget(plan: CellPlan, workload: Workload): KubeObject {
 }
 
 function controller(plan: CellPlan, workload: Workload): KubeObject {
-  const { name, kind, replicas, replicasMax, rollout } = workload;
-  const isHeld = replicasMax !== undefined && plan.autoscaled.has(name);
+  const { name, kind, rollout } = workload;
   const spec = {
-    ...(!isHeld && { replicas }),
+    replicas: replicasOf(plan, workload),
     revisionHistoryLimit: 5,
     selector: { matchLabels: selectorOf(plan, name) },
     template: podOf(plan, workload),
@@ -105,6 +104,12 @@ function controller(plan: CellPlan, workload: Workload): KubeObject {
     metadata: metadata(plan, workload),
     spec: { ...spec, strategy, progressDeadlineSeconds: 600 },
   };
+}
+
+/** Leaving it out would set it to 1 before the autoscaler has looked. */
+function replicasOf(plan: CellPlan, { name, replicas, replicasMax }: Workload): number {
+  if (replicasMax === undefined) return replicas;
+  return Math.min(Math.max(plan.replicasNow.get(name) ?? replicas, replicas), replicasMax);
 }
 
 function autoscaler(plan: CellPlan, workload: Workload, max: number): KubeObject {

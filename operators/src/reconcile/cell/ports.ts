@@ -1,79 +1,40 @@
-import type { CountryCode } from '@domicile/core/countries.ts';
-import type { Principal } from '@domicile/core/streams.ts';
-
-/** A broker of the cell's Kafka; `rack` is the region that it stands in, undefined if it says none. */
-export interface KafkaBroker {
-  readonly id: number;
-  readonly host: string;
-  readonly rack: string | undefined;
-}
-
-export interface KafkaUser {
-  readonly principal: Principal;
-  readonly password: string;
-  /** The password is another than last time: it is set even if there is such a user already. */
-  readonly renew: boolean;
-}
-
-/** What the cell wants of its Kafka: core's table of streams and of rights says the rest. */
-export interface KafkaWish {
-  readonly country: CountryCode;
-  readonly partitions: number;
-  readonly replicas: number;
-  readonly users: readonly KafkaUser[];
-}
-
-/** One thing that differs, and that one act brings about. */
-export interface KafkaChange {
-  readonly kind: 'topic' | 'topic-configs' | 'user' | 'rights' | 'quotas';
-  /** The topic or the principal. */
-  readonly target: string;
-  /** For people, without secrets: `de.readings.v1: retention.ms 1 → 1209600000`. */
-  readonly detail: string;
-  act(): Promise<void>;
-}
-
-/** What differs and no act repairs: somebody has to decide. */
-export interface KafkaRefusal {
-  readonly reason:
-    | 'PartitionsDiffer'
-    | 'ReplicasTooFew'
-    | 'OffsetsRetentionTooShort'
-    | 'MinInSyncTooFew';
-  readonly target: string;
-  /** With what to do next. */
-  readonly detail: string;
-}
-
-/** A partition of one of the cell's topics and the brokers that hold it. */
-export interface HeldPartition {
-  readonly topic: string;
-  readonly partition: number;
-  readonly brokers: readonly number[];
-}
-
-export interface KafkaDiff {
-  /** In the order in which to act; empty in a steady state. */
-  readonly changes: readonly KafkaChange[];
-  readonly refusals: readonly KafkaRefusal[];
-  /** Of the cell's topics that are there, for the proof of where they are. */
-  readonly held: readonly HeldPartition[];
-}
+import type { KafkaAccess, KafkaDiff, KafkaWish } from '@domicile/kafka/cell-diff.ts';
+import type { BucketAdmin } from '@domicile/lake/admin/bucket-admin.ts';
+import type { BrokerPlace } from '../../model/residency-guard.ts';
 
 /** Administration of an existing Kafka. Throws `UPSTREAM_UNAVAILABLE`, `FORBIDDEN`, `UNAUTHENTICATED`, `CONFIG_INVALID`. */
-export interface KafkaAdminPort extends AsyncDisposable {
-  brokers(): Promise<readonly KafkaBroker[]>;
+export interface KafkaPort extends AsyncDisposable {
+  brokers(): Promise<readonly BrokerPlace[]>;
   /** Reads only. Speaks of the cell's own topics, principals and configs; what else is there is left alone. */
   diff(wish: KafkaWish): Promise<KafkaDiff>;
 }
 
-export interface KafkaAccess {
-  /** `host:port`, separated by commas. */
-  readonly bootstrap: string;
-  readonly username: string;
-  readonly password: string;
-  /** PEM; undefined: Kafka speaks no TLS. */
-  readonly ca: string | undefined;
+export interface StoreAccess {
+  readonly store: 'gcs' | 's3';
+  readonly endpoint?: string;
+  readonly region: string;
+  /** Data of the administrator's Secret. */
+  readonly secret: Readonly<Record<string, string>>;
 }
 
-export type OpenKafkaAdmin = (access: KafkaAccess) => Promise<KafkaAdminPort>;
+/** What a cell stands on and does not own: Kafka and the store, which were there before it. */
+export interface CellEnds {
+  readonly openKafka: (access: KafkaAccess) => KafkaPort;
+  readonly openStore: (access: StoreAccess) => Promise<BucketAdmin>;
+  /** Who an identity's credentials are for the provider; undefined if the store's owner keeps the rights himself. */
+  readonly identityOf: (
+    store: 'gcs' | 's3',
+    secret: Readonly<Record<string, string>>,
+  ) => string | undefined;
+}
+
+export interface CellSettings {
+  /** Tag of workloads whose Cell names none: the operator's own. */
+  readonly imageTag: string;
+  /** Of the country packs. */
+  readonly regionsDir: string;
+  /** Where the operator may work: a Cell that wants another namespace is refused. */
+  readonly cellNamespace: string;
+  /** How often brokers, buckets and nodes are looked at again. */
+  readonly cellResyncMs: number;
+}

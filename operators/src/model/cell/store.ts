@@ -1,0 +1,123 @@
+import { lowerCountry } from '@domicile/core/identities.ts';
+import type {
+  BucketGrant,
+  BucketSettings,
+  BucketState,
+} from '@domicile/lake/admin/bucket-admin.ts';
+import type { BucketPlace } from '../residency-guard.ts';
+import type { LakeBucket, LakeIdentity } from './access.ts';
+import type { CellPlan } from './plan.ts';
+
+/** Identities of the store as its provider names them; undefined where the store's owner keeps the rights himself. */
+export type LakeIdentities = Readonly<Record<LakeIdentity, string | undefined>>;
+
+export interface WantedBucket {
+  readonly bucket: string;
+  readonly location: string;
+  readonly settings: BucketSettings;
+}
+
+const rightsOf: Readonly<
+  Record<LakeBucket, readonly (readonly [LakeIdentity, BucketGrant['right']])[]>
+> = {
+  landing: [
+    ['writer', 'write'],
+    ['raw-reader', 'read'],
+    ['eraser', 'erase'],
+  ],
+  serving: [
+    ['writer', 'write'],
+    ['serving-reader', 'read'],
+    ['raw-reader', 'read'],
+    ['eraser', 'erase'],
+  ],
+};
+
+/** How a bucket of the cell has to be. */
+export function wantedBucket(
+  { name, spec, pack }: CellPlan,
+  role: LakeBucket,
+  identities: LakeIdentities,
+): WantedBucket {
+  const { lake } = spec;
+  const softDelete = lake.softDeleteDays;
+  return {
+    bucket: role === 'landing' ? lake.landingBucket : lake.servingBucket,
+    location: lake.region,
+    settings: {
+      uniformAccess: true,
+      publicAccessPrevented: true,
+      // Where the store brings back what was deleted by itself, versions would only keep what was to be erased.
+      versioning: lake.store === 's3' && softDelete > 0,
+      softDeleteDays: softDelete,
+      noncurrentDays: lake.store === 's3' && softDelete > 0 ? softDelete : undefined,
+      deleteAfterDays: lake.retentionDays[role] ?? pack.retentionDays[role],
+      lockedDays: undefined,
+      labels: { 'domicile-country': lowerCountry(spec.country), 'domicile-cell': name },
+      grants: rightsOf[role].flatMap(([identity, right]) => {
+        const who = identities[identity];
+        return who === undefined ? [] : [{ identity: who, right }];
+      }),
+    },
+  };
+}
+
+export function placeOf({ bucket, location, locationType }: BucketState): BucketPlace {
+  return { bucket, location, locationType };
+}
+
+export interface BucketDifference {
+  readonly change: Partial<BucketSettings> & { revokePublic?: true };
+  /** For people. */
+  readonly detail: string;
+}
+
+/** Undefined if the bucket is as it is wanted. Speaks of our own settings, rights and labels only. */
+export function bucketDifference(
+  state: BucketState,
+  { settings }: WantedBucket,
+): BucketDifference | undefined {
+  const plain = [
+    'uniformAccess',
+    'publicAccessPrevented',
+    'versioning',
+    'softDeleteDays',
+    'noncurrentDays',
+    'deleteAfterDays',
+    'lockedDays',
+  ] as const;
+  const differing = plain.filter((field) => state[field] !== settings[field]);
+  const told = differing.map(
+    (field) => `${field} ${text(state[field])} → ${text(settings[field])}`,
+  );
+  const change: Record<string, unknown> = Object.fromEntries(
+    differing.map((field) => [field, settings[field]]),
+  );
+  const labels = Object.entries(settings.labels).filter(
+    ([key, value]) => state.labels[key] !== value,
+  );
+  if (labels.length > 0) {
+    change['labels'] = Object.fromEntries(labels);
+    told.push(`labels ${labels.map(([key]) => key).join(', ')}`);
+  }
+  if (settings.grants.length > 0 && grantsText(state.grants) !== grantsText(settings.grants)) {
+    change['grants'] = settings.grants;
+    told.push('rights of our identities');
+  }
+  if (state.publicGrants.length > 0) {
+    change['revokePublic'] = true;
+    told.push(`rights of everybody: ${state.publicGrants.join(', ')}`);
+  }
+  return told.length === 0 ? undefined : { change, detail: told.join('; ') };
+}
+
+function text(value: boolean | number | undefined): string {
+  return value === undefined ? 'none' : String(value);
+}
+
+function grantsText(grants: readonly BucketGrant[]): string {
+  return grants
+    .map(({ identity, right }) => `${identity} ${right}`)
+    .toSorted()
+    .join('\n');
+}

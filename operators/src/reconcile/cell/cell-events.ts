@@ -1,0 +1,43 @@
+import { Gauge } from 'prom-client';
+import type { Breach } from '../../model/residency-guard.ts';
+import type { KubeObject } from '../../runtime/kube.ts';
+import type { OperatorPorts } from '../../runtime/ports.ts';
+
+export type CellEvents = ReturnType<typeof cellEvents>;
+
+/** What happens to a cell: told as events of the resource, as metrics and in the log. */
+export function cellEvents({ events, log, registry }: OperatorPorts) {
+  const breaches = new Gauge({
+    name: 'domicile_residency_breaches',
+    help: 'Parts of the cell that were found outside its country, or whose place is unknown',
+    labelNames: ['concern', 'reason'],
+    registers: [registry],
+  });
+  return {
+    residency(cell: KubeObject, found: readonly Breach[]) {
+      breaches.reset();
+      for (const { concern, reason, evidence } of found) {
+        breaches.inc({ concern, reason });
+        log.error({ concern, reason, evidence }, 'Residency is breached');
+        events.record(cell, {
+          type: 'Warning',
+          reason,
+          action: 'VerifyResidency',
+          note: evidence,
+        });
+      }
+    },
+    changed(cell: KubeObject, what: string, detail: string) {
+      log.info({ cell: cell.metadata.name, what, detail }, 'Brought about');
+      events.record(cell, {
+        type: 'Normal',
+        reason: 'BroughtAbout',
+        action: 'Reconcile',
+        note: `${what}: ${detail}`,
+      });
+    },
+    gone() {
+      breaches.reset();
+    },
+  };
+}

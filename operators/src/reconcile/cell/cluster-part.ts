@@ -1,0 +1,224 @@
+import { PlatformError } from '@domicile/core/errors.ts';
+import { type DesiredCell, desiredCell, objectBreaches } from '../../model/cell/desired.ts';
+import type { FoundPlaces } from '../../model/cell/found-places.ts';
+import * as kinds from '../../model/cell/kinds.ts';
+import { type CellPlan, labelsOf, namespaceOf } from '../../model/cell/plan.ts';
+import { workloadState } from '../../model/cell/workload-state.ts';
+import { issuerState } from '../../model/cell/workloads.ts';
+import type { KubeObject } from '../../runtime/kube.ts';
+import type { OperatorPorts } from '../../runtime/ports.ts';
+import type { ConditionNow } from '../../runtime/status-writer.ts';
+import type { CellLook } from './cell-desk.ts';
+import type { CellEvents } from './cell-events.ts';
+import { digestsOf, keepAuthority, keepDoors, keepServers, type Where } from './cell-secrets.ts';
+import type { KeyPair } from './certificates.ts';
+import { kindOf, ObjectKeeper } from './object-keeper.ts';
+import type { Outside } from './outside-part.ts';
+import { policiesHold } from './policy-probe.ts';
+import type { CellSettings } from './ports.ts';
+import { SecretKeeper } from './secret-keeper.ts';
+import { failed, fine, notYet } from './step.ts';
+
+export interface Base {
+  readonly kind: 'ready';
+  readonly condition: ConditionNow;
+  readonly where: Where;
+  readonly plan: CellPlan;
+  readonly authority: KeyPair;
+}
+
+export interface BaseWaits {
+  readonly kind: 'waits';
+  readonly condition: ConditionNow;
+  readonly error?: unknown;
+}
+
+export interface Processes {
+  readonly conditions: readonly ConditionNow[];
+  /** Ready, of those wanted: `17/17`. */
+  readonly replicas: string;
+}
+
+interface Parts {
+  readonly ports: OperatorPorts;
+  readonly settings: CellSettings;
+  readonly events: CellEvents;
+}
+
+/** What of a cell lies on the API server: policies first, then secrets, then processes. */
+export class ClusterPart {
+  readonly #parts: Parts;
+  readonly #keeper: ObjectKeeper;
+  /** The policies by which a workload without a pin was refused. */
+  #holding: string | undefined;
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#keeper = new ObjectKeeper(parts.ports);
+  }
+
+  async base(look: CellLook): Promise<Base | BaseWaits> {
+    try {
+      return await this.#base(look);
+    } catch (error) {
+      const { condition } = failed('PoliciesReady', 'Policies', error);
+      return { kind: 'waits', condition, error };
+    }
+  }
+
+  async #base(look: CellLook): Promise<Base | BaseWaits> {
+    const plan = this.#planOf(look);
+    const { namespace } = look.spec;
+    const { kube, cache, namespace: operatorNamespace, now } = this.#parts.ports;
+    const found = await kube.get(kinds.namespaceKind, { name: namespace });
+    if (found?.metadata.deletionTimestamp !== undefined)
+      return waits('NamespaceTerminating', `the namespace ${namespace} is being deleted`);
+    await kube.apply(kinds.namespaceKind, namespaceOf(plan));
+    const waiting = await this.#policies(plan);
+    if (waiting) return waiting;
+    const keeper = new SecretKeeper({ kube, cache, labels: labelsOf(plan) });
+    const where = { keeper, spec: look.spec, operatorNamespace, nowMs: now() };
+    const authority = await keepAuthority(where);
+    await keepServers(where, authority);
+    await keepDoors(where);
+    const condition = fine(
+      'PoliciesReady',
+      'Enforced',
+      'the API server refuses what is not pinned to the regions of the cell',
+    );
+    return { kind: 'ready', condition, where, plan, authority };
+  }
+
+  /** What is there already must hold before anything is made that it is to hold. */
+  async #policies(plan: CellPlan): Promise<BaseWaits | undefined> {
+    const { policies } = desiredCell(plan, '');
+    for (const object of policies) if (await this.#keeper.keep(object)) this.#holding = undefined;
+    const version = JSON.stringify(policies);
+    if (this.#holding === version) return undefined;
+    if (!(await policiesHold(this.#parts.ports.kube, plan)))
+      return waits('PoliciesNotActive', 'the API server has not taken up the policies yet');
+    this.#holding = version;
+    return undefined;
+  }
+
+  async processes(
+    look: CellLook,
+    of: { readonly base: Base; readonly outside: Outside; readonly found: FoundPlaces },
+  ): Promise<Processes> {
+    const { base, outside, found } = of;
+    const plan = {
+      ...base.plan,
+      digests: await digestsOf(base.where),
+      hasKafkaCa: outside.hasKafkaCa,
+    };
+    const desired = desiredCell(plan, base.authority.certificate);
+    if (found.breaches.length > 0) return this.#told(desired, plan, stopOf(found));
+    const isReady = [outside.kafka, outside.store].every(
+      ({ condition }) => condition.status === 'True',
+    );
+    for (const object of desired.configs) await this.#keeper.keep(object);
+    for (const { objects } of desired.workloads)
+      for (const object of objects) await this.#keepOf(plan, object, isReady);
+    const all = [
+      ...desired.policies,
+      ...desired.configs,
+      ...desired.workloads.flatMap(({ objects }) => objects),
+    ];
+    const taken = await this.#keeper.prune(look.uid, plan.spec.namespace, all);
+    for (const name of taken) this.#parts.events.changed(look.cell, name, 'is not wanted any more');
+    return this.#told(desired, plan, isReady ? undefined : waitOf(outside));
+  }
+
+  /** Processes begin only when what they stand on is there; those that run are kept as they should be. */
+  async #keepOf(plan: CellPlan, object: KubeObject, mayBegin: boolean): Promise<void> {
+    const [breach] = objectBreaches(plan, object);
+    if (breach) throw new PlatformError('RESIDENCY_VIOLATION', breach.evidence);
+    const isProcess = object.kind === 'Deployment' || object.kind === 'StatefulSet';
+    if (isProcess && !mayBegin && this.#live(plan, object) === undefined) return;
+    await this.#keeper.keep(object);
+  }
+
+  #live(plan: CellPlan, object: KubeObject): KubeObject | undefined {
+    const { name } = object.metadata;
+    return this.#parts.ports.cache.get(kindOf(object), { name, namespace: plan.spec.namespace });
+  }
+
+  #told(desired: DesiredCell, plan: CellPlan, instead: ConditionNow | undefined): Processes {
+    const states = desired.workloads.map(({ workload }) => {
+      const kind = workload.kind === 'Deployment' ? kinds.deploymentKind : kinds.statefulSetKind;
+      const ref = { name: workload.name, namespace: plan.spec.namespace };
+      const live = this.#parts.ports.cache.get(kind, ref);
+      return live
+        ? workloadState(live)
+        : { name: workload.name, wanted: workload.replicas, ready: 0, isSettled: false };
+    });
+    const ready = states.reduce((sum, state) => sum + Math.min(state.ready, state.wanted), 0);
+    const wanted = states.reduce((sum, state) => sum + state.wanted, 0);
+    const open = states.filter(({ isSettled }) => !isSettled);
+    const replicas = `${ready}/${wanted}`;
+    const message = open.map((one) => `${one.name} ${one.ready}/${one.wanted}`).join(', ');
+    const condition =
+      open.length === 0
+        ? fine('WorkloadsReady', 'AllReady', `${replicas} replicas are ready`)
+        : notYet('WorkloadsReady', 'NotReady', `waits for ${message}`);
+    return { conditions: [instead ?? condition], replicas };
+  }
+
+  #planOf({ cell, uid, spec, pack }: CellLook): CellPlan {
+    const { ports, settings } = this.#parts;
+    const { namespace } = spec;
+    const replicasNow = ports.cache
+      .list(kinds.deploymentKind, { namespace })
+      .map((object) => [object.metadata.name, workloadState(object).wanted] as const);
+    return {
+      name: cell.metadata.name,
+      uid,
+      spec,
+      pack,
+      imageTag: settings.imageTag,
+      operatorUser: ports.user,
+      digests: new Map(),
+      hasStorage: this.#hasStorage(namespace),
+      hasKafkaCa: false,
+      replicasNow: new Map(replicasNow),
+    };
+  }
+
+  /** What was kept once on a volume stays there. */
+  #hasStorage(namespace: string): boolean {
+    const { cache } = this.#parts.ports;
+    const claim = cache.get(kinds.volumeClaimKind, { name: issuerState, namespace });
+    const isDefault = 'storageclass.kubernetes.io/is-default-class';
+    const classes = cache.list(kinds.storageClassKind);
+    return (
+      claim !== undefined ||
+      classes.some(({ metadata }) => metadata.annotations?.[isDefault] === 'true')
+    );
+  }
+}
+
+function waits(reason: string, message: string): BaseWaits {
+  return { kind: 'waits', condition: notYet('PoliciesReady', reason, message) };
+}
+
+function stopOf({ breaches }: FoundPlaces): ConditionNow {
+  return notYet(
+    'WorkloadsReady',
+    breaches[0]?.reason ?? 'Breach',
+    `no process is changed until this is put right: ${breaches.map(({ evidence }) => evidence).join('; ')}`.slice(
+      0,
+      4_000,
+    ),
+  );
+}
+
+function waitOf({ kafka, store }: Outside): ConditionNow {
+  const waitsFor = [kafka, store]
+    .filter(({ condition }) => condition.status !== 'True')
+    .map(({ condition }) => condition.type);
+  return notYet(
+    'WorkloadsReady',
+    'WaitsForTheOutside',
+    `no process is begun before ${waitsFor.join(' and ')}`,
+  );
+}

@@ -1,0 +1,107 @@
+import { PlatformError } from '@domicile/core/errors.ts';
+import type { CellSpec } from '@domicile/core/resources/cell.ts';
+import type { KafkaAccess, KafkaChange, KafkaDiff, KafkaUser } from '@domicile/kafka/cell-diff.ts';
+import { type BrokerPlace, brokerBreaches, type Home } from '../../model/residency-guard.ts';
+import type { KafkaPort } from './ports.ts';
+import { failed, fine, notYet, type Step, stopped } from './step.ts';
+
+export interface KafkaWork {
+  readonly spec: CellSpec;
+  readonly home: Home;
+  readonly users: readonly KafkaUser[];
+  readonly access: KafkaAccess;
+  readonly open: (access: KafkaAccess) => KafkaPort;
+  /** Throws `FENCED` once another operator may lead. */
+  readonly mayAct: (doing: string) => void;
+  readonly acted: (change: KafkaChange) => void;
+  readonly told: (user: KafkaUser) => Promise<void>;
+}
+
+export interface KafkaStep extends Step {
+  readonly brokers: readonly BrokerPlace[];
+}
+
+const type = 'KafkaReady';
+
+/** Topics, users, rights and quotas as the cell wants them, unless a broker stands abroad: then nothing is written. */
+export async function kafkaStep(work: KafkaWork): Promise<KafkaStep> {
+  const { spec, home, users, access, open } = work;
+  let brokers: readonly BrokerPlace[] = [];
+  try {
+    await using kafka = open(access);
+    brokers = await placesOf(kafka);
+    const breaches = brokerBreaches(home, brokers);
+    if (breaches.length > 0) return { ...stopped(type, breaches), brokers };
+    const { country } = spec;
+    const { partitions, replicas } = spec.kafka;
+    const wish = { country, partitions, replicas, users };
+    const diff = await kafka.diff(wish);
+    const late = await actAll(work, kafka, diff);
+    if (late !== undefined) return { ...late, brokers };
+    const after = diff.changes.length > 0 ? await kafka.diff(wish) : diff;
+    return { ...verdict(after, brokers), brokers };
+  } catch (error) {
+    return { ...failed(type, 'Kafka', error), brokers };
+  }
+}
+
+async function placesOf(kafka: KafkaPort): Promise<readonly BrokerPlace[]> {
+  const brokers = await kafka.brokers();
+  if (brokers.length > 0) return brokers.toSorted((a, b) => a.id - b.id);
+  throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot see where Kafka is: it names no broker');
+}
+
+/** A new topic is laid onto whatever brokers there are by then, so it is looked where they are once more. */
+async function actAll(
+  work: KafkaWork,
+  kafka: KafkaPort,
+  diff: KafkaDiff,
+): Promise<Step | undefined> {
+  for (const change of diff.changes) {
+    if (change.kind === 'topic') {
+      const breaches = brokerBreaches(work.home, await placesOf(kafka));
+      if (breaches.length > 0) return stopped(type, breaches);
+    }
+    work.mayAct(`change ${change.kind} of ${change.target}`);
+    await change.act();
+    work.acted(change);
+  }
+  // A user that was there and told the same password is remembered, too.
+  for (const user of work.users.filter(({ renew }) => renew)) await work.told(user);
+  return undefined;
+}
+
+function verdict(diff: KafkaDiff, brokers: readonly BrokerPlace[]): Step {
+  const ids = new Set(brokers.map(({ id }) => id));
+  const away = [
+    ...new Set(diff.held.flatMap((one) => one.brokers.filter((id) => !ids.has(id)))),
+  ].toSorted((a, b) => a - b);
+  const isProved = away.length === 0 && diff.held.length > 0;
+  const [refusal] = diff.refusals;
+  if (refusal !== undefined) {
+    const message = diff.refusals.map(({ target, detail }) => `${target}: ${detail}`).join('; ');
+    return { condition: notYet(type, refusal.reason, message), breaches: [], isProved };
+  }
+  const [change] = diff.changes;
+  if (change !== undefined) {
+    const message = `Kafka has not taken over yet: ${change.target}: ${change.detail}`;
+    return {
+      condition: notYet(type, 'ChangesPending', message),
+      breaches: [],
+      isProved,
+      error: new PlatformError('UPSTREAM_UNAVAILABLE', message),
+    };
+  }
+  const topics = new Set(diff.held.map(({ topic }) => topic)).size;
+  return {
+    condition: fine(
+      type,
+      'AsDeclared',
+      away.length === 0
+        ? `${topics} topics on ${brokers.length} brokers`
+        : `${topics} topics; brokers ${away.join(', ')} hold some of them and do not answer`,
+    ),
+    breaches: [],
+    isProved,
+  };
+}
