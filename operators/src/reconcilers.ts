@@ -1,9 +1,19 @@
 import type { OperatorConfig } from './config.ts';
 import { createBuildingReconciler } from './reconcile/building/reconciler.ts';
+import { createCellReconciler } from './reconcile/cell/reconciler.ts';
 import type { OperatorPorts } from './runtime/ports.ts';
 import type { Reconciler } from './runtime/reconciler.ts';
 
 /** Every control loop of the operator. */
 export function reconcilersOf(config: OperatorConfig, ports: OperatorPorts): readonly Reconciler[] {
-  return [createBuildingReconciler(ports, { cellNamespace: config.OPERATOR_CELL_NAMESPACE })];
+  const cellNamespace = config.OPERATOR_CELL_NAMESPACE;
+  return [
+    createCellReconciler(ports, {
+      imageTag: config.OPERATOR_IMAGE_TAG,
+      regionsDir: config.OPERATOR_REGIONS_DIR,
+      cellNamespace,
+      cellResyncMs: config.OPERATOR_CELL_RESYNC_MS,
+    }),
+    createBuildingReconciler(ports, { cellNamespace }),
+  ];
 }
