@@ -1,8 +1,7 @@
-import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
+import { freePort } from '@domicile/devkit/free-ports.ts';
 import { runService } from '@domicile/runtime/service.ts';
 import { readBrokerOpenConfig } from './config.ts';
 import { writePrivate } from './secrets.ts';
@@ -69,13 +68,5 @@ async function start(): Promise<AsyncDisposable> {
 }
 
 const webSocketPort = (port: number): number => port + 100;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 await runService(start);

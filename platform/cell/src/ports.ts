@@ -1,7 +1,6 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { freePorts, isFreePort } from '@domicile/devkit/free-ports.ts';
 import { z } from 'zod';
 import { writePrivate } from './secrets.ts';
 
@@ -32,30 +31,14 @@ export class Ports {
     const taken = new Set(
       Object.entries(this.#ports).flatMap(([other, port]) => (other === name ? [] : [port])),
     );
-    for (const candidate of [had, preferred, 0, 0, 0]) {
-      if (candidate === undefined || (candidate !== 0 && taken.has(candidate))) continue;
-      const port = await freePort(candidate);
-      if (port === undefined || taken.has(port)) continue;
+    const wished = [had ?? 0, preferred].filter((port) => port !== 0);
+    for (const port of [...wished, ...(await freePorts(taken.size + 1))]) {
+      if (taken.has(port) || !(await isFreePort(port))) continue;
       this.#ports[name] = port;
       this.#given.set(name, port);
       await writePrivate(this.#file, JSON.stringify(this.#ports));
       return port;
     }
     throw new Error(`Cannot find a free port for ${name}`);
-  }
-}
-
-/** The port itself if it is free, any for 0; undefined if it is taken. */
-async function freePort(port: number): Promise<number | undefined> {
-  const server = createServer();
-  try {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : undefined;
-  } catch {
-    return undefined;
-  } finally {
-    server.close();
   }
 }

@@ -7,7 +7,6 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,6 +18,7 @@ import { Admin, SASLMechanisms } from '@platformatic/kafka';
 import { z } from 'zod';
 import { defaultCacheDir } from './cache-dir.ts';
 import { createCertificates, type Certificate, type Certificates } from './certificates.ts';
+import { freePorts } from './free-ports.ts';
 import { CLUSTER_ID, formatStorage, installKafka, type KafkaInstall } from './kafka-install.ts';
 
 /** With `scram` or `tls` the authorizer is on: without a grant a principal may do nothing. */
@@ -256,7 +256,7 @@ export class KafkaCluster {
     if (file !== undefined && existsSync(file))
       return identitySchema.parse(JSON.parse(await readFile(file, 'utf8')));
     const adminPassword = randomBytes(18).toString('base64url');
-    const identity: Identity = { ports: await freePorts(3, nodes), adminPassword };
+    const identity: Identity = { ports: await portsOf(nodes), adminPassword };
     if (file !== undefined && dataDir !== undefined) {
       await mkdir(dataDir, { recursive: true });
       await writeFile(file, JSON.stringify(identity), { mode: 0o600 });
@@ -481,18 +481,7 @@ async function writeCertificates(dir: string, { authority, broker }: Certificate
   await writeFile(join(dir, 'authority.pem'), authority.certificate);
 }
 
-/** Ports are held together until all are known, so that they differ. */
-async function freePorts(groups: 3, count: number): Promise<[number[], number[], number[]]> {
-  const servers: Server[] = [];
-  for (let n = 0; n < groups * count; n++) {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    servers.push(server);
-  }
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return [ports.slice(0, count), ports.slice(count, 2 * count), ports.slice(2 * count)];
+async function portsOf(nodes: number): Promise<[number[], number[], number[]]> {
+  const ports = await freePorts(3 * nodes);
+  return [ports.slice(0, nodes), ports.slice(nodes, 2 * nodes), ports.slice(2 * nodes)];
 }

@@ -1,9 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { must } from '@domicile/core/invariants.ts';
+import { freePort } from '@domicile/devkit/free-ports.ts';
 import { readConfig } from './config.ts';
 import { passwordHash } from './password.ts';
 import { type IdentityService, startIdentity } from './start.ts';
@@ -72,18 +71,6 @@ export async function startTestIssuer(): Promise<TestIssuer> {
     },
   };
   return running;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => {
-    server.close(resolve);
-  });
-  return must(typeof address === 'object' ? address?.port : undefined, 'A port');
 }
 
 /** What a browser does at a log-in, without one: it keeps cookies and follows redirects at the issuer. */

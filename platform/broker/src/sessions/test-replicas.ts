@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@domicile/devkit/free-ports.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { TestHouse } from '../test-house.ts';
 
@@ -92,13 +92,4 @@ export class TestReplicas implements AsyncDisposable {
     if (!replica) throw new Error(`There is no replica ${index}`);
     return replica;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return address === null || typeof address === 'string' ? 0 : address.port;
 }

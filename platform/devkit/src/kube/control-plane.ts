@@ -3,7 +3,6 @@ import { generateKeyPairSync } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { must } from '@domicile/core/invariants.ts';
 import {
@@ -12,6 +11,7 @@ import {
   issueCertificate,
   loopbackNames,
 } from '../certificates.ts';
+import { freePorts } from '../free-ports.ts';
 import type { KubeAccess } from './kube-client.ts';
 
 export type ComponentName =
@@ -270,20 +270,4 @@ function controllerManagerFlags(dir: string, files: KeyFiles): readonly string[]
     `--cluster-signing-cert-file=${files.authority}`,
     `--cluster-signing-key-file=${files.authorityKey}`,
   ];
-}
-
-/** Ports are held together until all are known, so that they differ. */
-async function freePorts(count: number): Promise<number[]> {
-  const servers: Server[] = [];
-  for (let n = 0; n < count; n += 1) {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    servers.push(server);
-  }
-  const ports = servers.map((server) => {
-    const address = server.address();
-    return typeof address === 'object' && address !== null ? address.port : 0;
-  });
-  await Promise.all(servers.map((server) => once(server.close(), 'close')));
-  return ports;
 }
