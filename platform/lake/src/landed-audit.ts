@@ -85,13 +85,8 @@ export class LandedAudit {
     draft.number += 1;
     const changes = new Changes();
     const found = { intact: 0, missing: 0, altered: 0 };
-    const check = async (file: Announced): Promise<boolean> => {
-      const finding = await this.#compare(file);
-      found[finding] += 1;
-      return finding === 'intact';
-    };
-    await this.#takeNew(draft, changes, check);
-    await this.#takeOld(draft, changes, check);
+    await this.#takeNew(draft, changes, found);
+    await this.#takeOld(draft, changes, found);
     const hasChanged = changes.size > 0 || !isSameProgress(draft, this.#snapshot);
     if (hasChanged) await this.#publish(draft, changes);
     await this.#point(nowMs);
@@ -114,31 +109,60 @@ export class LandedAudit {
     this.#days.clear();
   }
 
-  async #takeNew(draft: LandedAccountSnapshot, changes: Changes, check: Check): Promise<void> {
+  async #takeNew(draft: LandedAccountSnapshot, changes: Changes, found: Found): Promise<void> {
     let left = this.#perRound;
     for (let partition = 0; partition < this.#partitions; partition += 1) {
       let first = BigInt(draft.positions[`${partition}`] ?? 0);
       while (left > 0) {
-        const manifest = await this.#manifestAt({ partition, first });
-        if (!manifest) break;
+        const counted = await this.#countNew({ partition, first }, changes, found);
+        if (!counted) break;
         left -= 1;
-        draft.missing.push(...(await countNew(manifest, changes, check)));
-        first = manifest.last + 1n;
+        draft.missing.push(...counted.lost);
+        first = counted.last + 1n;
         draft.positions[`${partition}`] = `${first}`;
       }
     }
   }
 
-  async #takeOld(draft: LandedAccountSnapshot, changes: Changes, check: Check): Promise<void> {
+  /** Counts the files that are there; gives the others. Undefined if there is no such manifest yet. */
+  async #countNew(
+    at: Cursor,
+    changes: Changes,
+    found: Found,
+  ): Promise<{ lost: readonly string[]; last: bigint } | undefined> {
+    for (let isAgain = false; ; isAgain = true) {
+      const manifest = await this.#manifestAt(at);
+      if (!manifest) return undefined;
+      const findings: Finding[] = [];
+      for (const file of manifest.files) findings.push(await this.#compare(file));
+      const lost = manifest.files.filter((_, index) => findings[index] !== 'intact');
+      // A building may be erased meanwhile: then the manifest names successors.
+      if (lost.length > 0 && !isAgain && (await this.#isSuperseded(at, manifest))) continue;
+      for (const finding of findings) found[finding] += 1;
+      for (const file of manifest.files) if (!lost.includes(file)) changes.add(file, 1);
+      return { lost: lost.map(({ path }) => path), last: manifest.last };
+    }
+  }
+
+  async #isSuperseded(at: Cursor, { files }: LandingManifest): Promise<boolean> {
+    const now = new Set((await this.#manifestAt(at))?.files.map(({ path }) => path));
+    return files.some(({ path }) => !now.has(path));
+  }
+
+  async #takeOld(draft: LandedAccountSnapshot, changes: Changes, found: Found): Promise<void> {
     const missing = new Set(draft.missing);
     for (let left = this.#perRound; left > 0; left -= 1) {
       const old = await this.#nextOld();
       if (!old) break;
       for (const file of old.files) {
-        const isIntact = await check(file);
-        if (isIntact !== missing.has(file.path)) continue;
-        const whole = await this.#manifestAt(old);
+        const finding = await this.#compare(file);
+        const isIntact = finding === 'intact';
+        const isAsKnown = isIntact !== missing.has(file.path);
+        const whole = isAsKnown ? undefined : await this.#manifestAt(old);
         const counted = whole?.files.find(({ path }) => path === file.path);
+        // Without it, a building was erased from it: its successor is compared in the next turn.
+        if (whole && !counted) this.#old.delete(`${old.partition} ${old.first}`);
+        else found[finding] += 1;
         if (!counted) continue;
         changes.add(counted, isIntact ? 1 : -1);
         if (isIntact) missing.delete(file.path);
@@ -256,21 +280,7 @@ export class LandedAudit {
   }
 }
 
-/** Counts the files that are there; gives the others. */
-async function countNew(
-  { files }: LandingManifest,
-  changes: Changes,
-  check: Check,
-): Promise<string[]> {
-  const lost: string[] = [];
-  for (const file of files) {
-    if (await check(file)) changes.add(file, 1);
-    else lost.push(file.path);
-  }
-  return lost;
-}
-
-type Check = (file: Announced) => Promise<boolean>;
+type Found = Record<Finding, number>;
 
 /** Readings to be added or taken off, by building and day. */
 class Changes {

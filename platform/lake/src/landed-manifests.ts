@@ -1,3 +1,4 @@
+import { erasurePointerKey, parseErasurePointer } from './model/erasure-pointer.ts';
 import { type LandedStream, ledgerKey } from './model/landing-key.ts';
 import { type LandingManifest, parseManifest } from './model/landing-plan.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -42,17 +43,19 @@ const manifestsPerRefreshMax = 100_000;
 
 /**
  * The manifests of the landing zone, read once each and then followed. Nothing is listed: each manifest's name follows from
- * the end of the one before.
+ * the end of the one before. They are read again only when a building was erased.
  *
  *     const landed = await LandedManifests.open({ store, partitions });
  *     await landed.refresh();                                       // reads what is new
  *     landed.files({ building, fromMs, toMs });                     // files with readings of it measured in [from, to)
  *     landed.offsets;                                               // partition → first offset that is not landed yet
+ *     await landed.reread(paths);                                   // these are not there: true if they have successors
  */
 export class LandedManifests {
   readonly #options: LandedManifestsOptions;
   readonly #offsets = new Map<number, bigint>();
   readonly #files = new Map<string, LandedFile[]>();
+  #erasures: Readonly<Record<string, number>> | undefined;
   #refreshing: Promise<void> | undefined;
 
   static async open(options: LandedManifestsOptions): Promise<LandedManifests> {
@@ -90,9 +93,66 @@ export class LandedManifests {
     return this.#refreshing;
   }
 
+  /** Whether any of the files is named otherwise by now: its manifest is read again. */
+  async reread(paths: readonly string[]): Promise<boolean> {
+    const { store, stream = 'readings' } = this.#options;
+    const asked = new Set(paths);
+    const ranges = new Map<string, LandedFile>();
+    for (const files of this.#files.values())
+      for (const file of files)
+        if (asked.has(file.path)) ranges.set(`${file.partition} ${file.first}`, file);
+    let isChanged = false;
+    for (const { partition, first } of ranges.values()) {
+      const manifest = await readManifest(store, { stream, partition, first });
+      const named = new Set(manifest?.files.map(({ path }) => path));
+      const before = this.#named((file) => file.partition === partition && file.first === first);
+      if (!manifest || before.every((path) => named.has(path))) continue;
+      this.#drop((file) => file.partition === partition && file.first === first);
+      this.#take(manifest);
+      isChanged = true;
+    }
+    return isChanged;
+  }
+
   async #refreshAll(): Promise<void> {
+    await this.#noteErasures();
     const all = [...this.#offsets.keys()].map(async (partition) => this.#follow(partition));
     await Promise.all(all);
+  }
+
+  /** What was read before an erasure is read again, and stays in force until then. */
+  async #noteErasures(): Promise<void> {
+    const { store, stream = 'readings' } = this.#options;
+    const { erasures } = parseErasurePointer(await store.get(erasurePointerKey(stream)));
+    const before = this.#erasures ?? erasures;
+    for (const partition of this.#offsets.keys()) {
+      if (erasures[`${partition}`] === before[`${partition}`]) continue;
+      const manifests: LandingManifest[] = [];
+      const end = this.#offsets.get(partition) ?? 0n;
+      for (let first = 0n; first < end;) {
+        const manifest = await readManifest(store, { stream, partition, first });
+        if (!manifest) break;
+        manifests.push(manifest);
+        first = manifest.last + 1n;
+      }
+      this.#drop((file) => file.partition === partition);
+      for (const manifest of manifests) this.#take(manifest);
+    }
+    this.#erasures = erasures;
+  }
+
+  #named(isMeant: (file: LandedFile) => boolean): string[] {
+    return [...this.#files.values()].flatMap((files) =>
+      files.filter(isMeant).map(({ path }) => path),
+    );
+  }
+
+  #drop(isMeant: (file: LandedFile) => boolean): void {
+    for (const [building, files] of this.#files) {
+      const kept = files.filter((file) => !isMeant(file));
+      if (kept.length === 0) this.#files.delete(building);
+      else if (kept.length < files.length) this.#files.set(building, kept);
+    }
   }
 
   async #follow(partition: number): Promise<void> {

@@ -60,6 +60,8 @@ const manifestSchema = z.object({
   files: z.array(fileSchema),
   /** Offsets of records that were not landed because they are no readings of this country. */
   refused: z.array(z.object({ offset: z.string(), reason: z.enum(['unreadable', 'foreign']) })),
+  /** Files that it named before a building was erased from them. None of them is there. */
+  superseded: z.array(z.string()).optional(),
 });
 
 export type LandingPlan = z.output<typeof planSchema>;

@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto';
+import { PlatformError } from '@domicile/core/errors.ts';
+import {
+  accountDataKey,
+  accountSnapshotKey,
+  landedAccountFolder,
+  type LandedAccountSnapshot,
+  padded,
+  parseAccountData,
+  parseAccountPointer,
+  parseAccountSnapshot,
+} from '../model/landed-account.ts';
+import type { ErasableStore } from '../object-store.ts';
+import { type ErasureCount, type ErasureRun, noErasure, removeOlder } from './erasure-run.ts';
+
+/** Auditors may be faster now and then. */
+const attemptsMax = 50;
+
+/**
+ * Takes a building's counts out of the account of what has landed, as one more auditor: the others go on from this snapshot,
+ * and what they counted of other buildings stands as it was.
+ */
+export async function eraseAccount(run: ErasureRun): Promise<ErasureCount> {
+  const { serving, building, signal } = run;
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    signal.throwIfAborted();
+    const newest = await newestSnapshot(serving);
+    if (!newest) return noErasure();
+    if (!Object.hasOwn(newest.days, building)) {
+      await point(serving, newest.number);
+      return noErasure();
+    }
+    const { draft, objects } = await without(serving, newest, building);
+    const content = Buffer.from(JSON.stringify(draft));
+    if (!(await serving.createOnly(accountSnapshotKey(draft.number), content))) continue;
+    await point(serving, draft.number);
+    return { ...noErasure(), objects };
+  }
+  throw new PlatformError(
+    'CONFLICT',
+    'Cannot erase the account: auditors are always faster; stop the lander for a minute',
+  );
+}
+
+/** Removes older snapshots and counts that speak of the building. */
+export async function retireAccount(run: ErasureRun): Promise<ErasureCount> {
+  const newest = await newestSnapshot(run.serving);
+  if (!newest) return noErasure();
+  const kept = new Set(
+    Object.values(newest.days).flatMap((days) => Object.values(days).map(accountDataKey)),
+  );
+  kept.add(accountSnapshotKey(newest.number));
+  return removeOlder(run, { folder: landedAccountFolder, number: newest.number, kept });
+}
+
+async function newestSnapshot(serving: ErasableStore): Promise<LandedAccountSnapshot | undefined> {
+  const pointer = await serving.get(`${landedAccountFolder}latest.json`);
+  let number = pointer ? parseAccountPointer(pointer).number : 0;
+  while (await serving.head(accountSnapshotKey(number + 1))) number += 1;
+  const content = number === 0 ? undefined : await serving.get(accountSnapshotKey(number));
+  return content && parseAccountSnapshot(content);
+}
+
+async function without(
+  serving: ErasableStore,
+  newest: LandedAccountSnapshot,
+  building: string,
+): Promise<{ draft: LandedAccountSnapshot; objects: number }> {
+  const draft = structuredClone(newest);
+  draft.number += 1;
+  const names = new Set(Object.values(draft.days[building] ?? {}));
+  delete draft.days[building];
+  const successors = new Map<string, string>();
+  for (const name of names) {
+    const content = await serving.get(accountDataKey(name));
+    if (!content) continue;
+    const days = parseAccountData(content).days.filter((day) => day.building !== building);
+    const next = Buffer.from(JSON.stringify({ days }));
+    const digest = createHash('sha256').update(next).digest('hex').slice(0, 16);
+    const successor = `${padded(draft.number)}-${digest}`;
+    if (days.length > 0) await serving.createOnly(accountDataKey(successor), next);
+    successors.set(name, successor);
+  }
+  for (const days of Object.values(draft.days))
+    for (const [day, name] of Object.entries(days)) days[day] = successors.get(name) ?? name;
+  return { draft, objects: names.size };
+}
+
+/** The time of the last comparison stays: this was none. */
+async function point(serving: ErasableStore, number: number): Promise<void> {
+  const key = `${landedAccountFolder}latest.json`;
+  const before = await serving.get(key);
+  if (!before) return;
+  const { verifiedAtMs, number: pointed } = parseAccountPointer(before);
+  if (pointed >= number) return;
+  const pointer = { number, snapshot: accountSnapshotKey(number), verifiedAtMs };
+  await serving.replacePointer(key, Buffer.from(JSON.stringify(pointer)));
+}

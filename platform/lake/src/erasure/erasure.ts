@@ -1,0 +1,114 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { landedStreams } from '../model/landing-key.ts';
+import type { ErasableStore } from '../object-store.ts';
+import { eraseAccount, retireAccount } from './account-erasure.ts';
+import { type BuildingExport, exportBuilding } from './building-export.ts';
+import { addErasure, type ErasureRun, noErasure } from './erasure-run.ts';
+import { eraseLanding } from './landing-erasure.ts';
+import { eraseSummaries, retireSummaries } from './summary-erasure.ts';
+
+/** The steps of taking a building's data out; `verify` is a second `erase`, after all that was on its way has landed. */
+export const erasurePasses = ['export', 'erase', 'verify'] as const;
+export type ErasurePass = (typeof erasurePasses)[number];
+
+const count = z.number().int().min(0);
+const counts = z.object({ objects: count, rows: count, readings: count, missing: count });
+
+const reportSchema = z.object({
+  version: z.literal(1),
+  building: z.string(),
+  /** Of the resource that was deleted: another erasure of the same building has another one. */
+  id: z.string(),
+  pass: z.enum(erasurePasses),
+  /** RFC 3339. */
+  startedAt: z.string(),
+  finishedAt: z.string(),
+  /** By what it was done to: `landing/readings`, `landing/quarantine`, `serving/summaries`, `serving/account`. */
+  counts: z.record(z.string(), counts),
+  export: z.object({ folder: z.string(), files: count, rows: count, missing: count }).optional(),
+});
+
+/** What a pass has done; it stands in the landing bucket. */
+export type ErasureReport = z.output<typeof reportSchema>;
+
+export interface PassOptions {
+  /** Until nobody reads a snapshot any more that is not the newest. */
+  readonly graceMs: number;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+export function erasureFolder(building: string, id: string): string {
+  return `erasures/${building}/${id}/`;
+}
+
+/** Does a pass and leaves its report; one that is there already is answered as it is. */
+export async function runErasurePass(
+  run: ErasureRun,
+  pass: ErasurePass,
+  { graceMs, now }: PassOptions,
+): Promise<ErasureReport> {
+  const { landing, building, id, signal } = run;
+  const present = await readErasureReport(landing, { building, id, pass });
+  if (present) return present;
+  const startedAt = timeOf(now());
+  const exported = pass === 'export' ? await exportBuilding(run) : undefined;
+  const done = exported ? {} : await erase(run, () => sleep(graceMs, undefined, { signal }));
+  const report: ErasureReport = {
+    version: 1,
+    building,
+    id,
+    pass,
+    startedAt,
+    finishedAt: timeOf(now()),
+    counts: done,
+    ...(exported && { export: told(exported) }),
+  };
+  const key = reportKey({ building, id, pass });
+  await landing.createOnly(key, Buffer.from(JSON.stringify(report)));
+  return (await readErasureReport(landing, { building, id, pass })) ?? report;
+}
+
+/** Undefined while that pass is not done. */
+export async function readErasureReport(
+  landing: Pick<ErasableStore, 'get'>,
+  of: { readonly building: string; readonly id: string; readonly pass: ErasurePass },
+): Promise<ErasureReport | undefined> {
+  const content = await landing.get(reportKey(of));
+  return content && reportSchema.parse(JSON.parse(content.toString()));
+}
+
+function reportKey(of: { building: string; id: string; pass: ErasurePass }): string {
+  return `${erasureFolder(of.building, of.id)}${of.pass}.json`;
+}
+
+async function erase(
+  run: ErasureRun,
+  grace: () => Promise<unknown>,
+): Promise<ErasureReport['counts']> {
+  const found: ErasureReport['counts'] = {};
+  for (const stream of landedStreams) found[`landing/${stream}`] = await eraseLanding(run, stream);
+  const summaries = await eraseSummaries(run);
+  const account = await eraseAccount(run);
+  await grace();
+  addErasure(summaries, await retireSummaries(run));
+  addErasure(account, await retireAccount(run));
+  return { ...found, 'serving/summaries': summaries, 'serving/account': account };
+}
+
+/** Of all passes of one building. */
+export function sumOf(reports: readonly ErasureReport[]) {
+  const sum = noErasure();
+  for (const report of reports)
+    for (const one of Object.values(report.counts)) addErasure(sum, one);
+  return sum;
+}
+
+function told({ folder, files, rows, missing }: BuildingExport) {
+  return { folder, files: files.length, rows, missing };
+}
+
+function timeOf(ms: number): string {
+  return new Date(ms).toISOString();
+}
