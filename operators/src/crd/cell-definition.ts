@@ -42,6 +42,8 @@ const dataStays =
 const rulesOfSpec: Rule[] = [
   {
     rule: `self.regions.all(region, ${liesIn('region', 'self.country')})`,
+    // For those who are not told the other.
+    message: 'every region must lie in the country; see its country pack',
     messageExpression:
       "'every region must lie in ' + self.country + ': ' + self.regions.join(', ') + ' do not all; see the country pack'",
     fieldPath: '.regions',
@@ -57,7 +59,7 @@ const rulesOfSpec: Rule[] = [
 
 const identities = ['admin', 'writer', 'servingReader', 'rawReader', 'eraser'];
 const pairs = identities.flatMap((one, index) =>
-  identities.slice(index + 1).map((other) => `self.${one} != self.${other}`),
+  identities.slice(index + 1).map((other) => `self.identities.${one} != self.identities.${other}`),
 );
 
 const amendments: Amendments = {
@@ -98,6 +100,11 @@ const amendments: Amendments = {
         message:
           'raw readings and summaries need buckets of their own: landingBucket and servingBucket are the same',
       },
+      {
+        rule: pairs.join(' && '),
+        message: 'each identity needs a Secret of its own, or the store could not tell them apart',
+        fieldPath: '.identities',
+      },
     ],
   },
   '/lake/store': { rules: immutable(dataStays) },
@@ -105,14 +112,6 @@ const amendments: Amendments = {
   '/lake/region': { pattern: regionPattern, rules: immutable(dataStays) },
   '/lake/landingBucket': { maxLength: 63, rules: immutable(dataStays) },
   '/lake/servingBucket': { maxLength: 63, rules: immutable(dataStays) },
-  '/lake/identities': {
-    rules: [
-      {
-        rule: pairs.join(' && '),
-        message: 'each identity needs a Secret of its own, or the store could not tell them apart',
-      },
-    ],
-  },
   ...Object.fromEntries(identities.map((name) => [`/lake/identities/${name}`, { maxLength: 63 }])),
   '/api': {
     rules: [
