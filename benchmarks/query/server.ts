@@ -17,6 +17,7 @@ import { servingRoutes } from '@domicile/data-api/serving/routes.ts';
 import { emptyView } from '@domicile/data-api/serving/view.ts';
 import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
 import { LandedManifests } from '@domicile/lake/landed-manifests.ts';
+import { filesOfFolder } from '@domicile/lake/local-files.ts';
 import { startHttp } from '@domicile/runtime/http.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
@@ -56,7 +57,7 @@ routes.use(
     }),
     zone: { landed: await LandedManifests.open({ store, partitions }), tail: new Tail() },
     events: rawEvents(log, metrics),
-    lakeDir: must(lakeDir, 'the lake'),
+    files: filesOfFolder(must(lakeDir, 'the lake')),
     scratchDir,
   }),
 );

@@ -133,7 +133,7 @@ function lander(plan: CellPlan): ProcessSpec {
     entry: 'platform/stream/src/lander-main.ts',
     env: {
       ...kafkaEnv(plan, 'lander'),
-      LANDER_LAKE_DIR: plan.lakeDir,
+      LAKE_DIR: plan.lakeDir,
       LANDER_FLUSH_MS: `${plan.flushMs.landing}`,
       ADMIN_PORT: `${plan.ports.admin['lander']}`,
     },
@@ -146,7 +146,7 @@ function servingBuilder(plan: CellPlan): ProcessSpec {
     entry: 'platform/stream/src/serving-builder-main.ts',
     env: {
       ...kafkaEnv(plan, 'serving-builder'),
-      SERVING_LAKE_DIR: plan.lakeDir,
+      LAKE_DIR: plan.lakeDir,
       SERVING_FLUSH_MS: `${plan.flushMs.serving}`,
       ADMIN_PORT: `${plan.ports.admin['serving-builder']}`,
     },
@@ -186,7 +186,7 @@ function servingApi(plan: CellPlan): ProcessSpec {
       SERVING_PORT: `${plan.ports.serving}`,
       SERVING_ADMIN_PORT: `${plan.ports.admin['serving-api']}`,
       SERVING_INTERNAL_SECRET_FILE: plan.doorSecretFiles.serving,
-      SERVING_LAKE_DIR: plan.lakeDir,
+      LAKE_DIR: plan.lakeDir,
       SERVING_RESIDENCY_EVERY_MS: '30000',
       SERVING_PLACES: JSON.stringify({
         kafkaHosts: ['127.0.0.1'],
@@ -212,7 +212,7 @@ function rawApi(plan: CellPlan): ProcessSpec {
       RAW_PORT: `${plan.ports.raw}`,
       RAW_ADMIN_PORT: `${plan.ports.admin['raw-api']}`,
       RAW_INTERNAL_SECRET_FILE: plan.doorSecretFiles.raw,
-      RAW_LAKE_DIR: plan.lakeDir,
+      LAKE_DIR: plan.lakeDir,
     },
   });
 }

@@ -68,7 +68,7 @@ beforeAll(async () => {
       readRawConfig({
         ...settingsOf('raw'),
         RAW_INTERNAL_SECRET_FILE: join(folder, 'secret'),
-        RAW_LAKE_DIR: lakeDir,
+        LAKE_DIR: lakeDir,
       }),
       (error) => {
         throw error;
@@ -78,7 +78,7 @@ beforeAll(async () => {
   serving = await startChild(folder, {
     ...settingsOf('serving'),
     SERVING_INTERNAL_SECRET_FILE: join(folder, 'secret'),
-    SERVING_LAKE_DIR: lakeDir,
+    LAKE_DIR: lakeDir,
     SERVING_RESIDENCY_EVERY_MS: '500',
     SERVING_PLACES: JSON.stringify({
       kafkaHosts: ['127.0.0.1', 'localhost'],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { brokerItems, lakeItem, processItem, topicItem } from './residency-items.ts';
+import { brokerItems, bucketItem, lakeItem, processItem, topicItem } from './residency-items.ts';
 
 const broker = { host: 'kafka-0', port: 9092, rack: 'europe-west3-a' };
 const declared: { hosts: string[]; racks: string[] } = {
@@ -39,4 +39,17 @@ test('the lake is really in its folder', () => {
   expect(lakeItem({ realPath: '/lake/us', declared: '/lake/de' }).ok).toBe(false);
   expect(lakeItem({ realPath: undefined, declared: '/lake/de' }).ok).toBe(false);
   expect(lakeItem({ realPath: '/lake/de', declared: undefined }).ok).toBe(true);
+});
+
+test('a bucket lies in a region of the country, and in the declared one', () => {
+  const okOf = (location: string | undefined, region?: string) =>
+    bucketItem({ location, declared: region, country: 'DE' }).ok;
+  expect(okOf('europe-west3')).toBe(true);
+  expect(okOf('europe-west3', 'europe-west3')).toBe(true);
+  expect(okOf('europe-west10', 'europe-west3')).toBe(false);
+  expect(okOf('europe-west4')).toBe(false);
+  expect(okOf('eu')).toBe(false);
+  expect(okOf('eur4', 'eur4')).toBe(false);
+  expect(okOf('onprem-de-attic')).toBe(true);
+  expect(okOf(undefined)).toBe(false);
 });

@@ -1,5 +1,5 @@
 import type { ResidencyAnswer } from '@domicile/core/answers/residency.ts';
-import type { CountryCode } from '@domicile/core/countries.ts';
+import { type CountryCode, countryOfRegion } from '@domicile/core/countries.ts';
 import { lowerCountry } from '@domicile/core/identities.ts';
 
 export type ResidencyItem = ResidencyAnswer['items'][number];
@@ -82,5 +82,26 @@ export function lakeItem(of: {
     where: realPath,
     evidence: `the folder is really there; ${against}`,
     ok: isThere,
+  };
+}
+
+/** A bucket by the region that it says, which has to be of the country, and the declared one. */
+export function bucketItem(of: {
+  /** Lower case; undefined if the store does not tell. */
+  location: string | undefined;
+  declared: string | undefined;
+  country: CountryCode;
+}): ResidencyItem {
+  const { location, declared, country } = of;
+  if (location === undefined)
+    return { what: 'lake', where: declared ?? 'unknown', evidence: 'cannot be found', ok: false };
+  const isThere = declared === undefined || location === declared;
+  const against = declared === undefined ? 'nothing declared' : `declared: ${declared}`;
+  const lies = countryOfRegion(location);
+  return {
+    what: 'lake',
+    where: location,
+    evidence: `the bucket says so, a region of ${lies ?? 'no one country'}; ${against}`,
+    ok: isThere && lies === country,
   };
 }

@@ -1,6 +1,7 @@
 import { tmpdir } from 'node:os';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { clientOptionsOf, kafkaSettings } from '@domicile/kafka/config.ts';
+import { lakeSettings } from '@domicile/lake/lake-settings.ts';
 import {
   durationMsSetting,
   type Environment,
@@ -21,11 +22,21 @@ export const rawSettings = z.object({
   RAW_INTERNAL_SECRET_FILE: z
     .string()
     .describe('The secret by which the API gateway is known; without it nobody is answered'),
-  RAW_LAKE_DIR: z.string().describe('The folder of the lake, which is only read'),
+  ...lakeSettings,
   RAW_SCRATCH_DIR: z
     .string()
     .default(tmpdir())
     .describe('Where answers in Parquet are made; a folder of its own is made below it'),
+  RAW_CACHE_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'A folder of its own for copies of landed files, if the lake is in buckets; unless it is set, one below the scratch folder',
+    ),
+  RAW_CACHE_MEGABYTES_MAX: count
+    .default(4_096)
+    .describe('Copies of landed files kept there; a question that needs more is refused'),
   RAW_REFRESH_MS: durationMsSetting
     .default(1_000)
     .describe('How often to look for what has newly landed'),

@@ -1,4 +1,5 @@
 import type { LandedManifests } from '@domicile/lake/landed-manifests.ts';
+import type { LocalFile } from '@domicile/lake/local-files.ts';
 import { type RawFilter, type RawValue, valuesOf } from '../model/raw-rows.ts';
 import type { Tail } from './tail.ts';
 
@@ -9,8 +10,8 @@ export interface RawZone {
 }
 
 export interface RawPart {
-  /** Keys of landed files. */
-  readonly files: readonly string[];
+  /** Landed files, by key. */
+  readonly files: readonly LocalFile[];
   readonly tail: readonly RawValue[];
 }
 
@@ -21,13 +22,14 @@ export function partOf(
   filter: RawFilter,
 ): RawPart {
   const { offsets } = landed;
-  const files = new Set<string>();
+  const files = new Map<string, LocalFile>();
   for (const building of buildings)
     for (const file of landed.files({ building, fromMs: filter.fromMs, toMs: filter.toMs }))
       // Beyond a gap of the manifests the stream speaks.
-      if (file.last < (offsets.get(file.partition) ?? 0n)) files.add(file.path);
+      if (file.last < (offsets.get(file.partition) ?? 0n))
+        files.set(file.path, { key: file.path, bytes: file.bytes });
   const values: RawValue[] = [];
   for (const { reading, partition, offset } of tail.of(new Set(buildings), offsets))
     values.push(...valuesOf(reading, { partition, offset }, filter));
-  return { files: [...files].toSorted(), tail: values };
+  return { files: [...files.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1)), tail: values };
 }

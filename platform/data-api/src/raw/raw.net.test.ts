@@ -5,6 +5,7 @@ import { rawList, type RawRow } from '@domicile/core/answers/raw.ts';
 import type { Reading } from '@domicile/core/reading.ts';
 import { headers, streams } from '@domicile/core/streams.ts';
 import type { LandedFile } from '@domicile/lake/landed-manifests.ts';
+import { filesOfFolder } from '@domicile/lake/local-files.ts';
 import {
   addReading,
   LandingRows,
@@ -107,7 +108,7 @@ beforeAll(async () => {
     gate,
     zone: { landed, tail },
     events: rawEvents(log, createRegistry({})),
-    lakeDir,
+    files: filesOfFolder(lakeDir),
     scratchDir: join(lakeDir, 'scratch'),
   });
   const server = parts.use(await startHttp(routes, { host: '127.0.0.1', port: 0, log }));

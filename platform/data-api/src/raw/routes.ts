@@ -1,5 +1,5 @@
-import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
+import type { LocalFiles } from '@domicile/lake/local-files.ts';
 import { addRoute } from '@domicile/runtime/http-route.ts';
 import { type Request, type Response, Router } from 'express';
 import { formatOf, linkNext } from '../http/answer.ts';
@@ -28,7 +28,8 @@ export interface RawParts {
   readonly gate: Gate;
   readonly zone: RawZone;
   readonly events: RawEvents;
-  readonly lakeDir: string;
+  /** Landed files where the engine can read them. */
+  readonly files: LocalFiles;
   readonly scratchDir: string;
 }
 
@@ -67,7 +68,7 @@ async function answerReadings(
   request: Request,
   response: Response,
 ): Promise<void> {
-  const { door, engine, zone, events, lakeDir, scratchDir } = parts;
+  const { door, engine, zone, events, scratchDir } = parts;
   const claims = door.claims(request, 'raw:read');
   door.requireHome(request.query['building']);
   const query = readQuery(readingsShape, request.query, periodMsMax);
@@ -86,14 +87,10 @@ async function answerReadings(
   const answer = engine.run(gone.signal, async ({ connection, signal }) => {
     events.queriesRun(parts.gate.running);
     const { files, tail } = partOf(zone, buildings, filter);
-    const page = await preparePage(connection, {
-      ...filter,
-      buildings,
-      files: files.map((key) => join(lakeDir, key)),
-      tail,
-      limit: query.limit,
-      after,
-    });
+    const question = { ...filter, buildings, tail, limit: query.limit, after };
+    const page = await parts.files.borrow(files, signal, (paths) =>
+      preparePage(connection, { ...question, files: paths }),
+    );
     response.vary('Accept');
     linkNext(request, response, page.next);
     await sendPage(format, response, { connection, page, scratchDir, signal });

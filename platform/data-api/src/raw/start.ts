@@ -5,8 +5,10 @@ import type { BuildingRecord } from '@domicile/core/building.ts';
 import { topicOf } from '@domicile/core/streams.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { endOffsets, TopicFollower } from '@domicile/kafka/topic-follower.ts';
-import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { lakeOptionsOf } from '@domicile/lake/lake-settings.ts';
 import { LandedManifests } from '@domicile/lake/landed-manifests.ts';
+import { filesOfFolder, LocalCopies, type LocalFiles } from '@domicile/lake/local-files.ts';
+import { type Lake, openLake } from '@domicile/lake/open-lake.ts';
 import { SummarySnapshots } from '@domicile/lake/serving-summaries.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { startHttp } from '@domicile/runtime/http.ts';
@@ -50,9 +52,12 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
     waitingMax: config.RAW_QUERIES_WAITING_MAX,
     timeoutMs: config.RAW_QUERY_TIMEOUT_MS,
   });
-  const engine = parts.use(await startEngine(config, scratchDir, gate));
+  const lake = await openLake(lakeOptionsOf(config));
+  const { store } = lake;
+  const files = await openFiles(config, { lake, scratchDir, parts });
+  const readable = [...files.folders, scratchDir];
+  const engine = parts.use(await startEngine(config, readable, gate));
   const buildings = new RegistryBook();
-  const store = new FsObjectStore(config.RAW_LAKE_DIR);
   const partitions = (
     await endOffsets({ client: kafkaOf(config), topic: topicOf(country, 'readings') })
   ).length;
@@ -69,7 +74,7 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
       gate,
       zone,
       events,
-      lakeDir: config.RAW_LAKE_DIR,
+      files,
       scratchDir,
     }),
   );
@@ -90,9 +95,19 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   };
 }
 
-function startEngine(config: RawConfig, scratchDir: string, gate: Gate): Promise<Engine> {
+async function openFiles(
+  config: RawConfig,
+  { lake, scratchDir, parts }: { lake: Lake; scratchDir: string; parts: AsyncDisposableStack },
+): Promise<LocalFiles> {
+  if (lake.dir !== undefined) return filesOfFolder(lake.dir);
+  const dir = join(config.RAW_CACHE_DIR ?? scratchDir, 'landed');
+  const bytesMax = config.RAW_CACHE_MEGABYTES_MAX * 1024 * 1024;
+  return parts.use(await LocalCopies.open({ store: lake.store, dir, bytesMax }));
+}
+
+function startEngine(config: RawConfig, readable: readonly string[], gate: Gate): Promise<Engine> {
   return Engine.start({
-    readable: [join(config.RAW_LAKE_DIR, 'landing'), scratchDir],
+    readable,
     memoryMegabytesMax: config.RAW_MEMORY_MEGABYTES_MAX,
     threads: config.RAW_THREADS,
     gate,

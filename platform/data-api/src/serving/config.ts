@@ -1,5 +1,6 @@
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { clientOptionsOf, kafkaSettings } from '@domicile/kafka/config.ts';
+import { lakeSettings } from '@domicile/lake/lake-settings.ts';
 import {
   durationMsSetting,
   type Environment,
@@ -28,9 +29,7 @@ export const servingSettings = z.object({
   SERVING_INTERNAL_SECRET_FILE: z
     .string()
     .describe('The secret by which the API gateway is known; without it nobody is answered'),
-  SERVING_LAKE_DIR: z
-    .string()
-    .describe('The folder of the lake; this process reads what is below serving/ and nothing else'),
+  ...lakeSettings,
   SERVING_REFRESH_MS: durationMsSetting
     .default(2_000)
     .describe('How often to look for a newer snapshot of the serving layer'),

@@ -1,4 +1,3 @@
-import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ResidencyAnswer } from '@domicile/core/answers/residency.ts';
@@ -7,6 +6,7 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import { isBuildingId } from '@domicile/core/identities.ts';
 import { isResident } from '@domicile/core/residency.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import type { Lake } from '@domicile/lake/open-lake.ts';
 import { addRoute } from '@domicile/runtime/http-route.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
 import { Router } from 'express';
@@ -16,6 +16,7 @@ import { timeText } from '../model/period.ts';
 import type { RegistryBook } from '../model/registry-book.ts';
 import {
   brokerItems,
+  bucketItem,
   lakeItem,
   processItem,
   type ResidencyItem,
@@ -28,7 +29,7 @@ import { cellPlaces, type CellPlaces } from './places.ts';
 interface Proof {
   readonly client: ClientOptions;
   readonly country: CountryCode;
-  readonly lakeDir: string;
+  readonly lake: Pick<Lake, 'dir' | 'locate'>;
   readonly places: CellPlaces | undefined;
   readonly everyMs: number;
   readonly registry: RegistryBook;
@@ -108,10 +109,15 @@ async function kafkaItems(
   }
 }
 
-async function storeItem({ lakeDir }: Proof, places: CellPlaces): Promise<ResidencyItem> {
-  const realPath = await realpath(join(lakeDir, 'serving')).catch(() => undefined);
+async function storeItem({ lake, country }: Proof, places: CellPlaces): Promise<ResidencyItem> {
+  const where = await lake.locate('serving').catch((error: unknown) => {
+    if (error instanceof PlatformError) return undefined;
+    throw error;
+  });
+  if (lake.dir === undefined)
+    return bucketItem({ location: where, declared: places.lakeLocation, country });
   const declared = places.lakeRoot === undefined ? undefined : join(places.lakeRoot, 'serving');
-  return lakeItem({ realPath, declared });
+  return lakeItem({ realPath: where, declared });
 }
 
 function registryItem(country: CountryCode, registry: RegistryBook): ResidencyItem {

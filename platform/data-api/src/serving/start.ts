@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
-import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { lakeOptionsOf } from '@domicile/lake/lake-settings.ts';
+import { openLake } from '@domicile/lake/open-lake.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { startHttp } from '@domicile/runtime/http.ts';
 import { createLog } from '@domicile/runtime/log.ts';
@@ -37,7 +38,8 @@ export async function startServing(
   const client = kafkaOf(config);
 
   await using parts = new AsyncDisposableStack();
-  const store = new FsObjectStore(config.SERVING_LAKE_DIR);
+  const lake = await openLake(lakeOptionsOf(config));
+  const { store } = lake;
   const hub = parts.use(new LiveHub());
   const answersBytesMax = config.SERVING_ANSWERS_MEGABYTES_MAX * 1024 * 1024;
   const view = emptyView(hub, await openServingLayer(store), answersBytesMax);
@@ -49,7 +51,7 @@ export async function startServing(
       country,
       events,
       fail,
-      lakeDir: config.SERVING_LAKE_DIR,
+      lake,
       places: config.SERVING_PLACES,
       everyMs: config.SERVING_RESIDENCY_EVERY_MS,
       registry: view.registry,

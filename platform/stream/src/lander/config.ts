@@ -2,6 +2,7 @@ import type { CountryCode } from '@domicile/core/countries.ts';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { clientOptionsOf, kafkaSettings } from '@domicile/kafka/config.ts';
+import { type LakeOptions, lakeOptionsOf, lakeSettings } from '@domicile/lake/lake-settings.ts';
 import {
   durationMsSetting,
   type Environment,
@@ -14,7 +15,7 @@ import { z } from 'zod';
 export const landerSettings = z.object({
   ...kafkaSettings,
   CELL_COUNTRY: parsedBy(parseCountryCode).describe('The country whose readings are landed.'),
-  LANDER_LAKE_DIR: z.string().min(1).describe('The folder of the lake.'),
+  ...lakeSettings,
   LANDER_FLUSH_MS: durationMsSetting
     .default(300_000)
     .describe('How long a record waits at most before its file is written, on quiet topics too.'),
@@ -48,7 +49,7 @@ export const landerSettings = z.object({
 export interface LanderConfig {
   readonly client: ClientOptions;
   readonly country: CountryCode;
-  readonly lakeDir: string;
+  readonly lake: LakeOptions;
   readonly flushMs: number;
   readonly partitionBytesMax: number;
   readonly bytesMax: number;
@@ -63,7 +64,7 @@ export function readConfig(env: Environment = process.env): LanderConfig {
   return {
     client: clientOptionsOf(read),
     country: read.CELL_COUNTRY,
-    lakeDir: read.LANDER_LAKE_DIR,
+    lake: lakeOptionsOf(read),
     flushMs: read.LANDER_FLUSH_MS,
     partitionBytesMax: read.LANDER_PARTITION_BYTES_MAX,
     bytesMax: read.LANDER_BYTES_MAX,

@@ -44,7 +44,7 @@ afterAll(async () => {
 
 async function startLander(lake: string, env: Record<string, string> = {}): Promise<ChildProcess> {
   const settings = {
-    LANDER_LAKE_DIR: lake,
+    LAKE_DIR: lake,
     LANDER_FLUSH_MS: '200',
     LANDER_AUDIT_MS: '200',
     ...env,

@@ -2,6 +2,7 @@ import type { CountryCode } from '@domicile/core/countries.ts';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { clientOptionsOf, kafkaSettings } from '@domicile/kafka/config.ts';
+import { type LakeOptions, lakeOptionsOf, lakeSettings } from '@domicile/lake/lake-settings.ts';
 import {
   durationMsSetting,
   type Environment,
@@ -14,7 +15,7 @@ import { z } from 'zod';
 export const servingBuilderSettings = z.object({
   ...kafkaSettings,
   CELL_COUNTRY: parsedBy(parseCountryCode).describe('The country whose summaries are built.'),
-  SERVING_LAKE_DIR: z.string().min(1).describe('The folder of the lake.'),
+  ...lakeSettings,
   SERVING_FLUSH_MS: durationMsSetting
     .default(60_000)
     .describe('How often a snapshot is made if anything has changed.'),
@@ -32,7 +33,7 @@ export const servingBuilderSettings = z.object({
 export interface ServingBuilderConfig {
   readonly client: ClientOptions;
   readonly country: CountryCode;
-  readonly lakeDir: string;
+  readonly lake: LakeOptions;
   readonly flushMs: number;
   readonly rowsMax: number;
   readonly admin: { readonly host: string; readonly port: number };
@@ -44,7 +45,7 @@ export function readConfig(env: Environment = process.env): ServingBuilderConfig
   return {
     client: clientOptionsOf(read),
     country: read.CELL_COUNTRY,
-    lakeDir: read.SERVING_LAKE_DIR,
+    lake: lakeOptionsOf(read),
     flushMs: read.SERVING_FLUSH_MS,
     rowsMax: read.SERVING_ROWS_MAX,
     admin: { host: read.ADMIN_HOST, port: read.ADMIN_PORT },

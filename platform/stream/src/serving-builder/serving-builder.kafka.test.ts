@@ -82,7 +82,7 @@ async function send(to: string, value: unknown): Promise<void> {
 test('killed again and again, it serves each minute, quarter, hour and day exactly', async () => {
   const lake = join(folder, 'lake');
   await send(registry, { id: building, timeZone });
-  const env = { SERVING_LAKE_DIR: lake, SERVING_FLUSH_MS: '50' };
+  const env = { LAKE_DIR: lake, SERVING_FLUSH_MS: '50' };
   const start = () => processes.start('serving-builder-main.ts', 'serving-builder', env);
   let builder = await start();
   const minutes = 26 * 60;
