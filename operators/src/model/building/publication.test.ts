@@ -17,6 +17,7 @@ const entry: RegistryEntry = {
   state: 'active',
   passwordHash: null,
   claim,
+  writtenAtMs: 0,
 };
 
 test('what the registry says already is not written again', () => {

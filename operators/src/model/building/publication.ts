@@ -9,6 +9,8 @@ export interface RegistryEntry {
   readonly state: 'active' | 'offboarded';
   readonly passwordHash: string | null;
   readonly claim: Claim | undefined;
+  /** When it was written, Unix milliseconds. */
+  readonly writtenAtMs: number;
 }
 
 export interface PublicationRequest {

@@ -1,4 +1,5 @@
 import { PlatformError } from '@domicile/core/errors.ts';
+import type { BuildingFindings } from '../../model/building/building-conditions.ts';
 import {
   buildingFinalizer,
   type BuildingResource,
@@ -9,6 +10,7 @@ import { offboardedRecord } from '../../model/building/publication.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
 import { type CellInForce, cellInForce } from './cell-of.ts';
+import type { Erasures } from './erasure.ts';
 import { buildingKind } from './kinds.ts';
 import { type BuildingParts, isOvertaken } from './parts.ts';
 import { recordIn, type Registry } from './registry-desk.ts';
@@ -19,11 +21,13 @@ const noToken = '0'.repeat(64);
 /** One look at one building whose resource is being deleted. */
 export class Offboarding {
   readonly #parts: BuildingParts;
+  readonly #erasures: Erasures;
   readonly #seen: KubeObject;
   readonly #building: BuildingResource;
 
-  constructor(parts: BuildingParts, object: KubeObject) {
+  constructor(parts: BuildingParts, erasures: Erasures, object: KubeObject) {
     this.#parts = parts;
+    this.#erasures = erasures;
     this.#seen = object;
     this.#building = buildingResourceOf(object);
   }
@@ -51,6 +55,45 @@ export class Offboarding {
     if (present?.claim && present.claim.uid !== claim.uid) return this.#letGo();
     const isOut = await revoke(this.#parts, { cell, registry, building: name, claim });
     if (!isOut) return { kind: 'again', afterMs: overtakenMs };
+    const entry = registry.entry(name);
+    const revokedAtMs = entry?.writtenAtMs ?? this.#building.deletedAtMs ?? 0;
+    const look = await this.#erasures.look({ cell, building: this.#building, revokedAtMs });
+    if (look.kind === 'retain') return this.#letGo();
+    if (look.kind === 'erased') return this.#forget({ cell, registry }, look.certificate);
+    const { finding, fields, afterMs } = look;
+    await this.#parts.writeStatus(
+      this.#seen,
+      { ...outOf(cell), erased: finding },
+      { cell: cell.spec.country, ...fields },
+    );
+    this.#parts.ports.events.record(this.#seen, {
+      type: 'Normal',
+      reason: finding.reason,
+      action: 'Erase',
+      note: finding.message,
+    });
+    return afterMs === undefined
+      ? { kind: 'refused', reason: finding.reason }
+      : { kind: 'again', afterMs };
+  }
+
+  /** Nothing is left of it but its certificate. */
+  async #forget(
+    { cell, registry }: { readonly cell: CellInForce; readonly registry: Registry },
+    certificate: string,
+  ): Promise<Outcome> {
+    const { name, claim } = this.#building;
+    const published = await registry.publish({ building: name, claim, record: null });
+    if (published.kind !== 'written' && published.kind !== 'same')
+      return { kind: 'again', afterMs: overtakenMs };
+    await this.#parts.enrolments(cell).put({ building: name, claim, entry: null });
+    await this.#parts.secrets.remove(name, claim.namespace);
+    this.#parts.ports.events.record(this.#seen, {
+      type: 'Normal',
+      reason: 'Erased',
+      action: 'Erase',
+      note: `Nothing of it is left; the ConfigMap ${certificate} in ${this.#parts.ports.namespace} certifies it`,
+    });
     return this.#letGo();
   }
 
@@ -79,6 +122,20 @@ export class Offboarding {
 }
 
 const overtakenMs = 500;
+
+/** What holds of a building whose gateway is refused. */
+function outOf({ spec }: CellInForce): Omit<BuildingFindings, 'erased'> {
+  const refused = { status: 'False', reason: 'Offboarded' } as const;
+  return {
+    residency: {
+      status: 'True',
+      reason: 'InCountry',
+      message: `It is in ${spec.country}, and so is all of its cell`,
+    },
+    registered: { ...refused, message: 'The registry refuses it to gateways' },
+    enrolled: { ...refused, message: 'Its gateway gets no certificate any more' },
+  };
+}
 
 /** Refuses its gateways from now on, at the broker and at the issuer. False if the registry knows a newer state of it. */
 export async function revoke(

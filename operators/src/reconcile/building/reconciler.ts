@@ -3,6 +3,7 @@ import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { Dependency, Outcome, Reconciler } from '../../runtime/reconciler.ts';
 import { cellInForce } from './cell-of.ts';
 import { enrolmentLabel } from './enrolment-desk.ts';
+import { erasureDefaults, Erasures, type ErasureSettings } from './erasure.ts';
 import { buildingKind, buildingLabel, cellKind, secretKind } from './kinds.ts';
 import { Offboarding, revoke } from './offboarding.ts';
 import { Onboarding } from './onboarding.ts';
@@ -13,6 +14,7 @@ export interface BuildingReconcilerOptions {
   /** Where the processes of the cell are; in another one a change by hand is mended only at the next resync. */
   readonly cellNamespace?: string;
   readonly openRegistry?: OpenRegistry;
+  readonly erasure?: Partial<ErasureSettings>;
 }
 
 /** Brings each `Building` into the registry and its gateway in, and takes it out again. Close it when it is stopped. */
@@ -22,6 +24,7 @@ export function createBuildingReconciler(
 ): Reconciler & AsyncDisposable {
   const { openRegistry = (of) => RegistryDesk.open(of), cellNamespace = 'domicile' } = options;
   const parts = new BuildingParts(ports, openRegistry);
+  const erasures = new Erasures(parts, { ...erasureDefaults, ...options.erasure });
   return {
     name: 'building',
     kind: buildingKind,
@@ -31,7 +34,7 @@ export function createBuildingReconciler(
       if (!object) return forget(parts, ref);
       return object.metadata.deletionTimestamp === undefined
         ? new Onboarding(parts, object).run()
-        : new Offboarding(parts, object).run();
+        : new Offboarding(parts, erasures, object).run();
     },
     [Symbol.asyncDispose]: () => parts[Symbol.asyncDispose](),
   };

@@ -1,4 +1,5 @@
 import type { BuildingRecord } from '@domicile/core/building.ts';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { headers } from '@domicile/core/streams.ts';
 import { recordOfSpec } from '@domicile/core/values.ts';
@@ -116,11 +117,11 @@ test('a leader that may have lost its place writes nothing', async () => {
     client: kafka.client('operator'),
     country,
     assertLeading: () => {
-      if (!leads) throw new Error('not leading');
+      if (!leads) throw new PlatformError('FENCED', 'not leading');
     },
   });
   leads = false;
   const request = { building, claim: claimOf('uid-1'), record: recordOf(building) };
-  await expect(desk.publish(request)).rejects.toThrow();
+  await expect(desk.publish(request)).rejects.toMatchObject({ code: 'FENCED' });
   expect(await recordsOf(building)).toEqual([]);
 });

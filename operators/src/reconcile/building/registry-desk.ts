@@ -136,11 +136,12 @@ export class RegistryDesk implements Registry {
     this.#partitions = (await this.#follower.ends(this.#topic)).length;
   }
 
-  #note({ key, value, partition, offset, headers: told }: InputRecord): void {
+  #note({ key, value, partition, offset, timestampMs, headers: told }: InputRecord): void {
     const building = key?.toString() ?? '';
     // What was just written here is known already, and newer than what comes back first.
     if ((this.#placed.get(building)?.offset ?? -1n) >= offset) return;
-    const entry = value === null ? undefined : entryOf(value.toString(), told.get(claimHeader));
+    const entry =
+      value === null ? undefined : entryOf(value.toString(), told.get(claimHeader), timestampMs);
     this.#placed.set(building, { partition, offset, entry });
   }
 
@@ -175,7 +176,7 @@ export class RegistryDesk implements Registry {
       const record = this.#recordOf(building, value, encodeClaim(claim));
       writing.set(building, {
         record,
-        entry: value === null ? undefined : entryOf(value, encodeClaim(claim)),
+        entry: value === null ? undefined : entryOf(value, encodeClaim(claim), Date.now()),
       });
       return publication;
     });
@@ -225,11 +226,15 @@ export class RegistryDesk implements Registry {
 }
 
 /** Records of the registry are our own writing; one that cannot be read is written anew. */
-function entryOf(value: string, claim: string | undefined): RegistryEntry | undefined {
+function entryOf(
+  value: string,
+  claim: string | undefined,
+  writtenAtMs: number,
+): RegistryEntry | undefined {
   const record = recordIn(value);
   if (!record) return undefined;
   const { client, state, passwordHash } = record;
-  return { value, client, state, passwordHash, claim: parseClaim(claim) };
+  return { value, client, state, passwordHash, claim: parseClaim(claim), writtenAtMs };
 }
 
 /** Undefined for what is no JSON object. */

@@ -23,6 +23,7 @@ export class MemoryRegistry implements Registry {
   readonly entries = new Map<string, RegistryEntry>();
   readonly written: { readonly building: string; readonly value: string | null }[] = [];
   isBroken = false;
+  now: () => number = () => 0;
   failing: PlatformError | undefined;
 
   entry(building: string): RegistryEntry | undefined {
@@ -40,7 +41,14 @@ export class MemoryRegistry implements Registry {
     if (value === null || record === null) this.entries.delete(building);
     else {
       const { client, state, passwordHash } = record;
-      this.entries.set(building, { value, client, state, passwordHash, claim });
+      this.entries.set(building, {
+        value,
+        client,
+        state,
+        passwordHash,
+        claim,
+        writtenAtMs: this.now(),
+      });
     }
     return { kind: 'written', at: '0/1' };
   }
