@@ -80,6 +80,29 @@ export const operatorSettings = z.object({
     .max(20_000)
     .default(200)
     .describe('Requests at once after a quiet time'),
+  OPERATOR_ERASURE_SETTLE_MS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(86_400_000)
+    .default(600_000)
+    .describe(
+      'How long what was on its way when a building was refused has time to land before it is erased',
+    ),
+  OPERATOR_ERASURE_KAFKA_RETENTION_MS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(100_000_000_000)
+    .default(30 * 86_400_000)
+    .describe('The longest retention of the streams; until then an erasure is not complete'),
+  OPERATOR_ERASURE_GRACE_MS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(3_600_000)
+    .default(60_000)
+    .describe('How long readers may hold a snapshot of the serving layer that is not the newest'),
   OPERATOR_REGIONS_DIR: z
     .string()
     .default('regions')

@@ -14,6 +14,15 @@ export function reconcilersOf(config: OperatorConfig, ports: OperatorPorts): rea
       cellNamespace,
       cellResyncMs: config.OPERATOR_CELL_RESYNC_MS,
     }),
-    createBuildingReconciler(ports, { cellNamespace }),
+    createBuildingReconciler(ports, {
+      cellNamespace,
+      erasure: {
+        settleMs: config.OPERATOR_ERASURE_SETTLE_MS,
+        kafkaRetentionMs: config.OPERATOR_ERASURE_KAFKA_RETENTION_MS,
+        graceMs: config.OPERATOR_ERASURE_GRACE_MS,
+        imageTag: config.OPERATOR_IMAGE_TAG,
+        regionsDir: config.OPERATOR_REGIONS_DIR,
+      },
+    }),
   ];
 }
