@@ -55,5 +55,5 @@ async function main(): Promise<number> {
   return broken.length === 0 ? 0 : 1;
 }
 
-// Nothing is left to do, and Node has been seen to wait without end for a request of its own after half an hour of cut links.
+// oxlint-disable-next-line unicorn/no-process-exit -- nothing is left, and Node was seen to wait without end for a request of its own
 process.exit(await main());
