@@ -4,6 +4,7 @@
 - { apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] }
 - { apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "domicile.name" . }}], verbs: [get, patch] }
 - { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create] }
+- { apiGroups: [''], resources: [configmaps], verbs: [get, create] }
 {{- end }}
 
 {{/* The resource Cell is of the cluster: its events are kept in default. */}}
@@ -20,7 +21,7 @@
 - { apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [autoscaling], resources: [horizontalpodautoscalers], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [batch], resources: [jobs], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [batch], resources: [jobs], verbs: [get, create] }
 - { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
 {{- end }}
 
@@ -28,6 +29,5 @@
 - { apiGroups: [domicile.dev], resources: [buildings], verbs: [get, list, watch, patch] }
 - { apiGroups: [domicile.dev], resources: [buildings/status], verbs: [patch] }
 - { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [''], resources: [configmaps], verbs: [get, create, patch] }
 - { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
 {{- end }}
