@@ -51,6 +51,23 @@ export function readBrokerOpenConfig(env = process.env): z.output<typeof brokerO
   return readEnvironment(brokerOpenSettings, env);
 }
 
+export const kubeSettings = z.object({
+  COUNTRY: z
+    .string()
+    .regex(/^[A-Za-z]{2}$/)
+    .default('de')
+    .describe('The country of the cluster: the name of a pack in regions/'),
+  KUBE_BROKERS: z
+    .enum(['1', '3'])
+    .default('3')
+    .transform((count) => (count === '3' ? 3 : 1))
+    .describe('Brokers of its Kafka, about 150 MB each'),
+});
+
+export function readKubeConfig(env = process.env): z.output<typeof kubeSettings> {
+  return readEnvironment(kubeSettings, env);
+}
+
 /** The environment of a process that we start: what the machine needs, and nothing that was meant for us. */
 export function baseEnvironment(env = process.env): Record<string, string> {
   const kept = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'];

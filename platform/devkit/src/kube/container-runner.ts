@@ -127,7 +127,7 @@ export class ContainerRunner {
   /** Undefined if it was stopped before it began. */
   async #runOnce(): Promise<Terminated | undefined> {
     const command = await this.#prepared();
-    if (command === undefined) return undefined;
+    if (command === undefined || this.#stopping.signal.aborted) return undefined;
     const child = spawnContainer(command, this.#options.logFile);
     const startedAt = new Date().toISOString();
     this.#child = child;

@@ -1,33 +1,47 @@
 import { rename, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { KubeCache } from './kube-cache.ts';
-import type { KubeClient } from './kube-client.ts';
+import type { KubeClient, KubeObject } from './kube-client.ts';
 
-const sliceSchema = z.looseObject({
-  addressType: z.string(),
-  endpoints: z
-    .array(
-      z.looseObject({
-        addresses: z.array(z.string()),
-        hostname: z.string().optional(),
-        conditions: z.looseObject({ ready: z.boolean().optional() }).prefault({}),
-      }),
-    )
-    .nullish()
-    .transform((endpoints) => endpoints ?? []),
+const podSchema = z.looseObject({
+  spec: z.looseObject({ hostname: z.string().optional(), subdomain: z.string().optional() }),
+  status: z
+    .looseObject({
+      podIP: z.string().optional(),
+      conditions: z.array(z.looseObject({ type: z.string(), status: z.string() })).default([]),
+    })
+    .prefault({}),
 });
 const serviceSchema = z.looseObject({
-  spec: z.looseObject({ clusterIP: z.string().optional() }).prefault({}),
+  spec: z
+    .looseObject({
+      clusterIP: z.string().optional(),
+      selector: z.record(z.string(), z.string()).default({}),
+      publishNotReadyAddresses: z.boolean().default(false),
+    })
+    .prefault({}),
 });
+
+interface Endpoint {
+  readonly address: string;
+  readonly namespace: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly isReady: boolean;
+  readonly hostname: string | undefined;
+  readonly subdomain: string | undefined;
+}
 
 /** Nobody listens there: what a Service without a ready pod answers is a refused connection. */
 const nobody = '127.255.255.254';
 
-/** Writes the addresses of the ready pods of each Service, by `{service}.{namespace}`, to a file that pods read. */
+/**
+ * Writes the addresses of the ready pods of each Service, by `{service}.{namespace}`, to a file that pods read. By the selector and
+ * not by EndpointSlices: the API server refuses addresses of loopback in those.
+ */
 export class ServiceNames {
   readonly #file: string;
   #services: KubeCache | undefined;
-  #slices: KubeCache | undefined;
+  #pods: KubeCache | undefined;
   #writing: Promise<void> = Promise.resolve();
   #written = '';
   #isDue = false;
@@ -41,10 +55,10 @@ export class ServiceNames {
     const changed = () => names.#changed();
     const options = { client, signal, changed };
     names.#services = await KubeCache.start({ ...options, apiVersion: 'v1', kind: 'Service' });
-    names.#slices = await KubeCache.start({
+    names.#pods = await KubeCache.start({
       ...options,
-      apiVersion: 'discovery.k8s.io/v1',
-      kind: 'EndpointSlice',
+      apiVersion: 'v1',
+      kind: 'Pod',
     });
     names.#changed();
     await names.#writing;
@@ -57,12 +71,12 @@ export class ServiceNames {
   }
 
   async ended(): Promise<void> {
-    await Promise.all([this.#services?.ended(), this.#slices?.ended()]);
+    await Promise.all([this.#services?.ended(), this.#pods?.ended()]);
     await this.#writing;
   }
 
   #changed(): void {
-    if (this.#isDue || this.#slices === undefined) return;
+    if (this.#isDue || this.#pods === undefined) return;
     this.#isDue = true;
     this.#writing = this.#writing.then(() => this.#write());
   }
@@ -77,28 +91,40 @@ export class ServiceNames {
   }
 
   #found(): Record<string, string[]> {
-    const found = new Map<string, Set<string>>();
-    const add = (name: string, addresses: readonly string[]) => {
-      const all = found.get(name) ?? new Set<string>();
-      for (const address of addresses) all.add(address);
-      found.set(name, all);
-    };
-    for (const slice of this.#slices?.values() ?? []) {
-      const service = slice.metadata.labels['kubernetes.io/service-name'];
-      if (service === undefined) continue;
-      const name = `${service}.${slice.metadata.namespace ?? 'default'}`;
-      for (const { addresses, hostname, conditions } of sliceSchema.parse(slice).endpoints) {
-        if (conditions.ready === false) continue;
-        add(name, addresses);
-        if (hostname !== undefined) add(`${hostname}.${name}`, addresses);
-      }
-    }
+    const found = new Map<string, string[]>();
+    const endpoints = (this.#pods?.values() ?? []).flatMap(endpointOf);
     for (const service of this.#services?.values() ?? []) {
-      const name = `${service.metadata.name}.${service.metadata.namespace ?? 'default'}`;
-      const isHeadless = serviceSchema.parse(service).spec.clusterIP === 'None';
-      if (!isHeadless && !found.has(name)) add(name, [nobody]);
+      const { namespace = 'default' } = service.metadata;
+      const name = `${service.metadata.name}.${namespace}`;
+      const { clusterIP, selector, publishNotReadyAddresses } = serviceSchema.parse(service).spec;
+      const selected = Object.entries(selector);
+      const behind = endpoints.filter(
+        (one) =>
+          one.namespace === namespace &&
+          selected.length > 0 &&
+          selected.every(([label, value]) => one.labels[label] === value) &&
+          (one.isReady || publishNotReadyAddresses),
+      );
+      const addresses = behind.map(({ address }) => address).toSorted();
+      if (addresses.length > 0 || clusterIP !== 'None')
+        found.set(name, addresses.length > 0 ? addresses : [nobody]);
+      for (const { hostname, subdomain, address } of behind)
+        if (hostname !== undefined && subdomain === service.metadata.name)
+          found.set(`${hostname}.${name}`, [address]);
     }
-    const sorted = [...found].toSorted(([a], [b]) => (a < b ? -1 : 1));
-    return Object.fromEntries(sorted.map(([name, all]) => [name, [...all].toSorted()]));
+    return Object.fromEntries([...found].toSorted(([a], [b]) => (a < b ? -1 : 1)));
   }
+}
+
+/** None of a pod that has no address or is about to end. */
+function endpointOf(pod: KubeObject): Endpoint[] {
+  const { namespace = 'default', labels, deletionTimestamp } = pod.metadata;
+  const { spec, status } = podSchema.parse(pod);
+  const { podIP: address, conditions } = status;
+  if (address === undefined || deletionTimestamp !== undefined) return [];
+  const isReady = conditions.some(
+    ({ type, status: holds }) => type === 'Ready' && holds === 'True',
+  );
+  const { hostname, subdomain } = spec;
+  return [{ address, namespace, labels, isReady, hostname, subdomain }];
 }

@@ -1,0 +1,210 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type CountryPack, parseCountryPack } from '@domicile/core/country-pack.ts';
+import { PlatformError } from '@domicile/core/errors.ts';
+import { lowerCountry } from '@domicile/core/identities.ts';
+import { KafkaCluster } from '@domicile/devkit/kafka-cluster.ts';
+import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
+import { type KubeTools, kubeTools } from '@domicile/devkit/kube/kube-tools.ts';
+import { ProcessKubelet } from '@domicile/devkit/kube/process-kubelet.ts';
+import { parse } from 'yaml';
+import { baseEnvironment } from './config.ts';
+import { DemoUsers } from './demo-users.ts';
+import { type Bucket, startBuckets } from './kube-buckets.ts';
+import { nodesOf, secretsOf, type UpFile, upFileOf, valuesOf } from './kube-values.ts';
+import { Ports } from './ports.ts';
+import { writePrivate } from './secrets.ts';
+import { Supervisor } from './supervisor.ts';
+
+export interface KubeCountryOptions {
+  /** As in the name of its pack: `de`. */
+  readonly country: string;
+  readonly dir: string;
+  readonly brokers: 1 | 3;
+  /** What is being done, one line. */
+  readonly say: (text: string) => void;
+}
+
+const root = join(import.meta.dirname, '../../..');
+const readyTimeoutMs = 60_000;
+const stopTimeoutMs = 10_000;
+const kafkaUser = 'cell-admin';
+export const operatorNamespace = 'domicile-system';
+
+/**
+ * What an SRE has before Domicile comes: a Kubernetes of one country, with a Kafka, a bucket store and an identity provider beside
+ * it, and the credentials of both as Secrets. Nothing of Domicile is installed in it.
+ */
+export class KubeCountry implements AsyncDisposable {
+  readonly file: UpFile;
+  readonly bed: KubeTestbed;
+  readonly kubelet: ProcessKubelet;
+  readonly kafka: KafkaCluster;
+  readonly buckets: Bucket;
+  readonly users: DemoUsers;
+  readonly #stack: AsyncDisposableStack;
+
+  /** What was there of an earlier start is removed. */
+  static async start(options: KubeCountryOptions): Promise<KubeCountry> {
+    const pack = await packOf(options.country);
+    await rm(options.dir, { recursive: true, force: true });
+    await mkdir(options.dir, { recursive: true, mode: 0o700 });
+    await using stack = new AsyncDisposableStack();
+    const tools = await kubeTools();
+    const parts = await startParts(options, pack, stack);
+    const file = await writeFiles({ ...options, pack, tools, parts });
+    return new KubeCountry(file, parts, stack.move());
+  }
+
+  private constructor(file: UpFile, parts: Parts, stack: AsyncDisposableStack) {
+    this.file = file;
+    this.bed = parts.bed;
+    this.kubelet = parts.kubelet;
+    this.kafka = parts.kafka;
+    this.buckets = parts.buckets;
+    this.users = parts.users;
+    this.#stack = stack;
+  }
+
+  /** Pods first, and what they stand on after them. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+interface Parts {
+  readonly bed: KubeTestbed;
+  readonly kubelet: ProcessKubelet;
+  readonly kafka: KafkaCluster;
+  readonly kafkaPassword: string;
+  readonly buckets: Bucket;
+  readonly users: DemoUsers;
+  readonly issuer: string;
+}
+
+async function startParts(
+  { dir, brokers, say }: KubeCountryOptions,
+  pack: CountryPack,
+  stack: AsyncDisposableStack,
+): Promise<Parts> {
+  const ports = await Ports.open(join(dir, 'ports.json'));
+  say(`Kafka: ${brokers} broker${brokers === 1 ? '' : 's'}`);
+  const kafkaPassword = randomBytes(18).toString('base64url');
+  const kafka = await KafkaCluster.start({
+    nodes: brokers,
+    dataDir: join(dir, 'kafka'),
+    racks: pack.regions,
+    security: { kind: 'scram', passwords: { [kafkaUser]: kafkaPassword } },
+    properties: { 'super.users': `User:admin;User:${kafkaUser}` },
+    onRestart: (node, outcome) => say(`! Kafka ${node} ended (${outcome}) and is started again`),
+  });
+  stack.defer(() => kafka.stop());
+  const supervisor = new Supervisor({
+    restarted: (name, outcome) => say(`! ${name} ended (${outcome}) and is started again`),
+  });
+  say('buckets and the identity provider');
+  const buckets = await startBuckets({ dir, ports, stack });
+  const issuer = `http://127.0.0.1:${await ports.of('issuer')}`;
+  const users = await DemoUsers.open(join(dir, 'identity'), issuer, [pack.country]);
+  await startIdentity({ dir, pack, issuer, supervisor, ports });
+  stack.defer(() => supervisor.stop('identity', stopTimeoutMs));
+  say('Kubernetes: etcd, API server, controller manager, scheduler');
+  const bed = stack.use(
+    await KubeTestbed.start({ dir: join(dir, 'control-plane'), kubelet: 'none' }),
+  );
+  const nodes = nodesOf(pack);
+  say(`nodes: ${nodes.map(({ name }) => name).join(', ')}`);
+  const kubelet = stack.use(
+    await ProcessKubelet.start({
+      client: bed.client,
+      nodes,
+      dir: join(dir, 'kubelet'),
+      network: networkOf(pack.country),
+      environment: baseEnvironment(),
+    }),
+  );
+  await bed.nodesReady();
+  return { bed, kubelet, kafka, kafkaPassword, buckets, users, issuer };
+}
+
+async function writeFiles(
+  of: KubeCountryOptions & {
+    readonly pack: CountryPack;
+    readonly tools: KubeTools;
+    readonly parts: Parts;
+  },
+): Promise<UpFile> {
+  const { dir, pack, parts, tools, brokers } = of;
+  const { bed, kafka, kafkaPassword, buckets, issuer, users } = parts;
+  of.say('Secrets and values');
+  await bed.client.applyAll(
+    secretsOf(operatorNamespace, {
+      kafka: { username: kafkaUser, password: kafkaPassword },
+      lake: buckets.credentials,
+    }),
+  );
+  const cc = lowerCountry(pack.country);
+  const buildings = await readFile(join(root, `examples/demo/${cc}.values.yaml`), 'utf8').catch(
+    () => 'buildings: {}\n',
+  );
+  const values = valuesOf({
+    pack,
+    buildings,
+    bootstrap: kafka.bootstrap,
+    brokers,
+    store: buckets.store,
+    endpoint: buckets.url,
+    issuer,
+  });
+  for (const [name, content] of Object.entries(values))
+    await writePrivate(join(dir, `${name}.values.yaml`), content);
+  const file = upFileOf({ dir, pack, tools, bed, kafka, buckets, issuer, users });
+  await writePrivate(join(dir, 'up.json'), `${JSON.stringify(file, undefined, 2)}\n`);
+  return file;
+}
+
+async function packOf(country: string): Promise<CountryPack> {
+  const file = join(root, 'regions', `${country.toLowerCase()}.yaml`);
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    const why = `there is no country pack regions/${country.toLowerCase()}.yaml`;
+    throw new PlatformError('VALUE_INVALID', `Cannot start ${country}: ${why}`, { cause });
+  });
+  return parseCountryPack(parse(text));
+}
+
+async function startIdentity(of: {
+  readonly dir: string;
+  readonly pack: CountryPack;
+  readonly issuer: string;
+  readonly supervisor: Supervisor;
+  readonly ports: Ports;
+}): Promise<void> {
+  const { dir, pack, issuer, supervisor, ports } = of;
+  const state = join(dir, 'identity');
+  const adminPort = await ports.of('admin-identity');
+  const web = `http://127.0.0.1:${await ports.of('web')}`;
+  await supervisor.start({
+    name: 'identity',
+    entry: 'platform/identity/src/main.ts',
+    env: {
+      NODE_ENV: 'production',
+      IDENTITY_ISSUER: issuer,
+      IDENTITY_PORT: new URL(issuer).port,
+      IDENTITY_ADMIN_PORT: `${adminPort}`,
+      IDENTITY_STATE_DIR: state,
+      IDENTITY_USERS_FILE: join(state, 'users.json'),
+      IDENTITY_COUNTRIES: pack.country,
+      IDENTITY_REDIRECT_URIS: `${web}/callback`,
+      IDENTITY_LOGOUT_URIS: `${web}/`,
+    },
+    logFile: join(dir, 'logs/identity.log'),
+    adminPort,
+  });
+  await supervisor.ready('identity', readyTimeoutMs);
+}
+
+/** Of its own for each country, as far as 220 go: pods of two countries have different addresses. */
+function networkOf(country: string): number {
+  return 16 + ((country.charCodeAt(0) * 26 + country.charCodeAt(1)) % 220);
+}

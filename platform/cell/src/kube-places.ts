@@ -1,0 +1,32 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '../../..');
+
+export interface KubePlaces {
+  /** All of it; removed when the cluster is started anew. */
+  readonly dir: string;
+  readonly pidFile: string;
+  readonly logFile: string;
+}
+
+/** Of one country; beside `dir`, so that they outlive it. */
+export function placesOf(country: string): KubePlaces {
+  const dir = join(root, '.domicile/kube', country.toLowerCase());
+  return { dir, pidFile: `${dir}.pid`, logFile: `${dir}.log` };
+}
+
+/** The process that holds the cluster; undefined if there is none, whatever the file says. */
+export function holderOf({ pidFile }: KubePlaces): number | undefined {
+  const pid = existsSync(pidFile) ? Number(readFileSync(pidFile, 'utf8')) : 0;
+  return pid > 0 && isHolder(pid) ? pid : undefined;
+}
+
+/** Not another process that has its number by now. */
+function isHolder(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('kube-supervisor');
+  } catch {
+    return false;
+  }
+}
