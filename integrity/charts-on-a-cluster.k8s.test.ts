@@ -39,7 +39,7 @@ interface Release {
   readonly values: object;
 }
 
-function onACluster(version: HelmVersion) {
+describe.each<HelmVersion>([3, 4])('with Helm %i', (version) => {
   let bed: KubeTestbed;
 
   beforeAll(async () => {
@@ -199,7 +199,7 @@ function onACluster(version: HelmVersion) {
     ).toMatchObject({ status: 0 });
     const kept = await bed.client.get(apiVersion, 'Building', metadata);
     expect(kept['status']).toMatchObject({ conditions: [{ type: 'Ready', status: 'True' }] });
-    expect(kept.metadata.finalizers).toEqual(finalizers);
+    expect(kept.metadata['finalizers']).toEqual(finalizers);
     const namespace = await bed.client.get('v1', 'Namespace', { name: 'domicile' });
     expect(namespace.metadata.labels).toMatchObject(labels);
   });
@@ -255,7 +255,7 @@ function onACluster(version: HelmVersion) {
       'keep',
     ]);
   });
-}
+});
 
 function plan(
   bed: KubeTestbed,
@@ -272,6 +272,3 @@ function plan(
     child.stdin?.end(stringify(values, { version: '1.1' }));
   });
 }
-
-describe('with Helm 3', () => onACluster(3));
-describe('with Helm 4', () => onACluster(4));
