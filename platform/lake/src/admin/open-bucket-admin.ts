@@ -1,7 +1,6 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { parseGcsKey } from '../gcs/gcs-key.ts';
 import type { BucketAdmin } from './bucket-admin.ts';
-import { GcsBucketAdmin } from './gcs-bucket-admin.ts';
 
 /** The data of a Secret, decoded: `credentials.json` for gcs; `accessKeyId`, `secretAccessKey` and perhaps `principal` for s3. */
 export type LakeSecret = Readonly<Record<string, string>>;
@@ -15,9 +14,14 @@ export interface BucketAdminOptions {
   readonly secret: LakeSecret;
 }
 
-/** Throws `CONFIG_INVALID` for a secret that lacks what the store needs. */
+/** A provider's client is loaded if it is used. Throws `CONFIG_INVALID` for a secret that lacks what the store needs. */
 export async function openBucketAdmin(options: BucketAdminOptions): Promise<BucketAdmin> {
-  const { endpoint, secret } = options;
+  const { store, endpoint, region, secret } = options;
+  if (store === 's3') {
+    const { S3BucketAdmin } = await import('./s3-bucket-admin.ts');
+    return new S3BucketAdmin({ endpoint, region, secret });
+  }
+  const { GcsBucketAdmin } = await import('./gcs-bucket-admin.ts');
   const key = parseGcsKey(requireEntry(secret, 'credentials.json'));
   return new GcsBucketAdmin({ endpoint, key, project: key.project_id });
 }
