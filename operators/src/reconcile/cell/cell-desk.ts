@@ -112,6 +112,7 @@ export class CellDesk {
     const { kafka, store } = outside;
     const breaches = [...kafka.breaches, ...store.breaches, ...found.breaches];
     this.#events.residency(look.cell, breaches);
+    this.#events.looked(look.cell);
     await this.#tell(look, { found, outside, base: [base.condition, ...conditions], replicas });
     const error = kafka.error ?? store.error;
     if (error !== undefined) return { kind: 'failed', error };

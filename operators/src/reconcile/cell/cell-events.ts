@@ -13,6 +13,7 @@ export function cellEvents({ events, log, registry }: OperatorPorts) {
     labelNames: ['concern', 'reason'],
     registers: [registry],
   });
+  const changes: string[] = [];
   return {
     residency(cell: KubeObject, found: readonly Breach[]) {
       breaches.reset();
@@ -29,12 +30,16 @@ export function cellEvents({ events, log, registry }: OperatorPorts) {
     },
     changed(cell: KubeObject, what: string, detail: string) {
       log.info({ cell: cell.metadata.name, what, detail }, 'Brought about');
-      events.record(cell, {
-        type: 'Normal',
-        reason: 'BroughtAbout',
-        action: 'Reconcile',
-        note: `${what}: ${detail}`,
-      });
+      changes.push(`${what}: ${detail}`);
+    },
+    /** One event of a look, whatever it changed: an object has only so many. */
+    looked(cell: KubeObject) {
+      const [first] = changes;
+      if (first === undefined) return;
+      const more = changes.length > 1 ? ` and ${changes.length - 1} more` : '';
+      const note = `${first}${more}`;
+      events.record(cell, { type: 'Normal', reason: 'BroughtAbout', action: 'Reconcile', note });
+      changes.length = 0;
     },
     gone() {
       breaches.reset();

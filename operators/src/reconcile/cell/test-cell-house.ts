@@ -9,7 +9,7 @@ import { readConfig } from '../../config.ts';
 import { buildingDefinition } from '../../crd/building-definition.ts';
 import { cellDefinition } from '../../crd/cell-definition.ts';
 import { specOfDe } from '../../model/cell/test-plan.ts';
-import { startOperator } from '../../start.ts';
+import { type OperatorService, startOperator } from '../../start.ts';
 import { realEnds } from './real-ends.ts';
 import { createCellReconciler } from './reconciler.ts';
 import { RememberedKafka } from './test-kafka.ts';
@@ -18,6 +18,8 @@ export const apiVersion = 'domicile.dev/v1alpha1';
 export const operatorNamespace = 'domicile-system';
 export const cellNamespace = 'domicile';
 
+/** Below the time of a test, so that it tells what it waited for. */
+const untilMs = 45_000;
 const identities = ['admin', 'writer', 'serving-reader', 'raw-reader', 'eraser'];
 
 const statusSchema = z.object({
@@ -59,7 +61,7 @@ export class CellHouse implements AsyncDisposable {
   readonly lines: string[] = [];
   readonly #operator: KubeCaller;
   readonly #options: HouseOptions;
-  #running: AsyncDisposable | undefined;
+  #running: OperatorService | undefined;
   #failed: unknown;
 
   static async start(options: HouseOptions = {}): Promise<CellHouse> {
@@ -140,6 +142,10 @@ export class CellHouse implements AsyncDisposable {
     });
   }
 
+  get adminUrl(): string {
+    return this.#running?.adminUrl ?? '';
+  }
+
   async stopOperator(): Promise<void> {
     await this.#running?.[Symbol.asyncDispose]();
     this.#running = undefined;
@@ -183,7 +189,7 @@ export class CellHouse implements AsyncDisposable {
       last = found;
       return found?.status === status && (reason === undefined || found.reason === reason);
     };
-    await waitFor(`${type} ${status} ${reason ?? ''}`, holds).catch((error: unknown) => {
+    await waitFor(`${type} ${status} ${reason ?? ''}`, holds, untilMs).catch((error: unknown) => {
       const log = this.lines.slice(-5).join('');
       throw new Error(`it stayed ${JSON.stringify(last)}\n${log}`, { cause: error });
     });

@@ -1,0 +1,253 @@
+import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pin, pinnedBy, podSpec, refusedAttempts } from './test-attempts.ts';
+import { apiVersion, CellHouse, cellNamespace } from './test-cell-house.ts';
+
+// Everybody here may do everything that RBAC knows of: what stops them is residency alone.
+
+let house: CellHouse;
+
+beforeAll(async () => {
+  house = await CellHouse.start({ cellResyncMs: 1_000 });
+  await house.bed.client.apply(house.manifest());
+  await house.until('Ready', 'True');
+});
+afterAll(() => house[Symbol.asyncDispose]());
+
+const thief = () => house.mallory.client;
+
+test.each(refusedAttempts)('%s is refused by the API server', async (_what, manifest, told) => {
+  await expect(thief().apply(manifest)).rejects.toThrow(told);
+});
+
+test('a pinned pod is let in, so it is the place that is refused and nothing else', async () => {
+  const metadata = { name: 'guest', namespace: cellNamespace };
+  await thief().create({ apiVersion: 'v1', kind: 'Pod', metadata, spec: podSpec() });
+  await thief().delete('v1', 'Pod', metadata);
+});
+
+describe('a workload that is there', () => {
+  const broker = { name: 'broker', namespace: cellNamespace };
+  const edit = (affinity: unknown) =>
+    thief().patch('apps/v1', 'Deployment', broker, { spec: { template: { spec: { affinity } } } });
+
+  test.each([
+    ['loses its pin', null],
+    ['is pinned abroad', pinnedBy(pin(['us-central1']))],
+    ['gets an alternative abroad', pinnedBy(pin(['europe-west3']), pin(['us-central1']))],
+  ])('is not changed so that it %s', async (_what, affinity) => {
+    await expect(edit(affinity)).rejects.toThrow('must be pinned to DE');
+  });
+
+  test('is not put onto a node abroad by hand', async () => {
+    const metadata = { name: 'gated', namespace: cellNamespace };
+    const spec = podSpec({ schedulingGates: [{ name: 'wait' }] });
+    await thief().create({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
+    const path = `/api/v1/namespaces/${cellNamespace}/pods/gated/binding`;
+    const content = {
+      apiVersion: 'v1',
+      kind: 'Binding',
+      metadata,
+      target: { apiVersion: 'v1', kind: 'Node', name: 'us-a' },
+    };
+    await expect(thief().request('POST', path, { content })).rejects.toThrow('only the scheduler');
+    await thief().delete('v1', 'Pod', metadata);
+  });
+
+  test('has all its pods on nodes at home', async () => {
+    const { items } = await thief().list('v1', 'Pod', { namespace: cellNamespace });
+    const nodes = new Set(items.map((pod) => JSON.stringify(pod['spec']).includes('"us-a"')));
+    expect([...nodes]).toEqual([false]);
+    expect(items.length).toBeGreaterThan(10);
+  });
+});
+
+describe('the Cell itself', () => {
+  test.each([
+    ['takes in a region abroad', { regions: ['europe-west3', 'us-central1'] }, 'must lie in DE'],
+    ['takes in a multi-region', { regions: ['europe-west3', 'eu'] }, 'should match'],
+    ['takes in a site abroad', { regions: ['onprem-us-dallas'] }, 'must lie in DE'],
+    ['moves to another country', { country: 'US' }, /is immutable|must lie in US/],
+  ])('is refused when it %s', async (_what, changes, told) => {
+    await expect(thief().apply(house.manifest(changes))).rejects.toThrow(told);
+  });
+
+  test.each([
+    ['another landing bucket', { landingBucket: 'acme-us-landing' }],
+    ['another region of the buckets', { region: 'us-central1' }],
+    ['another store', { store: 's3' }],
+  ])('is refused when it names %s', async (_what, change) => {
+    const { lake } = house.manifest().spec;
+    await expect(thief().apply(house.manifest({ lake: { ...lake, ...change } }))).rejects.toThrow(
+      'is immutable',
+    );
+  });
+
+  test('of another country is refused by the operator, and makes nothing', async () => {
+    const us = house.manifest(
+      {
+        country: 'US',
+        regions: ['us-central1'],
+        lake: { ...house.manifest().spec.lake, region: 'us-central1' },
+      },
+      'us',
+    );
+    await thief().apply(us);
+    const message = await house.until('ResidencyVerified', 'False', {
+      reason: 'CountryOther',
+      name: 'us',
+    });
+    expect(message).toContain('create the Cell of US in a cluster of its own');
+    expect(await house.condition('Ready')).toMatchObject({ status: 'True' });
+    await thief().delete(apiVersion, 'Cell', { name: 'us' });
+  });
+});
+
+describe('what is taken away is refused meanwhile, and comes back', () => {
+  const probe = () =>
+    thief().apply(
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'probe', namespace: cellNamespace },
+        spec: podSpec({ affinity: undefined }),
+      },
+      { dryRun: true },
+    );
+  const refuses = async () =>
+    probe().then(
+      () => false,
+      () => true,
+    );
+
+  test('the parameters', async () => {
+    const place = { name: 'residency', namespace: cellNamespace };
+    await thief().delete('v1', 'ConfigMap', place);
+    await waitFor('the parameters are back', async () => {
+      // Refused at every moment: without parameters everything is.
+      expect(await refuses()).toBe(true);
+      return (await house.child('v1', 'ConfigMap', 'residency')) !== undefined;
+    });
+  });
+
+  test.each(['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'])(
+    'a %s',
+    async (kind) => {
+      const version = 'admissionregistration.k8s.io/v1';
+      const name = 'domicile-de-placement';
+      await thief().delete(version, kind, { name });
+      await waitFor(`the ${kind} is back`, async () => {
+        const found = await thief().find(version, kind, { name });
+        return found !== undefined && found.metadata.deletionTimestamp === undefined;
+      });
+      await waitFor('it is enforced', refuses);
+    },
+  );
+
+  test('the wall of the network', async () => {
+    const version = 'networking.k8s.io/v1';
+    const place = { name: 'default-deny', namespace: cellNamespace };
+    await thief().delete(version, 'NetworkPolicy', place);
+    await waitFor(
+      'the policy is back',
+      async () => (await house.child(version, 'NetworkPolicy', 'default-deny')) !== undefined,
+    );
+  });
+
+  test('the profile of the namespace', async () => {
+    const place = { name: cellNamespace };
+    const label = 'pod-security.kubernetes.io/enforce';
+    await thief().patch('v1', 'Namespace', place, { metadata: { labels: { [label]: null } } });
+    await waitFor('the label is back', async () => {
+      const { metadata } = await thief().get('v1', 'Namespace', place);
+      return metadata.labels[label] === 'restricted';
+    });
+  });
+});
+
+describe('what nobody can refuse is seen', () => {
+  async function metric(): Promise<string> {
+    const answer = await fetch(`${house.adminUrl}/metrics`);
+    const lines = (await answer.text()).split('\n');
+    return lines.filter((line) => line.startsWith('domicile_residency_breaches{')).join('\n');
+  }
+
+  async function eventOf(reason: string): Promise<boolean> {
+    const { items } = await thief().list('events.k8s.io/v1', 'Event', { namespace: 'default' });
+    return items.some((event) => event['reason'] === reason && event['type'] === 'Warning');
+  }
+
+  async function seen(reason: string, evidence: string): Promise<void> {
+    const message = await house.until('ResidencyVerified', 'False', { reason });
+    expect(message).toContain(evidence);
+    expect(await house.condition('Ready')).toMatchObject({ status: 'False' });
+    expect(await metric()).toContain(`reason="${reason}"`);
+    await waitFor(`an event ${reason}`, () => eventOf(reason), 20_000);
+  }
+
+  async function healed(): Promise<void> {
+    await house.until('ResidencyVerified', 'True');
+    await house.until('Ready', 'True');
+    expect(await metric()).toBe('');
+  }
+
+  const label = (node: string, labels: Readonly<Record<string, string | null>>) =>
+    thief().patch('v1', 'Node', { name: node }, { metadata: { labels } });
+  const region = 'topology.kubernetes.io/region';
+
+  test('a node that is relabelled abroad', async () => {
+    await label('de-b', { [region]: 'us-central1' });
+    await seen('NodeAbroad', 'node de-b stands in us-central1');
+    await label('de-b', { [region]: 'europe-west10' });
+    await healed();
+  });
+
+  test('a node that loses its label', async () => {
+    await label('de-b', { [region]: null });
+    await seen('NodePlaceUnknown', 'node de-b has no label');
+    await label('de-b', { [region]: 'europe-west10' });
+    await healed();
+  });
+
+  test('a node abroad that is labelled as at home, once a pod is on it', async () => {
+    await label('us-a', { [region]: 'europe-west3' });
+    const metadata = { name: 'lured', namespace: cellNamespace };
+    const spec = podSpec({ nodeSelector: { 'kubernetes.io/hostname': 'us-a' } });
+    await thief().create({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
+    await seen('NodeAbroad', 'node us-a is labelled europe-west3, but is in us-central1-a');
+    await thief().delete('v1', 'Pod', { ...metadata, graceSeconds: 0 });
+    await label('us-a', { [region]: 'us-central1' });
+    await healed();
+  });
+
+  test('a broker of Kafka abroad, and nothing is written to it', async () => {
+    const [first, ...others] = house.kafka.brokers;
+    if (first === undefined) throw new Error('there are brokers');
+    house.kafka.brokers = [{ ...first, rack: 'us-central1' }, ...others];
+    const topic = 'de.readings.v1';
+    house.kafka.topics.delete(topic);
+    await seen('BrokerAbroad', 'broker 1 (kafka-1) stands in us-central1');
+    expect(house.kafka.topics.has(topic)).toBe(false);
+    house.kafka.brokers = [{ ...first, rack: undefined }, ...others];
+    await seen('BrokerPlaceUnknown', 'names no rack');
+    expect(house.kafka.topics.has(topic)).toBe(false);
+    house.kafka.brokers = [first, ...others];
+    await healed();
+    expect(house.kafka.topics.has(topic)).toBe(true);
+  });
+
+  test.each([
+    ['of another region', 'US-CENTRAL1', 'region', 'BucketAbroad'],
+    ['of many regions', 'EU', 'multi-region', 'BucketOfManyRegions'],
+    ['of two regions', 'EUR4', 'dual-region', 'BucketOfManyRegions'],
+  ])('a bucket %s, and it is not touched', async (_what, location, locationType, reason) => {
+    const bucket = house.gcs.buckets.get(house.landing);
+    if (bucket === undefined) throw new Error('there is the bucket');
+    const { fields, metageneration } = bucket;
+    bucket.fields = { ...fields, location, locationType };
+    await seen(reason, location.toLowerCase());
+    expect(bucket.metageneration).toBe(metageneration);
+    bucket.fields = fields;
+    await healed();
+  });
+});
