@@ -57,6 +57,7 @@ export class LandedManifests {
   readonly #files = new Map<string, LandedFile[]>();
   #erasures: Readonly<Record<string, number>> | undefined;
   #refreshing: Promise<void> | undefined;
+  #withdrawals = 0;
 
   static async open(options: LandedManifestsOptions): Promise<LandedManifests> {
     const manifests = new LandedManifests(options);
@@ -84,6 +85,16 @@ export class LandedManifests {
           one.building === building && one.measuredFromMs < toMs && one.measuredToMs >= fromMs,
       ),
     );
+  }
+
+  /** Rises when files are named no more: `paths` tells those that are. */
+  get withdrawals(): number {
+    return this.#withdrawals;
+  }
+
+  /** Of all files that are named now. */
+  paths(): ReadonlySet<string> {
+    return new Set(this.#named(() => true));
   }
 
   async refresh(): Promise<void> {
@@ -148,6 +159,7 @@ export class LandedManifests {
   }
 
   #drop(isMeant: (file: LandedFile) => boolean): void {
+    this.#withdrawals += 1;
     for (const [building, files] of this.#files) {
       const kept = files.filter((file) => !isMeant(file));
       if (kept.length === 0) this.#files.delete(building);

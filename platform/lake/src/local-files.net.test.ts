@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FsObjectStore } from './fs/fs-object-store.ts';
 import { filesOfFolder, LocalCopies } from './local-files.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
 
@@ -103,7 +104,7 @@ test('more than fits is refused, and a file that is not there is told', async ()
   });
   store.harm('landing/a');
   await expect(copies.borrow(files.slice(0, 2), ever, texts)).rejects.toMatchObject({
-    code: 'UPSTREAM_UNAVAILABLE',
+    code: 'NOT_FOUND',
   });
   await sleep(10);
   expect(copies.bytes).toBe(10);
@@ -121,9 +122,25 @@ test('what was erased in the store is not answered from a copy, and no copy outl
   expect(copies.bytes).toBe(0);
 });
 
+test('copies of files that are named no more are removed, those in use when they are given back', async () => {
+  const { files, copies, dir } = await opened();
+  await using _closed = copies;
+  await copies.borrow(files.slice(0, 2), ever, async (paths) => {
+    copies.keepOnly(new Set(['landing/b']));
+    expect(await texts(paths)).toEqual(['landing/a.', 'landing/b.']);
+  });
+  while ((await readdir(dir)).length > 1) await sleep(10);
+  expect(copies.bytes).toBe(10);
+});
+
 test('a folder needs no copies', async () => {
-  const files = filesOfFolder('/lake');
-  expect(
-    await files.borrow([{ key: 'landing/a', bytes: 1 }], ever, async (paths) => paths),
-  ).toEqual(['/lake/landing/a']);
+  const dir = join(root, 'folder');
+  const store = new FsObjectStore(dir);
+  await store.createOnly('landing/a', Buffer.from('as it is'));
+  const files = filesOfFolder(dir);
+  const [key, bytes] = ['landing/a', 8];
+  expect(await files.borrow([{ key, bytes }], ever, texts)).toEqual(['as it is']);
+  await expect(files.borrow([{ key: 'landing/b', bytes }], ever, texts)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
 });

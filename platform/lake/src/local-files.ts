@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -14,22 +14,39 @@ export interface LocalFiles {
   /** Folders that the files are in. */
   readonly folders: readonly string[];
   /**
-   * Runs `work` with the paths of the files, in their order; they stay until it ends. Throws `UPSTREAM_UNAVAILABLE` if a file cannot
-   * be had or they are more than fit, and the signal's reason if it aborts before.
+   * Runs `work` with the paths of the files, in their order; they stay until it ends. Before that it throws `NOT_FOUND` if one of
+   * them is not there, `UPSTREAM_UNAVAILABLE` if they cannot be had or are more than fit, and the signal's reason if it aborts.
    */
   borrow<Result>(
     files: readonly LocalFile[],
     signal: AbortSignal,
     work: (paths: readonly string[]) => Promise<Result>,
   ): Promise<Result>;
+  /** Removes what is kept of other files. */
+  keepOnly(keys: ReadonlySet<string>): void;
 }
 
 /** Of a lake that is a folder: the files are there. */
 export function filesOfFolder(dir: string): LocalFiles {
   return {
     folders: [join(dir, 'landing')],
-    borrow: async (files, _signal, work) => work(files.map(({ key }) => join(dir, key))),
+    async borrow(files, _signal, work) {
+      const paths = files.map(({ key }) => join(dir, key));
+      await Promise.all(paths.map(requireFile));
+      return work(paths);
+    },
+    keepOnly: () => undefined,
   };
+}
+
+async function requireFile(path: string): Promise<void> {
+  await access(path).catch((cause: unknown) => {
+    throw notThere(cause);
+  });
+}
+
+function notThere(cause?: unknown): PlatformError {
+  return new PlatformError('NOT_FOUND', 'Cannot read: a landed file is not there', { cause });
 }
 
 export interface LocalCopiesOptions {
@@ -104,6 +121,11 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
       for (const copy of copies) copy.users -= 1;
       this.#free();
     }
+  }
+
+  keepOnly(keys: ReadonlySet<string>): void {
+    for (const copy of this.#copies.values()) if (!keys.has(copy.key)) this.#drop(copy);
+    this.#free();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -212,11 +234,7 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
       // In this order: content of a newer generation is then fetched once more, never taken for the older one.
       copy.generation = (await store.head(copy.key))?.generation ?? '';
       const content = await store.get(copy.key);
-      if (!content)
-        throw new PlatformError(
-          'UPSTREAM_UNAVAILABLE',
-          'Cannot answer: a landed file is not there; the account of the building tells what is landed',
-        );
+      if (!content) throw notThere();
       const passing = `${copy.path}.passing`;
       await writeFile(passing, content);
       await rename(passing, copy.path);

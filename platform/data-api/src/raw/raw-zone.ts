@@ -1,11 +1,12 @@
+import { PlatformError } from '@domicile/core/errors.ts';
 import type { LandedManifests } from '@domicile/lake/landed-manifests.ts';
-import type { LocalFile } from '@domicile/lake/local-files.ts';
+import type { LocalFile, LocalFiles } from '@domicile/lake/local-files.ts';
 import { type RawFilter, type RawValue, valuesOf } from '../model/raw-rows.ts';
 import type { Tail } from './tail.ts';
 
 /** Raw readings as one: what has landed, and what the stream holds beyond it. Each reading stands in one of the two. */
 export interface RawZone {
-  readonly landed: Pick<LandedManifests, 'offsets' | 'files'>;
+  readonly landed: Pick<LandedManifests, 'offsets' | 'files' | 'reread'>;
   readonly tail: Tail;
 }
 
@@ -32,4 +33,32 @@ export function partOf(
   for (const { reading, partition, offset } of tail.of(new Set(buildings), offsets))
     values.push(...valuesOf(reading, { partition, offset }, filter));
   return { files: [...files.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1)), tail: values };
+}
+
+/**
+ * Runs `work` over a part with its landed files as paths. A file that an erasure has replaced since is looked for once more, by its
+ * manifest. Throws `UPSTREAM_UNAVAILABLE` if a file is not there all the same.
+ */
+export async function withPart<Result>(
+  of: { readonly zone: RawZone; readonly files: LocalFiles; readonly signal: AbortSignal },
+  part: () => RawPart,
+  work: (part: {
+    readonly paths: readonly string[];
+    readonly tail: RawPart['tail'];
+  }) => Promise<Result>,
+): Promise<Result> {
+  for (let isRetry = false; ; isRetry = true) {
+    const { files, tail } = part();
+    try {
+      return await of.files.borrow(files, of.signal, (paths) => work({ paths, tail }));
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.code !== 'NOT_FOUND') throw error;
+      if (!isRetry && (await of.zone.landed.reread(files.map(({ key }) => key)))) continue;
+      throw new PlatformError(
+        'UPSTREAM_UNAVAILABLE',
+        'Cannot answer: a landed file is not there; the account of the building tells what is landed',
+        { cause: error },
+      );
+    }
+  }
 }

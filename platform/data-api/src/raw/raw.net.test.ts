@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rawList, type RawRow } from '@domicile/core/answers/raw.ts';
@@ -37,6 +37,8 @@ const offsets = new Map<number, bigint>();
 const files: LandedFile[] = [];
 let url = '';
 let lakeDir = '';
+/** What the manifests say when they are read again. */
+let reread = (): boolean => false;
 
 function readingOf(number: number, building = 'de-one', device = 'r1-air'): Reading {
   return {
@@ -100,7 +102,7 @@ beforeAll(async () => {
   await mkdir(join(lakeDir, 'scratch'));
   const buildings = new RegistryBook();
   for (const building of testBuildings()) buildings.take(building);
-  const landed = { offsets, files: () => files };
+  const landed = { offsets, files: () => files, reread: async () => reread() };
   const log = createLog('test', { write: () => undefined });
   const routes = rawRoutes({
     door: new Door({ country: 'DE', secret, buildings }),
@@ -283,6 +285,24 @@ test.each([
     .object({ errors: z.array(z.object({ pointer: z.string() })) })
     .parse(await answer.json());
   expect(errors.map((error) => error.pointer)).toContain(pointer);
+});
+
+test('a file that an erasure replaced is found by its manifest, and one that is gone is told', async () => {
+  const query = `building=de-one&${hour}&limit=60`;
+  const rows = await rowsOf(query);
+  const [file] = files;
+  if (!file) throw new Error('nothing has landed');
+  const successor = file.path.replace('.parquet', '-e1.parquet');
+  await rename(join(lakeDir, file.path), join(lakeDir, successor));
+  const gone = await ask(query);
+  expect(gone.status).toBe(503);
+  expect(await gone.text()).toContain('a landed file is not there');
+  reread = () => {
+    files[0] = { ...file, path: successor };
+    return true;
+  };
+  expect(await rowsOf(query)).toEqual(rows);
+  reread = () => false;
 });
 
 test('files and SQL are announced', async () => {

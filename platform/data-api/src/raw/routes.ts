@@ -19,7 +19,7 @@ import type { Engine } from './engine.ts';
 import type { RawEvents } from './events.ts';
 import type { Gate } from './gate.ts';
 import { preparePage } from './raw-page.ts';
-import { partOf, type RawZone } from './raw-zone.ts';
+import { partOf, type RawZone, withPart } from './raw-zone.ts';
 import { sendPage } from './send-page.ts';
 
 export interface RawParts {
@@ -86,10 +86,11 @@ async function answerReadings(
   response.once('close', () => gone.abort());
   const answer = engine.run(gone.signal, async ({ connection, signal }) => {
     events.queriesRun(parts.gate.running);
-    const { files, tail } = partOf(zone, buildings, filter);
-    const question = { ...filter, buildings, tail, limit: query.limit, after };
-    const page = await parts.files.borrow(files, signal, (paths) =>
-      preparePage(connection, { ...question, files: paths }),
+    const question = { ...filter, buildings, limit: query.limit, after };
+    const page = await withPart(
+      { zone, files: parts.files, signal },
+      () => partOf(zone, buildings, filter),
+      ({ paths, tail }) => preparePage(connection, { ...question, tail, files: paths }),
     );
     response.vary('Accept');
     linkNext(request, response, page.next);

@@ -63,7 +63,9 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   ).length;
   const zone = { landed: await LandedManifests.open({ store, partitions }), tail: new Tail() };
   const summaries = { layer: await SummarySnapshots.open(store), tail: new SummaryTail() };
-  const followed = parts.use(await follow({ config, zone, summaries, buildings, events, fail }));
+  const followed = parts.use(
+    await follow({ config, zone, files, summaries, buildings, events, fail }),
+  );
   const door = new Door({ country, secret, buildings });
   const routes = Router();
   routes.use(analysisRoutes({ door, gate, source: summaries }));
@@ -117,6 +119,7 @@ function startEngine(config: RawConfig, readable: readonly string[], gate: Gate)
 interface Following {
   readonly config: RawConfig;
   readonly zone: RawZone & { readonly landed: LandedManifests };
+  readonly files: LocalFiles;
   readonly summaries: {
     readonly layer: SummarySnapshots;
     readonly tail: SummaryTail;
@@ -186,12 +189,17 @@ async function follow(following: Following): Promise<Followed> {
 }
 
 /** Takes up what has newly landed and drops it from the tail. */
-function refreshing({ config, zone, summaries, events, fail }: Following): AsyncDisposable {
+function refreshing(following: Following): AsyncDisposable {
+  const { config, zone, files, summaries, events, fail } = following;
   return startLoop(async (signal) => {
+    let { withdrawals } = zone.landed;
     while (true) {
       try {
         await zone.landed.refresh();
         zone.tail.drop(zone.landed.offsets);
+        // What an erasure has replaced does not live on in copies.
+        if (zone.landed.withdrawals !== withdrawals) files.keepOnly(zone.landed.paths());
+        ({ withdrawals } = zone.landed);
         if (await summaries.layer.refresh()) summaries.tail.drop(summaries.layer.current.offsets);
         events.tailChanged(zone.tail.bytes);
       } catch (error) {
