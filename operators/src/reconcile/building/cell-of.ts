@@ -2,6 +2,7 @@ import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type CellSpec, parseCellSpec } from '@domicile/core/resources/cell.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { kafkaSecret } from '../../model/cell/access.ts';
 import type { Kube, KubeCache, KubeObject } from '../../runtime/kube.ts';
 import { cellKind, secretKind } from './kinds.ts';
 
@@ -14,6 +15,8 @@ export interface CellInForce {
 
 /** In the cell's namespace, PEM: the Secret has `tls.crt` and `tls.key` of its authority, the ConfigMap `ca.crt`. */
 export const authorityName = 'cell-authority';
+
+const principal = 'operator';
 
 /** The oldest one of the operator's country that can be read; undefined if there is none. */
 export function cellInForce(cache: KubeCache, country: CountryCode): CellInForce | undefined {
@@ -43,23 +46,20 @@ function specOf({ spec }: KubeObject): CellSpec | undefined {
   }
 }
 
-/** As Kafka's administrator, by the Secret that the cell names. Throws `CONFIG_INVALID` if it is not there or lacks something. */
-export async function kafkaClientOf(
-  kube: Kube,
-  namespace: string,
-  { spec }: CellInForce,
-): Promise<ClientOptions> {
-  const { bootstrap, adminSecret } = spec.kafka;
-  const data = await secretData(kube, { name: adminSecret, namespace });
-  const [username, password, ca] = ['username', 'password', 'ca.crt'].map((key) => data?.get(key));
-  if (username === undefined || password === undefined)
+/** With the rights of the principal `operator`, which the cell makes. Throws `UPSTREAM_UNAVAILABLE` while it has not. */
+export async function kafkaClientOf(kube: Kube, { spec }: CellInForce): Promise<ClientOptions> {
+  const { namespace } = spec;
+  const name = kafkaSecret(principal);
+  const data = await secretData(kube, { name, namespace });
+  const [password, ca] = ['password', 'ca.crt'].map((key) => data?.get(key));
+  if (password === undefined)
     throw new PlatformError(
-      'CONFIG_INVALID',
-      `Cannot reach Kafka: create the Secret ${adminSecret} in ${namespace} with username and password`,
+      'UPSTREAM_UNAVAILABLE',
+      `Cannot reach Kafka: the cell has not made the Secret ${name} in ${namespace} yet; see the conditions of the Cell`,
     );
   return {
-    bootstrapBrokers: bootstrap.split(','),
-    sasl: { mechanism: 'SCRAM-SHA-256', username: username.trim(), password: password.trim() },
+    bootstrapBrokers: spec.kafka.bootstrap.split(','),
+    sasl: { mechanism: 'SCRAM-SHA-256', username: principal, password: password.trim() },
     ...(ca !== undefined && { tls: { ca } }),
   };
 }

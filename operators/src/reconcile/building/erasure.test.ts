@@ -62,7 +62,7 @@ test('Delete: refused, settled, erased, waited for, verified, certified, gone', 
   expect(registry.entry('de-7f3k')).toMatchObject({ state: 'offboarded' });
   expect(told()).toBe('False Settling');
   expect(kube.seen(buildingKind, de7)?.['status']).toMatchObject({
-    erasure: { phase: 'Settling', startedAt: '2026-11-23T09:00:00.000Z' },
+    erasure: { phase: 'Erasing', startedAt: '2026-11-23T09:00:00.000Z' },
   });
   expect(jobs()).toEqual([]);
 

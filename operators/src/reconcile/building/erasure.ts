@@ -1,6 +1,6 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type Stream, streams } from '@domicile/core/streams.ts';
-import type { ErasureReport } from '@domicile/lake/erasure/erasure.ts';
+import { type ErasureReport, sumOf } from '@domicile/lake/erasure/erasure.ts';
 import type { Finding } from '../../model/building/building-conditions.ts';
 import { type BuildingResource, farewellOf } from '../../model/building/building-resource.ts';
 import { eraserJob, eraserJobName } from '../../model/building/eraser-job.ts';
@@ -17,6 +17,7 @@ import {
   erasureStep,
   expectedEndMs,
 } from '../../model/building/erasure-step.ts';
+import { kafkaSecret } from '../../model/cell/access.ts';
 import type { CellPlan } from '../../model/cell/plan.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import { readPack } from '../cell/country-packs.ts';
@@ -113,25 +114,26 @@ export class Erasures {
       const certificate = await this.#certify(of, { archive, reports, ends: step.ends });
       return { kind: 'erased', certificate };
     }
-    return { kind: 'goes-on', ...(await this.#goOn(of, step, facts)) };
+    const { objects, rows } = sumOf([...reports.values()]);
+    const { finding, phase, afterMs } = await this.#goOn(of, step, facts);
+    const erasureTold = { phase, ...timesOf(facts), objects, rows };
+    return { kind: 'goes-on', finding, fields: { erasure: erasureTold }, afterMs };
   }
 
   async #goOn(
     of: ErasureCase,
     step: Exclude<ErasureStep, { kind: 'retain' | 'certify' }>,
     facts: ErasureFacts,
-  ): Promise<Omit<ErasureGoesOn, 'kind'>> {
-    const fieldsOf = (phase: string) => ({ erasure: { phase, ...timesOf(facts) } });
-    if (step.kind === 'held')
-      return { finding: heldBack(), fields: fieldsOf('Held'), afterMs: undefined };
+  ): Promise<{ finding: Finding; phase: string; afterMs: number | undefined }> {
+    if (step.kind === 'held') return { finding: heldBack(), phase: 'Refused', afterMs: undefined };
     if (step.kind === 'run') {
-      const finding = await this.#run(of, step.pass);
-      return { finding, fields: fieldsOf(phases[step.pass]), afterMs: pollMs };
+      const phase = step.pass === 'export' ? 'Exporting' : 'Erasing';
+      return { finding: await this.#run(of, step.pass), phase, afterMs: pollMs };
     }
     const afterMs = Math.min(step.untilMs - facts.nowMs, waitMsMax);
     return step.kind === 'settle'
-      ? { finding: settling(step.untilMs), fields: fieldsOf('Settling'), afterMs }
-      : { finding: waiting(step.untilMs), fields: fieldsOf('Erasing'), afterMs };
+      ? { finding: settling(step.untilMs), phase: 'Erasing', afterMs }
+      : { finding: waiting(step.untilMs), phase: 'Waiting', afterMs };
   }
 
   /** The Job of a pass, made if it is not there. */
@@ -159,11 +161,12 @@ export class Erasures {
   }
 
   async #plan(cell: CellInForce): Promise<CellPlan> {
-    const { kube, namespace, country, user } = this.#parts.ports;
+    const { kube, country, user } = this.#parts.ports;
     const pack = await readPack(this.#settings.regionsDir, country);
     if (!pack)
       throw new PlatformError('CONFIG_INVALID', `Cannot erase: there is no pack of ${country}`);
-    const kafka = await secretData(kube, { name: cell.spec.kafka.adminSecret, namespace });
+    const { namespace } = cell.spec;
+    const kafka = await secretData(kube, { name: kafkaSecret('eraser'), namespace });
     return {
       name: cell.name,
       uid: cell.object.metadata.uid ?? '',
@@ -249,7 +252,7 @@ export class Erasures {
   }
 }
 
-const phases: Readonly<Record<ErasurePassName, string>> = {
+const reasons: Readonly<Record<ErasurePassName, string>> = {
   export: 'Exporting',
   erase: 'Erasing',
   verify: 'Verifying',
@@ -263,7 +266,7 @@ function doneOf({ finishedAt, counts }: ErasureReport) {
 function timesOf(facts: ErasureFacts) {
   return {
     startedAt: timeOf(facts.revokedAtMs),
-    completeAfter: timeOf(expectedEndMs(facts)),
+    until: timeOf(expectedEndMs(facts)),
   };
 }
 
@@ -310,7 +313,7 @@ function waiting(untilMs: number): Finding {
 function passRuns(pass: ErasurePassName, job: string): Finding {
   return {
     status: 'False',
-    reason: phases[pass],
+    reason: reasons[pass],
     message: `The pass ${pass} runs as the Job ${job}`,
   };
 }

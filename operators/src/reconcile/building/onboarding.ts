@@ -154,11 +154,10 @@ export class Onboarding {
     // Looked at too early: what is newer is on its way here.
     if (published.kind === 'contested' || published.kind === 'stale')
       return { kind: 'again', afterMs: overtakenMs };
-    this.#fields['registered'] = published.at;
     this.#found.registered = {
       status: 'True',
       reason: 'InRegistry',
-      message: 'Broker, workers and APIs know it',
+      message: `Broker, workers and APIs know it, by the record ${published.at} of the registry`,
     };
     return undefined;
   }

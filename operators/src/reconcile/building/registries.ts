@@ -22,7 +22,7 @@ export class Registries implements AsyncDisposable {
   }
 
   async of(cell: CellInForce): Promise<Registry> {
-    const access = `${cell.spec.kafka.bootstrap} ${cell.spec.kafka.adminSecret}`;
+    const access = cell.spec.kafka.bootstrap;
     if (this.#desk?.isBroken === false && access === this.#access) return this.#desk;
     this.#opening ??= this.#open(cell, access).finally(() => {
       this.#opening = undefined;
@@ -36,8 +36,8 @@ export class Registries implements AsyncDisposable {
   }
 
   async #open(cell: CellInForce, access: string): Promise<Registry> {
-    const { kube, namespace, country, leadership } = this.#ports;
-    const client: ClientOptions = await kafkaClientOf(kube, namespace, cell);
+    const { kube, country, leadership } = this.#ports;
+    const client: ClientOptions = await kafkaClientOf(kube, cell);
     await this.#desk?.[Symbol.asyncDispose]();
     this.#desk = undefined;
     const { assert: assertLeading } = leadership;

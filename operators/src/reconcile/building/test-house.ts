@@ -108,7 +108,7 @@ export function testHouse(options: BuildingReconcilerOptions = {}) {
     metadata: { name: 'de' },
     spec: cellSpec,
   });
-  kube.put(secretKind, secretOf('kafka-admin', { username: 'admin', password: 'secret' }));
+  kube.put(secretKind, secretOf('kafka-operator', { password: 'secret' }));
   kube.put(configMapKind, {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -141,7 +141,7 @@ function secretOf(name: string, data: Readonly<Record<string, string>>): KubeObj
   return {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name, namespace: operatorNamespace },
+    metadata: { name, namespace: cellNamespace },
     data: Object.fromEntries(encoded),
   };
 }
