@@ -1,10 +1,8 @@
+import { resourceGroup, resourceVersion } from '@domicile/core/resources/cell.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import { celText } from '../cel-text.ts';
 import { regionLabel, zoneLabel } from '../residency-guard.ts';
-import { type CellPlan, labelsOf, owned } from './plan.ts';
-
-/** Parameters of the policies, in the cell's namespace. Without them everything is refused. */
-export const residencyConfig = 'residency';
+import { type CellPlan, labelsOf } from './plan.ts';
 
 interface Validation {
   readonly expression: string;
@@ -25,53 +23,37 @@ interface Policy {
   readonly validations: readonly Validation[];
   /** Objects without a namespace are matched by conditions alone. */
   readonly ofCluster?: true;
-  /** It guards the parameters, so it cannot ask them. */
-  readonly withoutParameters?: true;
 }
 
 /**
  * The policies by which the API server itself refuses what would take a cell abroad, and what ties them to the cell's namespace.
- * They go before any workload.
+ * They go before any workload. Their parameter is the Cell, whose regions the API server has checked; without it everything is
+ * refused. They have no owner: what is left in the namespace when the Cell is deleted is guarded all the same.
  */
 export function admissionObjects(plan: CellPlan): KubeObject[] {
-  return [
-    parametersOf(plan),
-    ...policiesOf(plan).flatMap((policy) => [policyObject(plan, policy), binding(plan, policy)]),
-  ];
+  return policiesOf(plan).flatMap((policy) => [policyObject(plan, policy), binding(plan, policy)]);
 }
 
-/** Made by whom it is asked for: a name for a policy and its binding. */
-export function policyName({ name }: Pick<CellPlan, 'name'>, policy: string): string {
-  return `domicile-${name}-${policy}`;
+/** A cluster has one cell, so another Cell takes these over. */
+export function policyName(policy: string): string {
+  return `domicile-cell-${policy}`;
 }
 
 function policiesOf(plan: CellPlan): Policy[] {
-  return [placement, binds, names(), volumes, volumesOfCluster(plan), borders(plan)];
+  return [placement, binds, names, volumes, volumesOfCluster(plan), borders(plan)];
 }
 
-function parametersOf(plan: CellPlan): KubeObject {
-  return {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: {
-      name: residencyConfig,
-      namespace: plan.spec.namespace,
-      labels: labelsOf(plan),
-      ...owned(plan),
-    },
-    data: {
-      country: plan.spec.country,
-      regions: plan.spec.regions.join(','),
-      schedulers: 'system:kube-scheduler',
-      endpointControllers: [
-        'system:kube-controller-manager',
-        'system:serviceaccount:kube-system:endpoint-controller',
-        'system:serviceaccount:kube-system:endpointslice-controller',
-        'system:serviceaccount:kube-system:endpointslicemirroring-controller',
-      ].join(','),
-    },
-  };
-}
+/** CEL. */
+const listOf = (values: readonly string[]): string => `[${values.map(celText).join(', ')}]`;
+
+const schedulers = ['system:kube-scheduler'];
+const endpointControllers = [
+  'system:kube-controller-manager',
+  'system:serviceaccount:kube-system:endpoint-controller',
+  'system:serviceaccount:kube-system:endpointslice-controller',
+  'system:serviceaccount:kube-system:endpointslicemirroring-controller',
+];
+const toldRegions = "params.spec.regions.join(', ')";
 
 const v1 = (group: string, ...resources: string[]) => ({
   apiGroups: [group],
@@ -80,7 +62,7 @@ const v1 = (group: string, ...resources: string[]) => ({
   resources,
 });
 
-const regions = { name: 'regions', expression: "params.data.regions.split(',')" };
+const regions = { name: 'regions', expression: 'params.spec.regions' };
 
 const podSpec =
   "request.kind.kind == 'Pod' ? object.spec : " +
@@ -129,8 +111,8 @@ const placement: Policy = {
         'variables.terms.size() > 0 && variables.terms.all(term, term.?matchExpressions.orValue([]).exists(one, ' +
         `one.key == ${celText(regionLabel)} && one.operator == 'In' && one.values.all(value, value in variables.regions)))`,
       messageExpression:
-        `'must be pinned to ' + params.data.country + ': every required node affinity term needs ${regionLabel} In [' + ` +
-        "params.data.regions + ']'",
+        `'must be pinned to ' + params.spec.country + ': every required node affinity term needs ${regionLabel} In [' + ` +
+        `${toldRegions} + ']'`,
     },
     {
       expression:
@@ -141,11 +123,11 @@ const placement: Policy = {
       expression:
         `[${[regionLabel, 'failure-domain.beta.kubernetes.io/region'].map(celText).join(', ')}].all(key, ` +
         '!(key in variables.selector) || variables.selector[key] in variables.regions)',
-      messageExpression: "'nodeSelector names a region outside [' + params.data.regions + ']'",
+      messageExpression: `'nodeSelector names a region outside [' + ${toldRegions} + ']'`,
     },
     {
       expression: `!(${celText(zoneLabel)} in variables.selector) || variables.regions.exists(region, variables.selector[${celText(zoneLabel)}].startsWith(region + '-') || region.startsWith('onprem-'))`,
-      messageExpression: "'nodeSelector names a zone outside [' + params.data.regions + ']'",
+      messageExpression: `'nodeSelector names a zone outside [' + ${toldRegions} + ']'`,
     },
     {
       expression:
@@ -186,48 +168,44 @@ const binds: Policy = {
   ],
   validations: [
     {
-      expression: "request.userInfo.username in params.data.schedulers.split(',')",
+      expression: `request.userInfo.username in ${listOf(schedulers)}`,
       message: 'only the scheduler puts pods of a cell onto nodes: it keeps to their region',
     },
   ],
 };
 
 /** What a name inside the cell leads to. */
-function names(): Policy {
-  return {
-    name: 'names',
-    rules: [v1('', 'endpoints', 'services'), v1('discovery.k8s.io', 'endpointslices')],
-    conditions: [
-      {
-        name: 'changes-where-it-leads',
-        expression:
-          "request.operation == 'CREATE' || (has(object.spec) ? object.spec != oldObject.spec : object != oldObject)",
-      },
-    ],
-    validations: [
-      {
-        expression:
-          "request.kind.kind != 'Service' || object.spec.?type.orValue('ClusterIP') != 'ExternalName'",
-        message: 'a service of a cell must not be an ExternalName: its name would lead anywhere',
-      },
-      {
-        expression:
-          "request.kind.kind != 'Service' || object.spec.?externalIPs.orValue([]).size() == 0",
-        message: 'a service of a cell must not have externalIPs: they could be anywhere',
-      },
-      {
-        expression:
-          "request.kind.kind != 'Service' || object.spec.?selector.orValue({}).size() > 0",
-        message: 'a service of a cell must select pods of the cell: it has no selector',
-      },
-      {
-        expression:
-          "request.kind.kind == 'Service' || request.userInfo.username in params.data.endpointControllers.split(',')",
-        message: 'only the controllers say which addresses a service of a cell has: its own pods',
-      },
-    ],
-  };
-}
+const names: Policy = {
+  name: 'names',
+  rules: [v1('', 'endpoints', 'services'), v1('discovery.k8s.io', 'endpointslices')],
+  conditions: [
+    {
+      name: 'changes-where-it-leads',
+      expression:
+        "request.operation == 'CREATE' || (has(object.spec) ? object.spec != oldObject.spec : object != oldObject)",
+    },
+  ],
+  validations: [
+    {
+      expression:
+        "request.kind.kind != 'Service' || object.spec.?type.orValue('ClusterIP') != 'ExternalName'",
+      message: 'a service of a cell must not be an ExternalName: its name would lead anywhere',
+    },
+    {
+      expression:
+        "request.kind.kind != 'Service' || object.spec.?externalIPs.orValue([]).size() == 0",
+      message: 'a service of a cell must not have externalIPs: they could be anywhere',
+    },
+    {
+      expression: "request.kind.kind != 'Service' || object.spec.?selector.orValue({}).size() > 0",
+      message: 'a service of a cell must select pods of the cell: it has no selector',
+    },
+    {
+      expression: `request.kind.kind == 'Service' || request.userInfo.username in ${listOf(endpointControllers)}`,
+      message: 'only the controllers say which addresses a service of a cell has: its own pods',
+    },
+  ],
+};
 
 const volumes: Policy = {
   name: 'claims',
@@ -281,8 +259,7 @@ function volumesOfCluster({ spec }: CellPlan): Policy {
           `one.key in [${placeKeys.map(celText).join(', ')}] && one.operator == 'In' && ` +
           "(one.key == 'kubernetes.io/hostname' || one.values.all(value, variables.regions.exists(region, " +
           "value == region || value.startsWith(region + '-'))))))",
-        messageExpression:
-          "'a volume of a cell must be tied to a region of [' + params.data.regions + '] by its node affinity'",
+        messageExpression: `'a volume of a cell must be tied to a region of [' + ${toldRegions} + '] by its node affinity'`,
       },
       {
         expression: ['azureFile', 'cephfs', 'glusterfs', 'iscsi', 'nfs']
@@ -294,26 +271,15 @@ function volumesOfCluster({ spec }: CellPlan): Policy {
   };
 }
 
-/** What opens the borders: only the operator writes it. */
-function borders({ operatorUser, spec }: CellPlan): Policy {
+/** What opens the walls of the network: only the operator writes it. */
+function borders({ operatorUser }: CellPlan): Policy {
   return {
     name: 'borders',
-    withoutParameters: true,
-    rules: [v1('', 'configmaps'), v1('networking.k8s.io', 'networkpolicies')],
-    conditions: [
-      {
-        name: 'of-the-borders',
-        expression: `request.kind.kind == 'NetworkPolicy' || object.metadata.name == ${celText(residencyConfig)}`,
-      },
-    ],
+    rules: [v1('networking.k8s.io', 'networkpolicies')],
     validations: [
       {
         expression: `request.userInfo.username == ${celText(operatorUser)}`,
-        message: `only the operator (${operatorUser}) writes the network policies of a cell and the parameters of its residency: change the Cell`,
-      },
-      {
-        expression: `request.kind.kind == 'NetworkPolicy' || object.data.country == ${celText(spec.country)}`,
-        message: `the residency of this cell is ${spec.country}`,
+        message: `only the operator (${operatorUser}) writes the network policies of a cell: they follow from the Cell`,
       },
     ],
   };
@@ -323,12 +289,10 @@ function policyObject(plan: CellPlan, policy: Policy): KubeObject {
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingAdmissionPolicy',
-    metadata: { name: policyName(plan, policy.name), labels: labelsOf(plan), ...owned(plan) },
+    metadata: { name: policyName(policy.name), labels: labelsOf(plan) },
     spec: {
       failurePolicy: 'Fail',
-      ...(policy.withoutParameters !== true && {
-        paramKind: { apiVersion: 'v1', kind: 'ConfigMap' },
-      }),
+      paramKind: { apiVersion: `${resourceGroup}/${resourceVersion}`, kind: 'Cell' },
       matchConstraints: { matchPolicy: 'Equivalent', resourceRules: policy.rules },
       ...(policy.conditions && { matchConditions: policy.conditions }),
       ...(policy.variables && { variables: policy.variables }),
@@ -338,18 +302,16 @@ function policyObject(plan: CellPlan, policy: Policy): KubeObject {
 }
 
 function binding(plan: CellPlan, policy: Policy): KubeObject {
-  const name = policyName(plan, policy.name);
+  const name = policyName(policy.name);
   const { namespace } = plan.spec;
   return {
     apiVersion: 'admissionregistration.k8s.io/v1',
     kind: 'ValidatingAdmissionPolicyBinding',
-    metadata: { name, labels: labelsOf(plan), ...owned(plan) },
+    metadata: { name, labels: labelsOf(plan) },
     spec: {
       policyName: name,
       validationActions: ['Deny'],
-      ...(policy.withoutParameters !== true && {
-        paramRef: { name: residencyConfig, namespace, parameterNotFoundAction: 'Deny' },
-      }),
+      paramRef: { name: plan.name, parameterNotFoundAction: 'Deny' },
       ...(policy.ofCluster !== true && {
         // By its name, which the API server sets itself: any other label could be taken off.
         matchResources: {

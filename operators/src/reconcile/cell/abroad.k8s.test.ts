@@ -120,21 +120,11 @@ describe('what is taken away is refused meanwhile, and comes back', () => {
       () => true,
     );
 
-  test('the parameters', async () => {
-    const place = { name: 'residency', namespace: cellNamespace };
-    await thief().delete('v1', 'ConfigMap', place);
-    await waitFor('the parameters are back', async () => {
-      // Refused at every moment: without parameters everything is.
-      expect(await refuses()).toBe(true);
-      return (await house.child('v1', 'ConfigMap', 'residency')) !== undefined;
-    });
-  });
-
   test.each(['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'])(
     'a %s',
     async (kind) => {
       const version = 'admissionregistration.k8s.io/v1';
-      const name = 'domicile-de-placement';
+      const name = 'domicile-cell-placement';
       await thief().delete(version, kind, { name });
       await waitFor(`the ${kind} is back`, async () => {
         const found = await thief().find(version, kind, { name });

@@ -226,16 +226,6 @@ const names: readonly Attempt[] = [
     }),
     'only the operator',
   ],
-  [
-    'other parameters of residency',
-    {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: 'residency', namespace },
-      data: { country: 'US', regions: 'us-central1' },
-    },
-    'only the operator',
-  ],
 ];
 
 const volume = (spec: Readonly<Record<string, unknown>>): Manifest => ({

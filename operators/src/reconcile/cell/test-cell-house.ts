@@ -42,6 +42,10 @@ const statusSchema = z.object({
     .prefault({}),
 });
 
+function namespace(name: string) {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+}
+
 export interface HouseOptions {
   /** How often Kafka and the store are looked at again. */
   readonly cellResyncMs?: number;
@@ -76,11 +80,6 @@ export class CellHouse implements AsyncDisposable {
     const operator = await bed.user('operator', ['system:masters']);
     const mallory = await bed.user('mallory', ['system:masters']);
     const house = new CellHouse({ bed, gcs, operator, mallory, options });
-    const namespace = (name: string) => ({
-      apiVersion: 'v1',
-      kind: 'Namespace',
-      metadata: { name },
-    });
     await bed.client.applyAll([
       cellDefinition,
       buildingDefinition,
@@ -149,7 +148,7 @@ export class CellHouse implements AsyncDisposable {
   async stopOperator(): Promise<void> {
     await this.#running?.[Symbol.asyncDispose]();
     this.#running = undefined;
-    if (this.#failed !== undefined) throw this.#failed;
+    if (this.#failed !== undefined) throw new Error('The operator ended', { cause: this.#failed });
   }
 
   /** As a user would write it. */
