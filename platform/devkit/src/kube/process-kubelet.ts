@@ -134,7 +134,12 @@ export class ProcessKubelet implements AsyncDisposable {
       network: this.#network,
       addressesOf: (name) => names.addressesOf(name),
     });
-    this.#volumes = await LocalVolumes.start(client, join(dir, 'claims'), signal);
+    this.#volumes = await LocalVolumes.start({
+      client,
+      dir: join(dir, 'claims'),
+      nodes: this.#options.nodes,
+      signal,
+    });
     const refresh = (key: string) => this.#refresh(key.split('/')[0] ?? '');
     const follow = { client, signal, apiVersion: 'v1' };
     this.#secrets = await KubeCache.start({ ...follow, kind: 'Secret', changed: refresh });
