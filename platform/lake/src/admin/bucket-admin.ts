@@ -21,7 +21,7 @@ export interface BucketSettings {
   readonly softDeleteDays: number;
   /** After how many days replaced or deleted versions go; undefined: never. */
   readonly noncurrentDays: number | undefined;
-  /** After how many days objects go; undefined: never. */
+  /** After how many days landed files and files of summaries go; undefined: never. Plans, manifests and snapshots stay. */
   readonly deleteAfterDays: number | undefined;
   /**
    * For how many days the store itself refuses to delete or replace; undefined: not at all, as pointers and erasure need it. Writing

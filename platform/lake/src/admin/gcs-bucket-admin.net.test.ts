@@ -125,7 +125,13 @@ test('what has drifted is put back, and foreign fields stay', async () => {
   expect(back).toMatchObject(wanted);
   expect(back.labels).toEqual({ owner: 'sre', 'domicile-country': 'de' });
   expect(gcs.buckets.get(bucket)?.fields['lifecycle']).toMatchObject({
-    rule: [foreignRule, {}, {}],
+    rule: [
+      foreignRule,
+      {
+        condition: { age: 400, matchesPrefix: expect.arrayContaining(['landing/readings/v1/dt=']) },
+      },
+      { condition: { daysSinceNoncurrentTime: 1 } },
+    ],
   });
   const changed = await admin.update(bucket, { deleteAfterDays: undefined }, back.metageneration);
   expect(changed).toMatchObject({ deleteAfterDays: undefined, noncurrentDays: 1 });

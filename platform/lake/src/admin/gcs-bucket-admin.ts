@@ -10,6 +10,7 @@ import {
   statusOf,
 } from '../gcs/gcs-client.ts';
 import { bindingsWith, type GcsBinding, gcsBindingSchema, grantsOf } from '../model/gcs-grants.ts';
+import { retainedDataPrefixes } from '../model/retained-data.ts';
 import type {
   BucketAdmin,
   BucketChange,
@@ -191,9 +192,25 @@ function stateOf(
 
 type RuleKey = 'age' | 'daysSinceNoncurrentTime';
 
-/** Rules of ours delete after a number of days and ask for nothing else. */
+const conditionsOf: Readonly<Record<RuleKey, Readonly<Record<string, unknown>>>> = {
+  age: { matchesPrefix: retainedDataPrefixes },
+  daysSinceNoncurrentTime: {},
+};
+
+/** Rules of ours delete after a number of days, and are known by what they ask for beside it. */
 function isOwnRule({ action, condition }: Rule, key: RuleKey): boolean {
-  return action.type === 'Delete' && Object.keys(condition).join(',') === key;
+  const { [key]: days, ...others } = condition;
+  return (
+    action.type === 'Delete' &&
+    days !== undefined &&
+    inAnyOrder(others) === inAnyOrder(conditionsOf[key])
+  );
+}
+
+function inAnyOrder(condition: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(
+    Object.entries(condition).map(([name, value]) => [name, [value].flat().map(String).toSorted()]),
+  );
 }
 
 function daysOf(rules: readonly Rule[], key: RuleKey): number | undefined {
@@ -234,7 +251,8 @@ function rulesWith(settings: BucketChange, rules: readonly Rule[]): Rule[] {
   const wanted = (key: RuleKey, name: 'deleteAfterDays' | 'noncurrentDays'): Rule[] => {
     if (!(name in settings)) return rules.filter((rule) => isOwnRule(rule, key));
     const days = settings[name];
-    return days === undefined ? [] : [{ action: { type: 'Delete' }, condition: { [key]: days } }];
+    if (days === undefined) return [];
+    return [{ action: { type: 'Delete' }, condition: { [key]: days, ...conditionsOf[key] } }];
   };
   return [
     ...rules.filter(

@@ -23,13 +23,18 @@ import {
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { PlatformError } from '@domicile/core/errors.ts';
+import { retainedDataPrefixes } from '../model/retained-data.ts';
 import { grantsOfPolicy, policyWith } from '../model/s3-grants.ts';
 import { s3LocationOf } from '../s3/open-s3-bucket.ts';
 import { askedS3, openS3, s3CodeOf, s3StatusOf, type S3Options } from '../s3/s3-client.ts';
 import type { BucketAdmin, BucketChange, BucketSettings, BucketState } from './bucket-admin.ts';
 
 const firstRegion = 'us-east-1';
-const retentionRule = 'domicile-retention';
+/** One for each prefix. */
+const retentionRules = retainedDataPrefixes.map((prefix, index) => ({
+  ID: `domicile-retention-${index}`,
+  Filter: { Prefix: prefix },
+}));
 const noncurrentRule = 'domicile-noncurrent';
 
 /** What a bucket that has none answers, by what is asked. */
@@ -320,7 +325,7 @@ function stateOf(bucket: string, seen: Seen): BucketState {
     versioning,
     softDeleteDays: versioning ? (noncurrentDays ?? 0) : 0,
     noncurrentDays,
-    deleteAfterDays: ruleOf(retentionRule)?.Expiration?.Days,
+    deleteAfterDays: allTheSame(retentionRules.map(({ ID }) => ruleOf(ID)?.Expiration?.Days)),
     lockedDays,
     labels,
     ...granted,
@@ -328,21 +333,26 @@ function stateOf(bucket: string, seen: Seen): BucketState {
   };
 }
 
+function allTheSame(days: readonly (number | undefined)[]): number | undefined {
+  return days.every((one) => one === days[0]) ? days[0] : undefined;
+}
+
 function rulesWith(change: BucketChange, rules: readonly LifecycleRule[]): LifecycleRule[] {
-  const everything = { Status: 'Enabled', Filter: { Prefix: '' } } as const;
   const written: LifecycleRule[] = [];
   const { deleteAfterDays, noncurrentDays } = change;
   if (deleteAfterDays !== undefined)
-    written.push({ ...everything, ID: retentionRule, Expiration: { Days: deleteAfterDays } });
+    for (const rule of retentionRules)
+      written.push({ ...rule, Status: 'Enabled', Expiration: { Days: deleteAfterDays } });
   if (noncurrentDays !== undefined)
     written.push({
-      ...everything,
       ID: noncurrentRule,
+      Status: 'Enabled',
+      Filter: { Prefix: '' },
       NoncurrentVersionExpiration: { NoncurrentDays: noncurrentDays },
     });
   const kept = rules.filter(
     ({ ID }) =>
-      !(ID === retentionRule && 'deleteAfterDays' in change) &&
+      !('deleteAfterDays' in change && retentionRules.some((rule) => rule.ID === ID)) &&
       !(ID === noncurrentRule && 'noncurrentDays' in change),
   );
   return [...kept, ...written];

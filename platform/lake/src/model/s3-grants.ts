@@ -47,7 +47,7 @@ function rulesOf(bucket: string): Readonly<Record<Right, readonly Rule[]>> {
         Sid: 'DomicileWriteCreate',
         Action: ['s3:PutObject'],
         Resource: objects,
-        Condition: { StringEquals: { 's3:if-none-match': '*' } },
+        Condition: { Null: { 's3:if-none-match': 'false' } },
       },
       {
         Sid: 'DomicileWritePointers',

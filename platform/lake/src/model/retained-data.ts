@@ -1,0 +1,12 @@
+import { landedStreams } from './landing-key.ts';
+import { summaryFolder } from './summary-manifest.ts';
+import { summaryIntervals } from './summary-windows.ts';
+
+/**
+ * What goes when its time is over: data alone. Plans, manifests and snapshots stay, as readers follow them from the first one;
+ * they hold counts and no values.
+ */
+export const retainedDataPrefixes: readonly string[] = [
+  ...landedStreams.map((stream) => `landing/${stream}/v1/dt=`),
+  ...summaryIntervals.map((interval) => `${summaryFolder(interval)}data/`),
+];
