@@ -88,6 +88,27 @@ test('a change cuts a pause short, to a second; a resync does not', () => {
   }
 });
 
+test('many changes of a key that rests between looks are one look, and none is lost', () => {
+  const state = queue({ restMs: 1_000 });
+  state.add('a', 'change', 0);
+  expect(state.take(0)?.key).toBe('a');
+  state.add('a', 'change', 10);
+  state.finish('a', { kind: 'done' }, 20);
+  for (let now = 20; now < 1_020; now += 10) {
+    state.add('a', 'change', now);
+    expect(state.take(now)).toBeUndefined();
+  }
+  expect(state.take(1_020)?.key).toBe('a');
+  state.finish('a', { kind: 'again', afterMs: 10 }, 1_030);
+  expect(state.waitMs(1_030)).toBe(1_000);
+  state.add('b', 'change', 1_030);
+  expect(state.take(1_030)?.key).toBe('b');
+  expect(state.take(2_030)?.key).toBe('a');
+  state.finish('a', { kind: 'done' }, 2_031);
+  state.add('a', 'change', 9_000);
+  expect(state.take(9_000)?.key).toBe('a');
+});
+
 test('the rate holds over all keys', () => {
   const state = queue({ concurrency: 100, perSecond: 10, burst: 5 });
   for (let n = 0; n < 50; n += 1) state.add(`${n}`, 'change', 0);
@@ -99,7 +120,14 @@ test('the rate holds over all keys', () => {
 test.each([1, 2, 3, 4])('no key is lost, and none runs twice at once (seed %i)', (seed) => {
   const random = dice(seed);
   for (let round = 0; round < 20; round += 1) {
-    const state = new QueueState({ ...limits, concurrency: 1 + Math.trunc(random() * 4) }, random);
+    const state = new QueueState(
+      {
+        ...limits,
+        concurrency: 1 + Math.trunc(random() * 4),
+        restMs: round % 2 === 0 ? 0 : 700,
+      },
+      random,
+    );
     const running = new Map<string, { dirty: boolean }>();
     /** Whose last change no look has begun after. */
     const owed = new Set<string>();

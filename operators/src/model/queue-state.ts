@@ -8,6 +8,8 @@ export interface QueueLimits {
   readonly backoffMsMax: number;
   /** A change cuts a pause short, but to no less than this. */
   readonly changedPauseMs: number;
+  /** From the end of one look at a key to the next one at least, so that many changes are one look; absent: none. */
+  readonly restMs?: number;
 }
 
 /** Changes go before looks that are due anyway. */
@@ -26,6 +28,8 @@ export interface Taken {
 
 /** A resync that stood so much longer than a change goes before it. */
 const resyncWaitMsMax = 30_000;
+/** Above it rests are forgotten, which costs a look. */
+const restsMax = 10_000;
 /** 2^30 times the first pause is above every limit. */
 const doublingsMax = 30;
 
@@ -40,6 +44,7 @@ export class QueueState {
   readonly #ready = { change: new Map<string, number>(), resync: new Map<string, number>() };
   readonly #later = new Map<string, { readonly at: number; readonly isPause: boolean }>();
   readonly #running = new Map<string, { dirty: Urgency | undefined }>();
+  readonly #rests = new Map<string, number>();
   readonly #failures = new Map<string, { readonly count: number; readonly notBefore: number }>();
   /** When the next key may be taken had all been taken at the steady rate. */
   #nextAt = Number.NEGATIVE_INFINITY;
@@ -79,8 +84,13 @@ export class QueueState {
       if (urgency === 'change') this.#endPause(key, later.at, now);
       return;
     }
-    this.#later.delete(key);
-    this.#makeReady(key, urgency, now);
+    const restsUntil = this.#rests.get(key) ?? now;
+    if (now < restsUntil)
+      this.#later.set(key, { at: Math.min(later?.at ?? restsUntil, restsUntil), isPause: false });
+    else {
+      this.#later.delete(key);
+      this.#makeReady(key, urgency, now);
+    }
   }
 
   /** The next key to work on, which is then running until it is finished. */
@@ -93,6 +103,7 @@ export class QueueState {
     const [[key, since] = []] = this.#ready[urgency];
     if (key === undefined || since === undefined) return undefined;
     this.#ready[urgency].delete(key);
+    this.#rests.delete(key);
     this.#running.set(key, { dirty: undefined });
     this.#nextAt = this.#tokenAt(now) + 1_000 / this.#limits.perSecond;
     return { key, waitedMs: Math.max(0, now - since) };
@@ -106,9 +117,12 @@ export class QueueState {
       return;
     }
     this.#failures.delete(key);
-    if (dirty !== undefined) this.#makeReady(key, dirty, now);
+    const { restMs = 0 } = this.#limits;
+    if (restMs > 0) this.#rest(key, now + restMs);
+    if (dirty !== undefined && restMs === 0) this.#makeReady(key, dirty, now);
+    else if (dirty !== undefined) this.#later.set(key, { at: now + restMs, isPause: false });
     else if (result.kind === 'again')
-      this.#later.set(key, { at: now + Math.max(0, result.afterMs), isPause: false });
+      this.#later.set(key, { at: now + Math.max(restMs, result.afterMs), isPause: false });
   }
 
   /** Until `take` may have something; undefined: not before something is added or finished. */
@@ -120,6 +134,11 @@ export class QueueState {
     let first = Number.POSITIVE_INFINITY;
     for (const { at } of this.#later.values()) first = Math.min(first, at);
     return Math.max(tokenMs, first - now);
+  }
+
+  #rest(key: string, until: number): void {
+    if (this.#rests.size >= restsMax) this.#rests.clear();
+    this.#rests.set(key, until);
   }
 
   #pause(key: string, isDirty: boolean, now: number): void {

@@ -52,8 +52,9 @@ export class Controller {
     const { reconciler, limits, events, resyncMs } = this.#options;
     const { name } = reconciler;
     const signal = AbortSignal.any([term.lost, stop]);
+    const { restMs = 0 } = reconciler;
     const queue = new WorkQueue({
-      limits,
+      limits: { ...limits, restMs },
       work: (key) => this.#work(key, signal),
       observer: {
         added: (due) => events.added(name, due),

@@ -30,6 +30,8 @@ export interface Reconciler extends Partial<AsyncDisposable> {
   /** Absent: all, which wants a ClusterRole. */
   readonly namespaces?: readonly string[];
   readonly dependencies: readonly Dependency[];
+  /** From one look at an object to the next one at least, where many things change at once; absent: none. */
+  readonly restMs?: number;
   /** Looks at the whole state afresh (level-triggered); `object` is from the cache, undefined once it is gone. */
   reconcile(ref: Ref, object: KubeObject | undefined, signal: AbortSignal): Promise<Outcome>;
 }
