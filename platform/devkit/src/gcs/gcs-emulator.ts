@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { GcsFault } from './gcs-fault.ts';
 import { GcsFaults, type GcsTrouble } from './gcs-faults.ts';
 import { GcsIdentities } from './gcs-identities.ts';
@@ -36,8 +37,8 @@ export class GcsEmulator implements AsyncDisposable {
   readonly #state: GcsState;
   readonly #service: GcsService;
   readonly #server: Server;
-  /** Requests answered so far, and those refused with 401 or 403. */
-  readonly counts = { answered: 0, refused: 0 };
+  /** Requests answered so far, those refused with 401 or 403, and those carried out late. */
+  readonly counts = { answered: 0, refused: 0, late: 0 };
   /** Methods and targets of the last requests. */
   readonly requests: string[] = [];
 
@@ -106,11 +107,13 @@ export class GcsEmulator implements AsyncDisposable {
     if (this.requests.length > requestsKeptMax) this.requests.shift();
     const trouble = this.faults.meet({ method, target, isRead });
     if (trouble?.kind === 'hang') return;
+    if (trouble?.kind === 'late') await sleep(trouble.delayMs);
     const answer =
       trouble?.kind === 'fail'
         ? refusal(new GcsFault(trouble.status, 'backendError', 'Planned fault.'))
         : this.#answer({ method, url, headers, body });
     this.counts.answered += 1;
+    if (trouble?.kind === 'late') this.counts.late += 1;
     if (answer.status === 401 || answer.status === 403) this.counts.refused += 1;
     if (trouble?.kind === 'lose-answer') response.destroy();
     else send(response, trouble ? troubled(answer, trouble) : answer);

@@ -3,6 +3,8 @@ export type GcsTrouble =
   | { readonly kind: 'fail'; readonly status: number }
   /** Nothing is answered until the asker goes. */
   | { readonly kind: 'hang' }
+  /** The request is carried out and answered this much later, whether or not the asker is still there. */
+  | { readonly kind: 'late'; readonly delayMs: number }
   /** The request is carried out, and the connection is cut before its answer. */
   | { readonly kind: 'lose-answer' }
   /** The bytes of a read differ from what is stored; its checksum is right. */
@@ -40,6 +42,10 @@ export class GcsFaults {
 
   hangNext(times: number, meets = everyRequest): void {
     this.#plan({ kind: 'hang' }, times, meets);
+  }
+
+  delayNext(times: number, delayMs: number, meets = everyChange): void {
+    this.#plan({ kind: 'late', delayMs }, times, meets);
   }
 
   loseNextAnswers(times: number, meets = everyChange): void {

@@ -116,6 +116,21 @@ test('two writers of a pointer replace each other, and neither undoes the other'
   }
 });
 
+test('a replacement that arrives late undoes no later one', async () => {
+  const key = parseGcsKey(gcs.keyOf('admin'));
+  const hasty = { ...persistence, attemptsMax: 6, attemptTimeoutMs: 800 };
+  const store = new GcsObjectStore({ endpoint: gcs.url, key, bucket }, hasty);
+  const pointer = `${freshName('late')}/latest.json`;
+  await store.replacePointer(pointer, Buffer.from('1'));
+  gcs.faults.delayNext(1, 4_000);
+  await store.replacePointer(pointer, Buffer.from('2'));
+  await store.replacePointer(pointer, Buffer.from('3'));
+  expect(liveOf(pointer)).toBe('3');
+  // The first attempt at 2 is carried out only now.
+  await expect.poll(() => gcs.counts.late, { timeout: 20_000 }).toBe(1);
+  expect(liveOf(pointer)).toBe('3');
+});
+
 test('what fails for a while is tried again, within its bounds', async () => {
   const key = `${freshName('again')}/a`;
   for (const status of [503, 429, 500]) {
