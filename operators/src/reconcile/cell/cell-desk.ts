@@ -19,7 +19,7 @@ import { notYet } from './step.ts';
 
 /** A policy that was just written, or a namespace on its way out, is looked at again after this. */
 const soonMs = 1_000;
-/** A breach is looked at again after this. */
+/** What is not as it should be is looked at again after this. */
 const troubledMs = 15_000;
 
 /** What one look at a Cell works with. */
@@ -114,11 +114,12 @@ export class CellDesk {
     this.#events.residency(look.cell, breaches);
     this.#events.looked(look.cell);
     await this.#tell(look, { found, outside, base: [base.condition, ...conditions], replicas });
-    const error = kafka.error ?? store.error;
-    if (error !== undefined) return { kind: 'failed', error };
+    for (const { condition, error } of [kafka, store])
+      if (error !== undefined) this.#events.troubled(look.cell, condition, error);
     const { cellResyncMs } = this.#settings;
-    const afterMs = breaches.length > 0 ? Math.min(cellResyncMs, troubledMs) : cellResyncMs;
-    return { kind: 'again', afterMs };
+    const isFine = breaches.length === 0 && kafka.isProved && store.isProved;
+    // Asked again at a steady pace: after a long outage nobody wants to wait for long.
+    return { kind: 'again', afterMs: isFine ? cellResyncMs : Math.min(cellResyncMs, troubledMs) };
   }
 
   #lookAtPlaces({ spec }: CellLook): FoundPlaces {
@@ -144,7 +145,9 @@ export class CellDesk {
     ];
     const residency = residencyOf(found, outside);
     const all = [residency, ...parts];
-    const open = all.find(({ status }) => status !== 'True');
+    // A breach first, then what there is to do.
+    const ranked = residency.status === 'False' ? all : [...parts, residency];
+    const open = ranked.find(({ status }) => status !== 'True');
     const ready: ConditionNow = open
       ? { type: 'Ready', status: 'False', reason: open.reason, message: open.message }
       : {

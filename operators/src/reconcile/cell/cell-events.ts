@@ -2,6 +2,7 @@ import { Gauge } from 'prom-client';
 import type { Breach } from '../../model/residency-guard.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
+import type { ConditionNow } from '../../runtime/status-writer.ts';
 
 export type CellEvents = ReturnType<typeof cellEvents>;
 
@@ -40,6 +41,11 @@ export function cellEvents({ events, log, registry }: OperatorPorts) {
       const note = `${first}${more}`;
       events.record(cell, { type: 'Normal', reason: 'BroughtAbout', action: 'Reconcile', note });
       changes.length = 0;
+    },
+    /** Kafka or the store did not do what was asked. */
+    troubled(cell: KubeObject, { reason, message }: ConditionNow, error: unknown) {
+      log.warn({ cell: cell.metadata.name, reason, err: error }, 'Not everything could be done');
+      events.record(cell, { type: 'Warning', reason, action: 'Reconcile', note: message });
     },
     gone() {
       breaches.reset();

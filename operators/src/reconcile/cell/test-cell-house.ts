@@ -189,7 +189,10 @@ export class CellHouse implements AsyncDisposable {
       return found?.status === status && (reason === undefined || found.reason === reason);
     };
     await waitFor(`${type} ${status} ${reason ?? ''}`, holds, untilMs).catch((error: unknown) => {
-      const log = this.lines.slice(-5).join('');
+      const log = this.lines
+        .slice(-3)
+        .map((line) => line.slice(0, 300))
+        .join('\n');
       throw new Error(`it stayed ${JSON.stringify(last)}\n${log}`, { cause: error });
     });
     return (await this.condition(type, name))?.message ?? '';
