@@ -75,7 +75,8 @@ test('the units are listed', () => {
 
 /** `docs/STYLE.md` names files that a room may have. */
 const documents = [
-  ...globSync('docs/{adr,api,operations}/*.md', { cwd: root }),
+  ...globSync('docs/{adr,api,operations}/**/*.md', { cwd: root }),
+  ...globSync('{charts,regions}/**/*.md', { cwd: root }),
   'docs/ARCHITECTURE.md',
   'docs/BENCHMARKS.md',
   'README.md',
