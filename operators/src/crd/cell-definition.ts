@@ -101,6 +101,12 @@ const amendments: Amendments = {
           'raw readings and summaries need buckets of their own: landingBucket and servingBucket are the same',
       },
       {
+        rule: "self.store != 'gcs' || self.softDeleteDays == 0 || self.softDeleteDays >= 7",
+        message:
+          'Cloud Storage brings back what was deleted for 7 to 90 days, or, with 0, not at all',
+        fieldPath: '.softDeleteDays',
+      },
+      {
         rule: pairs.join(' && '),
         message: 'each identity needs a Secret of its own, or the store could not tell them apart',
         fieldPath: '.identities',

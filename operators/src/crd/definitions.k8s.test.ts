@@ -66,6 +66,7 @@ describe('a Cell', () => {
       lake({ identities: { servingReader: 'lake-writer' } }),
       'a Secret of its own',
     ],
+    ['what the store cannot do', lake({ softDeleteDays: 3 }), '7 to 90 days'],
     ['a namespace of the cluster', { namespace: 'kube-system' }, 'is taken'],
     ['an odd partition count', { kafka: { bootstrap: 'k:9092', partitions: 7 } }, 'Unsupported'],
     ['an unknown field', { residency: 'off' }, 'residency'],

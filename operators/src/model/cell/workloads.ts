@@ -22,7 +22,9 @@ export const enrolmentShards = 8;
 /** Secrets and ConfigMaps that several workloads know. */
 export const authorityName = 'cell-authority';
 export const doorSecrets = { serving: 'door-serving', raw: 'door-raw', commands: 'door-commands' };
+/** Serial numbers of revoked certificates, one a line: people write it, the operator only sees to it that it is there. */
 export const revokedConfig = 'revoked-certificates';
+export const revokedKey = 'revoked.txt';
 export const webConfig = 'web-config';
 export const issuerState = 'issuer-state';
 
@@ -95,22 +97,18 @@ function broker(plan: CellPlan): Workload {
       listensAt('BROKER_HOST', 'ADMIN_HOST'),
       // Renewed files are taken in without a restart.
       secretFiles('broker-tls', { atStart: false }),
-      optionalConfig(revokedConfig),
+      configFiles(revokedConfig),
       settings({
         BROKER_MQTT_PORT: 'off',
         BROKER_MQTTS_PORT: `${mqttsPort}`,
         BROKER_TLS_CERT_FILE: pathOf('broker-tls', 'tls.crt'),
         BROKER_TLS_KEY_FILE: pathOf('broker-tls', 'tls.key'),
         BROKER_TLS_CA_FILE: pathOf('broker-tls', 'ca.crt'),
+        BROKER_TLS_REVOKED_FILE: pathOf(revokedConfig, revokedKey),
         ADMIN_PORT: `${adminPort}`,
       }),
     ),
   };
-}
-
-function optionalConfig(name: string) {
-  const files = configFiles(name);
-  return { ...files, volumes: [{ name, configMap: { name, optional: true } }] };
 }
 
 function tasks(plan: CellPlan): Workload {

@@ -4,7 +4,7 @@ import type { FoundPlaces } from '../../model/cell/found-places.ts';
 import * as kinds from '../../model/cell/kinds.ts';
 import { type CellPlan, labelsOf, namespaceOf } from '../../model/cell/plan.ts';
 import { workloadState } from '../../model/cell/workload-state.ts';
-import { issuerState } from '../../model/cell/workloads.ts';
+import { issuerState, revokedConfig, revokedKey } from '../../model/cell/workloads.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { ConditionNow } from '../../runtime/status-writer.ts';
@@ -117,6 +117,7 @@ export class ClusterPart {
       ({ condition }) => condition.status === 'True',
     );
     for (const object of desired.configs) await this.#keeper.keep(object);
+    await this.#keepRevocations(look, plan);
     for (const { objects } of desired.workloads)
       for (const object of objects) await this.#keepOf(plan, object, isReady);
     const all = [
@@ -127,6 +128,26 @@ export class ClusterPart {
     const taken = await this.#keeper.prune(look.uid, plan.spec.namespace, all);
     for (const name of taken) this.#parts.events.changed(look.cell, name, 'is not wanted any more');
     return this.#told(desired, plan, isReady ? undefined : waitOf(outside));
+  }
+
+  /** What people write into it is theirs; brokers only want it to be there. */
+  async #keepRevocations({ cell }: CellLook, plan: CellPlan): Promise<void> {
+    const { cache, kube, events } = this.#parts.ports;
+    const ref = { name: revokedConfig, namespace: plan.spec.namespace };
+    if (cache.get(kinds.configMapKind, ref) ?? (await kube.get(kinds.configMapKind, ref))) return;
+    await kube.create(kinds.configMapKind, {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { ...ref, labels: labelsOf(plan) },
+      data: { [revokedKey]: '# Serial numbers of revoked certificates, hexadecimal, one a line\n' },
+    });
+    if (cache.get(kinds.deploymentKind, { ...ref, name: 'broker' }))
+      events.record(cell, {
+        type: 'Warning',
+        reason: 'RevocationsLost',
+        action: 'Reconcile',
+        note: `the ConfigMap ${revokedConfig} was deleted and is empty now: write the serial numbers of revoked certificates into it again`,
+      });
   }
 
   /** Processes begin only when what they stand on is there; those that run are kept as they should be. */

@@ -38,7 +38,9 @@ export async function kafkaStep(work: KafkaWork): Promise<KafkaStep> {
     const diff = await kafka.diff(wish);
     const late = await actAll(work, kafka, diff);
     if (late !== undefined) return { ...late, brokers };
-    const after = diff.changes.length > 0 ? await kafka.diff(wish) : diff;
+    // Kafka has been told all passwords by now.
+    const told = { ...wish, users: users.map((user) => ({ ...user, renew: false })) };
+    const after = diff.changes.length > 0 ? await kafka.diff(told) : diff;
     return { ...verdict(after, brokers), brokers };
   } catch (error) {
     return { ...failed(type, 'Kafka', error), brokers };

@@ -2,6 +2,7 @@ import * as kinds from '../../model/cell/kinds.ts';
 import type { Kind, KubeObject, Ref } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { Dependency, Outcome, Reconciler } from '../../runtime/reconciler.ts';
+import { enrolmentLabel } from '../building/enrolment-desk.ts';
 import { CellDesk } from './cell-desk.ts';
 import type { CellEnds, CellSettings } from './ports.ts';
 import { realEnds } from './real-ends.ts';
@@ -26,6 +27,14 @@ const ofCell: readonly Kind[] = [
   kinds.volumeClaimKind,
 ];
 
+/** Pods and nodes change many at once. */
+const restMsMax = 2_000;
+
+/** Enrolments change with every building, releases with every upgrade; neither is of the cell. */
+function concerns({ type, metadata }: KubeObject): boolean {
+  return type !== 'helm.sh/release.v1' && metadata.labels?.[enrolmentLabel] === undefined;
+}
+
 /** The control loop of `Cell`: Kafka, store, policies and processes of one country, in a safe order. */
 export function createCellReconciler(
   ports: OperatorPorts,
@@ -45,13 +54,14 @@ export function createCellReconciler(
     {
       kind: kinds.secretKind,
       namespaces: [...new Set([ports.namespace, settings.cellNamespace])],
-      ownersOf: everyCell,
+      ownersOf: (secret) => (concerns(secret) ? everyCell() : []),
     },
   ];
   return {
     name: 'cell',
     kind: kinds.cellKind,
     dependencies,
+    restMs: Math.min(restMsMax, settings.cellResyncMs),
     reconcile: (_ref: Ref, object: KubeObject | undefined): Promise<Outcome> => desk.look(object),
   };
 }
