@@ -133,8 +133,8 @@ test('of two resources the older has the building, and the other follows when it
 test('a building of another country is refused and says so', async () => {
   const name = freshName('us');
   await cluster.declare(name, 'north', { country: 'US' });
-  await untilTold(name, 'ResidencyVerified', 'False WrongCountry');
-  expect(await cluster.conditions(name)).toMatchObject({ Ready: 'False WrongCountry' });
+  await untilTold(name, 'ResidencyVerified', 'False BuildingAbroad');
+  expect(await cluster.conditions(name)).toMatchObject({ Ready: 'False BuildingAbroad' });
   expect(await registered(name)).toEqual([]);
   await cluster.drop(buildingKind, name);
   await waitFor('it to be gone', async () => (await cluster.building(name)) === undefined);

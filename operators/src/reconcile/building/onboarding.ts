@@ -10,8 +10,10 @@ import {
   buildingFinalizer,
   type BuildingResource,
   buildingResourceOf,
+  countryTold,
 } from '../../model/building/building-resource.ts';
 import { type Claim, isOlder } from '../../model/building/claim.ts';
+import { buildingBreaches } from '../../model/residency-guard.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
 import { type CellInForce, cellInForce } from './cell-of.ts';
@@ -70,8 +72,19 @@ export class Onboarding {
 
   /** Undefined if it may not be, which is then found. */
   #record({ object, spec }: CellInForce): BuildingRecord | undefined {
+    const { name } = this.#building;
+    const told = countryTold(this.#building.spec) ?? spec.country;
+    const [abroad] = buildingBreaches(spec, { id: name, country: told });
+    if (abroad) {
+      this.#found.residency = {
+        status: 'False',
+        reason: abroad.reason,
+        message: abroad.evidence,
+      };
+      return undefined;
+    }
     try {
-      const record = recordOfSpec(this.#building.name, this.#building.spec, spec.country);
+      const record = recordOfSpec(name, this.#building.spec, spec.country);
       const breach = breachOf(object);
       this.#found.residency = breach ?? {
         status: 'True',
@@ -83,7 +96,7 @@ export class Onboarding {
       if (!(error instanceof PlatformError)) throw error;
       const { message } = error;
       if (error.code === 'RESIDENCY_VIOLATION')
-        this.#found.residency = { status: 'False', reason: 'WrongCountry', message };
+        this.#found.residency = { status: 'False', reason: 'BuildingAbroad', message };
       else {
         this.#found.residency = { status: 'Unknown', reason: 'SpecInvalid', message };
         this.#found.registered = { status: 'False', reason: 'SpecInvalid', message };
@@ -115,7 +128,8 @@ export class Onboarding {
     }
     await this.#keepUntilOffboarded();
     this.#asked = 'credentials';
-    const credentials = await secrets.ensure(this.#building, await this.#parts.authority(cell));
+    const authority = await this.#parts.authority(cell);
+    const credentials = await secrets.ensure(this.#building, authority);
     this.#asked = 'registered';
     // Whoever claims it is gone, or younger than this one.
     const over: { over?: Claim } = present?.claim ? { over: present.claim } : {};
@@ -130,8 +144,9 @@ export class Onboarding {
     if (refusal) return refusal;
     this.#asked = 'enrolled';
     await this.#enrol(cell, credentials);
+    if (authority === undefined) this.#found.enrolled = waitsForAuthority;
     await this.#tell();
-    return { kind: 'done' };
+    return authority === undefined ? { kind: 'again', afterMs: authorityPollMs } : { kind: 'done' };
   }
 
   /** Before anything of it is anywhere. */
@@ -194,6 +209,13 @@ export class Onboarding {
     await this.#tell();
     const { residency, registered } = this.#found;
     const reason = residency?.status === 'True' ? registered?.reason : residency?.reason;
+    if (residency?.status === 'False')
+      this.#parts.ports.events.record(this.#seen, {
+        type: 'Warning',
+        reason: residency.reason,
+        action: 'VerifyResidency',
+        note: residency.message,
+      });
     return { kind: 'refused', reason: reason ?? 'Refused' };
   }
 
@@ -204,6 +226,14 @@ export class Onboarding {
 
 const noCellMs = 60_000;
 const overtakenMs = 500;
+const authorityPollMs = 2000;
+
+const waitsForAuthority: Finding = {
+  status: 'False',
+  reason: 'WaitsForTheCell',
+  message:
+    'The cell has no authority yet, by which its gateway knows the cell: see the conditions of the Cell',
+};
 
 function claimedBy({ namespace, deletedAtMs }: BuildingResource): Finding {
   return {

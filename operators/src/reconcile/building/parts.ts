@@ -18,7 +18,7 @@ export class BuildingParts implements AsyncDisposable {
   readonly registries: Registries;
   readonly secrets: GatewaySecrets;
   readonly #enrolments = new Map<string, EnrolmentDesk>();
-  #authority: { readonly readAtMs: number; readonly pem: Promise<string | undefined> } | undefined;
+  #authority: { readonly readAtMs: number; readonly pem: string } | undefined;
 
   constructor(ports: OperatorPorts, openRegistry: OpenRegistry) {
     this.ports = ports;
@@ -45,13 +45,12 @@ export class BuildingParts implements AsyncDisposable {
   /** The certificate of the cell's authority, PEM, as it was a moment ago; undefined while there is none. */
   async authority({ spec }: CellInForce): Promise<string | undefined> {
     const nowMs = this.ports.now();
-    if (!this.#authority || nowMs - this.#authority.readAtMs > authorityKeptMs) {
-      const pem = authorityOf(this.ports.kube, spec.namespace);
-      this.#authority = { readAtMs: nowMs, pem };
-      // Who comes next asks again.
-      pem.catch(() => (this.#authority = undefined));
-    }
-    return this.#authority.pem;
+    const kept = this.#authority;
+    if (kept && nowMs - kept.readAtMs <= authorityKeptMs) return kept.pem;
+    const pem = await authorityOf(this.ports.kube, spec.namespace);
+    // That there is none is asked again by whoever comes next.
+    this.#authority = pem === undefined ? undefined : { readAtMs: nowMs, pem };
+    return pem;
   }
 
   async writeStatus(

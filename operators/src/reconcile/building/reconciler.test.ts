@@ -1,7 +1,7 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { expect, test } from 'vitest';
 import { enrolmentSecretName, enrolmentShardOf } from '../../model/building/enrolment.ts';
-import { buildingKind, cellKind, secretKind } from './kinds.ts';
+import { buildingKind, cellKind, configMapKind, secretKind } from './kinds.ts';
 import { buildingSpec, cellNamespace, decoded, testHouse } from './test-house.ts';
 import { conditionsOf, type MemoryKube } from './test-kube.ts';
 
@@ -80,8 +80,8 @@ test('without a cell it waits and says so; a breached cell takes no more', async
 });
 
 test.each([
-  ['us-4h8t', { ...buildingSpec, country: 'US' }, 'WrongCountry'],
-  ['de-7f3k', { ...buildingSpec, country: 'US' }, 'WrongCountry'],
+  ['us-4h8t', { ...buildingSpec, country: 'US' }, 'BuildingAbroad'],
+  ['de-7f3k', { ...buildingSpec, country: 'US' }, 'BuildingAbroad'],
   ['de-7f3k', { ...buildingSpec, floors: 3 }, 'SpecInvalid'],
   ['de-7f3k', { ...buildingSpec, roomTypes: {} }, 'SpecInvalid'],
 ])('%s is refused, and nothing of it is written', async (name, spec, reason) => {
@@ -215,6 +215,23 @@ test('a Secret that is edited or deleted is mended; one of somebody else is left
       Enrolled: 'False SecretTaken',
     },
   );
+});
+
+test('it is not ready before its gateway can know the cell', async () => {
+  const { kube, declare, look } = testHouse();
+  const ref = { name: 'cell-authority', namespace: cellNamespace };
+  const authority = kube.seen(configMapKind, ref);
+  kube.drop(configMapKind, ref);
+  declare('de-7f3k');
+  expect(await look('de-7f3k')).toEqual({ kind: 'again', afterMs: 2000 });
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+    Ready: 'False WaitsForTheCell',
+    Registered: 'True InRegistry',
+  });
+  if (authority) kube.put(configMapKind, authority);
+  expect(await look('de-7f3k')).toEqual(done);
+  expect(decoded(kube, secret)['ca.crt']).toBe('PEM');
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({ Ready: 'True Onboarded' });
 });
 
 test('what fails is said under its concern, and heals', async () => {

@@ -56,6 +56,12 @@ export class BuildingCluster implements AsyncDisposable {
       'tls.key': authority.key,
     });
     await this.bed.client.apply({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'cell-authority', namespace: cellNamespace },
+      data: { 'ca.crt': authority.certificate },
+    });
+    await this.bed.client.apply({
       apiVersion,
       kind: 'Cell',
       metadata: { name: 'de' },
