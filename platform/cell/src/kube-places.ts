@@ -3,6 +3,9 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../../..');
 
+/** In the folder of a cluster once all of it is up. */
+export const readyFile = 'ready';
+
 export interface KubePlaces {
   /** All of it; removed when the cluster is started anew. */
   readonly dir: string;

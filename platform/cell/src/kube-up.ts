@@ -1,14 +1,14 @@
 /** `make kube-up COUNTRY=de`: starts a country's cluster, waits until it is ready, says where everything is, and leaves it running. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rm } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { installControlPlane } from '@domicile/devkit/kube/kube-install.ts';
 import { kubeTools } from '@domicile/devkit/kube/kube-tools.ts';
 import { readKubeConfig } from './config.ts';
-import { holderOf, type KubePlaces, placesOf } from './kube-places.ts';
+import { holderOf, type KubePlaces, placesOf, readyFile } from './kube-places.ts';
 import { upSchema } from './kube-values.ts';
 import { writePrivate } from './secrets.ts';
 
@@ -49,8 +49,10 @@ async function requireMemory(needed: number): Promise<void> {
 }
 
 /** It is of a session of its own, and its output goes to a file: this process may end. */
-async function startSupervisor({ logFile, pidFile }: KubePlaces): Promise<ChildProcess> {
+async function startSupervisor({ dir, logFile, pidFile }: KubePlaces): Promise<ChildProcess> {
   await mkdir(dirname(logFile), { recursive: true });
+  // An earlier one may have left its own.
+  await rm(join(dir, readyFile), { force: true });
   const log = openSync(logFile, 'w');
   const child = spawn(process.execPath, ['--enable-source-maps', supervisor], {
     detached: true,
@@ -74,7 +76,7 @@ async function untilReady(child: ChildProcess, { dir, logFile }: KubePlaces): Pr
     for (const deadline = Date.now() + startTimeoutMs; Date.now() < deadline;) {
       await sleep(pollMs);
       await tellMore();
-      if (existsSync(join(dir, 'ready'))) return;
+      if (existsSync(join(dir, readyFile))) return;
       if (child.exitCode === null && child.signalCode === null) continue;
       await tellMore();
       throw new PlatformError('UPSTREAM_UNAVAILABLE', `Cannot start: see ${logFile}`);
