@@ -89,7 +89,8 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
 
   async subscribe(session: Session<Identity>, asked: Subscription): Promise<void> {
     if (isShared(asked)) {
-      await this.#groups.join(session, asked);
+      const isCurrent = () => this.#subscribers.get(session.key)?.of === session;
+      await this.#groups.join(session, asked, isCurrent);
       return;
     }
     const subscriber = this.#subscriber(session.key);
@@ -121,7 +122,7 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
 
   unsubscribed(session: Session<Identity>, subscription: Subscription): void {
     if (isShared(subscription)) {
-      this.#groups.left(session.key, subscription);
+      this.#groups.left(session, subscription);
       return;
     }
     const { name } = subscription;
@@ -152,22 +153,25 @@ export class LogFeed<Identity> implements MessageFeed<Identity>, SubscriberHost 
   }
 
   closed(session: Session<Identity>): void {
+    for (const subscription of session.subscriptions.values())
+      if (isShared(subscription)) this.#groups.disconnected(session, subscription);
     const subscriber = this.#subscribers.get(session.key);
     if (subscriber?.of !== session) return;
     subscriber.session = undefined;
     for (const reading of subscriber.readings.values()) this.#tails.leave(reading);
     for (const entry of subscriber.entries.values()) this.#tails.remove(entry);
-    for (const subscription of session.subscriptions.values())
-      if (isShared(subscription)) this.#groups.disconnected(session.key, subscription);
   }
 
   ended(session: Session<Identity>): void {
     const subscriber = this.#subscribers.get(session.key);
     // What has been resumed meanwhile goes on.
-    if (subscriber?.of !== session) return;
-    this.#forget(subscriber);
-    for (const subscription of session.subscriptions.values())
-      if (isShared(subscription)) this.#groups.left(session.key, subscription);
+    const isCurrent = subscriber?.of === session;
+    if (isCurrent) this.#forget(subscriber);
+    for (const subscription of session.subscriptions.values()) {
+      if (!isShared(subscription)) continue;
+      if (isCurrent || !subscriber) this.#groups.left(session, subscription);
+      else this.#groups.disconnected(session, subscription);
+    }
   }
 
   forgotten(key: string, names: readonly string[]): void {

@@ -18,6 +18,8 @@ export interface ShareGroupHost {
   moved(group: ShareGroup, reading: Reading): void;
   /** What a member left is to be given to another. */
   returned(reading: Reading, offsets: readonly number[]): void;
+  /** A member turned out to have ended. */
+  gone(group: ShareGroup, key: string): void;
   missed(
     key: string,
     missing: { readonly place: string; readonly from: number; readonly to: number },
@@ -132,7 +134,7 @@ export class ShareGroup implements Taker {
   #offer(member: ShareMember, reading: Reading, message: FeedMessage): boolean {
     const { offset, outbound } = message;
     const given: Given = { reading, offset, token: outbound.token ?? '', fate: 'given' };
-    const settled = (delivery: Delivery) => this.#settled(member.key, given, delivery);
+    const settled = (delivery: Delivery) => this.#settled(member, given, delivery);
     if (!member.session.offer(outbound, [member.subscription], settled)) return false;
     reading.cursor.give(offset);
     const all = this.#given.get(member.key) ?? new Set();
@@ -140,15 +142,22 @@ export class ShareGroup implements Taker {
     return true;
   }
 
-  #settled(member: string, given: Given, delivery: Delivery): void {
+  #settled(member: ShareMember, given: Given, delivery: Delivery): void {
     this.#host.delivered(delivery);
-    const all = this.#given.get(member);
+    const all = this.#given.get(member.key);
     all?.delete(given);
-    if (all?.size === 0) this.#given.delete(member);
+    if (all?.size === 0) this.#given.delete(member.key);
     const { reading, offset, fate } = given;
-    const isLost = delivery === 'session-ended' || delivery === 'not-subscribed';
-    if (isLost && fate === 'given') this.#host.returned(reading, [offset]);
-    if (isLost) return;
+    if (delivery === 'session-ended' || delivery === 'not-subscribed') {
+      if (fate !== 'given') return;
+      // Or it would be given this again, and settle it so again, without end.
+      if (this.members.get(member.key)?.session === member.session) {
+        this.members.delete(member.key);
+        this.#host.gone(this, member.key);
+      }
+      this.#host.returned(reading, [offset]);
+      return;
+    }
     reading.cursor.settle(offset);
     this.#host.moved(this, reading);
   }

@@ -67,8 +67,15 @@ export class ShareGroups implements ShareGroupHost, AsyncDisposable {
     this.#ticking = setInterval(() => this.#tick(), keepEveryMs).unref();
   }
 
-  /** Resolves when the session is a member, and the group has a place to begin. */
-  async join(session: Session<unknown>, subscription: Shared): Promise<void> {
+  /**
+   * Resolves when the session is a member, and the group has a place to begin. `isCurrent` tells whether the session is still
+   * the one that its key stands for: it may end, or be taken over, in between.
+   */
+  async join(
+    session: Session<unknown>,
+    subscription: Shared,
+    isCurrent: () => boolean,
+  ): Promise<void> {
     const name = groupName(subscription);
     const { log, tails, policy } = this.#options;
     const places = policy.placesOf(subscription.filter);
@@ -80,8 +87,10 @@ export class ShareGroups implements ShareGroupHost, AsyncDisposable {
       const value = positionValue({ reader: undefined, isFree: true, position });
       await this.#write(positionKey(name, place.key), value);
     }
-    this.#connect(session, subscription);
-    await this.#write(memberKey(name, session.key), { replica: log.replica });
+    if (!isCurrent()) return;
+    if (session.connected) this.#connect(session, subscription);
+    const replica = session.connected ? log.replica : null;
+    await this.#write(memberKey(name, session.key), { replica });
   }
 
   /** A member has a connection again. */
@@ -92,16 +101,20 @@ export class ShareGroups implements ShareGroupHost, AsyncDisposable {
   }
 
   /** A member has no connection, and may come back. */
-  disconnected(key: string, subscription: Shared): void {
+  disconnected(session: Session<unknown>, subscription: Shared): void {
     const name = groupName(subscription);
+    const { key } = session;
+    if (this.#isSucceeded(name, session)) return;
     this.#local.get(name)?.lose(key);
     this.#arrange(name);
     if (this.#isOurs(name, key)) this.#writeSoon(memberKey(name, key), { replica: null });
   }
 
   /** It is no member any more. */
-  left(key: string, subscription: Shared): void {
+  left(session: Session<unknown>, subscription: Shared): void {
     const name = groupName(subscription);
+    const { key } = session;
+    if (this.#isSucceeded(name, session)) return;
     this.#local.get(name)?.leave(key);
     this.#arrange(name);
     if (this.#isOurs(name, key)) this.#writeSoon(memberKey(name, key), undefined);
@@ -136,6 +149,11 @@ export class ShareGroups implements ShareGroupHost, AsyncDisposable {
     tails.goOn(reading);
   }
 
+  gone(group: ShareGroup, key: string): void {
+    this.#arrange(group.name);
+    if (this.#isOurs(group.name, key)) this.#writeSoon(memberKey(group.name, key), undefined);
+  }
+
   missed(key: string, missing: { place: string; from: number; to: number }): void {
     this.#options.events.positionLost(key, missing);
   }
@@ -166,6 +184,12 @@ export class ShareGroups implements ShareGroupHost, AsyncDisposable {
     }
     group.members.set(session.key, { key: session.key, session, subscription });
     for (const reading of group.readings.values()) this.#options.tails.goOn(reading);
+  }
+
+  /** Another session of the same key is the member: what becomes of this one is not its business. */
+  #isSucceeded(name: string, session: Session<unknown>): boolean {
+    const member = this.#local.get(name)?.members.get(session.key);
+    return member !== undefined && member.session !== session;
   }
 
   /** Whether the entry of a member is for us to change: it may be connected elsewhere by now. */
