@@ -195,6 +195,17 @@ test('the deletion of a namespace does not hang', async () => {
   expect((await registered(name)).at(-1)).toMatchObject({ state: 'offboarded' });
 });
 
+test('while Kafka is away it says so, and it recovers by itself', async () => {
+  const name = fresh();
+  await cluster.kafka.cluster.kill(1);
+  await cluster.declare(name);
+  await untilTold(name, 'Registered', 'Unknown KafkaUnavailable');
+  cluster.kafka.cluster.restart(1);
+  await cluster.kafka.cluster.ready();
+  await ready(name);
+  expect((await registered(name)).map((record) => record?.state)).toEqual(['active']);
+});
+
 test('a steady state makes no writes, over many resyncs', async () => {
   await operator[Symbol.asyncDispose]();
   operator = await cluster.operator({ OPERATOR_RESYNC_MS: '1000' });
