@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { type Lane, ratio, tableOf, verdict, whole } from './lane-table.ts';
 import { gatewayMonth, gatewayStore } from './table-gateway.ts';
 import { chaos, connections, fanOut, ingest, replicaKilled } from './table-mqtt.ts';
+import { operatorScale } from './table-operator.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -241,6 +242,7 @@ const lanes = {
   'take-over': takeOver,
   'gateway-store': gatewayStore,
   'gateway-month': gatewayMonth,
+  'operator-scale': operatorScale,
 };
 
 /** `folder` holds a file `{lane}.json` of each lane that was run; one that is missing has no section. */
