@@ -9,7 +9,9 @@ import { z } from 'zod';
 
 const root = join(import.meta.dirname, '..');
 /** By what is there and not by a list, so that none is forgotten. */
-const files = globSync('{platform/*,gateway-agent,operators}/src/**/config.ts', { cwd: root }).toSorted();
+const files = globSync('{platform/*,gateway-agent,operators}/src/**/config.ts', {
+  cwd: root,
+}).toSorted();
 
 /** Their schemas are not exported, or they are spread into those of others. */
 const unexported = ['platform/kafka/src/config.ts', 'platform/web/src/config.ts'];
