@@ -94,8 +94,10 @@ export const operatorSettings = z.object({
     .int()
     .min(0)
     .max(100_000_000_000)
-    .default(30 * 86_400_000)
-    .describe('The longest retention of the streams; until then an erasure is not complete'),
+    .default(37 * 86_400_000)
+    .describe(
+      'The longest retention of the streams and a segment of the log (7 days) beyond; until then an erasure is not complete',
+    ),
   OPERATOR_ERASURE_GRACE_MS: z.coerce
     .number()
     .int()

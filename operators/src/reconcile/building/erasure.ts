@@ -51,9 +51,12 @@ const waitMsMax = 3_600_000;
 
 const retentions: readonly Stream[] = Object.values(streams);
 
+/** Kafka's `segment.ms`, unless a broker says otherwise: a record stays as long as the youngest one of its segment. */
+const segmentMs = 7 * dayMs;
+
 export const erasureDefaults: ErasureSettings = {
   settleMs: 10 * minuteMs,
-  kafkaRetentionMs: Math.max(...retentions.map(({ retentionMs = 0 }) => retentionMs)),
+  kafkaRetentionMs: Math.max(...retentions.map(({ retentionMs = 0 }) => retentionMs)) + segmentMs,
   graceMs: minuteMs,
   imageTag: 'latest',
   regionsDir: 'regions',
