@@ -22,6 +22,9 @@ const soonMs = 1_000;
 /** What is not as it should be is looked at again after this. */
 const troubledMs = 15_000;
 
+/** Told in the status; the definition of Cell takes no more. */
+const placesMax = 200;
+
 /** What one look at a Cell works with. */
 export interface CellLook {
   readonly cell: KubeObject;
@@ -202,7 +205,7 @@ function residencyOf({ breaches: here }: FoundPlaces, outside: Outside | undefin
 
 function placesOf({ nodes }: FoundPlaces, outside: Outside | undefined) {
   return {
-    brokers: (outside?.kafka.brokers ?? []).map(({ id, rack }) => ({
+    brokers: (outside?.kafka.brokers ?? []).slice(0, placesMax).map(({ id, rack }) => ({
       id,
       ...(rack !== undefined && { rack }),
     })),
@@ -210,6 +213,8 @@ function placesOf({ nodes }: FoundPlaces, outside: Outside | undefined) {
       name: bucket,
       location,
     })),
-    nodes: nodes.map(({ name, region }) => ({ name, ...(region !== undefined && { region }) })),
+    nodes: nodes
+      .slice(0, placesMax)
+      .map(({ name, region }) => ({ name, ...(region !== undefined && { region }) })),
   };
 }

@@ -226,10 +226,7 @@ function stopOf({ breaches }: FoundPlaces): ConditionNow {
   return notYet(
     'WorkloadsReady',
     breaches[0]?.reason ?? 'Breach',
-    `no process is changed until this is put right: ${breaches.map(({ evidence }) => evidence).join('; ')}`.slice(
-      0,
-      4_000,
-    ),
+    `no process is changed until this is put right: ${breaches.map(({ evidence }) => evidence).join('; ')}`,
   );
 }
 

@@ -2,6 +2,9 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import type { Breach } from '../../model/residency-guard.ts';
 import type { ConditionNow } from '../../runtime/status-writer.ts';
 
+/** Of the 8,192 characters that the definition of Cell takes, what a person reads. */
+const messageMax = 4_000;
+
 /** What came of one part of a cell. */
 export interface Step {
   readonly condition: ConditionNow;
@@ -17,7 +20,7 @@ export function fine(type: string, reason: string, message: string): ConditionNo
 }
 
 export function notYet(type: string, reason: string, message: string): ConditionNow {
-  return { type, status: 'False', reason, message };
+  return { type, status: 'False', reason, message: message.slice(0, messageMax) };
 }
 
 /** A breach stops the part that it is of. */
