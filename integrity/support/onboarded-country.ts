@@ -114,11 +114,7 @@ export class OnboardedCountry implements AsyncDisposable {
     const name = `${building}-gateway`;
     const place = { name, namespace: 'domicile-buildings' };
     const { client } = this.country.bed;
-    const { data } = await until(
-      `the Secret of ${building}`,
-      async () => secretSchema.parse(await client.get('v1', 'Secret', place)),
-      { fits: (found) => found.data['ca.crt'] !== undefined },
-    );
+    const { data } = secretSchema.parse(await client.get('v1', 'Secret', place));
     const secret = (key: string) => Buffer.from(data[key] ?? '', 'base64').toString();
     const { certificate, key } = await this.#enrol(building, secret('enrolment-token'));
     const host = await this.#balanced('broker');

@@ -60,8 +60,12 @@ async function start(): Promise<AsyncDisposable> {
     });
   }
   for (const [index, port] of ports.entries()) {
-    await supervisor.ready(`broker-${index + 1}`, readyTimeoutMs);
-    say(`mqtt://127.0.0.1:${port}  ws://127.0.0.1:${webSocketPort(port)}`);
+    const name = `broker-${index + 1}`;
+    await supervisor.ready(name, readyTimeoutMs);
+    const { adminPort } = supervisor.spec(name);
+    say(
+      `mqtt://127.0.0.1:${port}  ws://127.0.0.1:${webSocketPort(port)}  admin http://127.0.0.1:${adminPort}`,
+    );
   }
   say('Ready. Any client, any topic; nothing is kept. Ctrl-C stops it.');
   return stack.move();

@@ -11,7 +11,7 @@ import { ProcessKubelet } from '@domicile/devkit/kube/process-kubelet.ts';
 import { parse } from 'yaml';
 import { baseEnvironment } from './config.ts';
 import { DemoUsers } from './demo-users.ts';
-import { type Bucket, startBuckets } from './kube-buckets.ts';
+import { type Buckets, startBuckets } from './kube-buckets.ts';
 import { nodesOf, secretsOf, type UpFile, upFileOf, valuesOf } from './kube-values.ts';
 import { Ports } from './ports.ts';
 import { writePrivate } from './secrets.ts';
@@ -41,7 +41,7 @@ export class KubeCountry implements AsyncDisposable {
   readonly bed: KubeTestbed;
   readonly kubelet: ProcessKubelet;
   readonly kafka: KafkaCluster;
-  readonly buckets: Bucket;
+  readonly buckets: Buckets;
   readonly users: DemoUsers;
   readonly #stack: AsyncDisposableStack;
 
@@ -78,7 +78,7 @@ interface Parts {
   readonly kubelet: ProcessKubelet;
   readonly kafka: KafkaCluster;
   readonly kafkaPassword: string;
-  readonly buckets: Bucket;
+  readonly buckets: Buckets;
   readonly users: DemoUsers;
   readonly issuer: string;
 }
@@ -104,7 +104,7 @@ async function startParts(
     restarted: (name, outcome) => say(`! ${name} ended (${outcome}) and is started again`),
   });
   say('buckets and the identity provider');
-  const buckets = await startBuckets({ dir, ports, stack });
+  const buckets = await startBuckets({ dir, pack, ports, stack });
   const issuer = `http://127.0.0.1:${await ports.of('issuer')}`;
   const users = await DemoUsers.open(join(dir, 'identity'), issuer, [pack.country]);
   await startIdentity({ dir, pack, issuer, supervisor, ports });

@@ -9,7 +9,7 @@ import type { NodeSpec } from '@domicile/devkit/kube/node-agent.ts';
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import type { DemoUsers, Role } from './demo-users.ts';
-import type { Bucket } from './kube-buckets.ts';
+import type { Buckets } from './kube-buckets.ts';
 
 /** Two zones in each of two regions, three where the country has one; and one node abroad, on which nothing may run. */
 export function nodesOf(pack: CountryPack): readonly NodeSpec[] {
@@ -28,7 +28,7 @@ export function secretsOf(
   namespace: string,
   of: {
     readonly kafka: Readonly<Record<string, string>>;
-    readonly lake: Bucket['credentials'];
+    readonly lake: Buckets['credentials'];
   },
 ): Manifest[] {
   const all = { 'kafka-admin': of.kafka, ...of.lake };
@@ -50,7 +50,7 @@ export interface ValuesInput {
   readonly buildings: string;
   readonly bootstrap: string;
   readonly brokers: number;
-  readonly store: 'gcs';
+  readonly store: Buckets['store'];
   readonly endpoint: string;
   readonly issuer: string;
 }
@@ -116,7 +116,7 @@ export function upFileOf(of: {
   readonly tools: KubeTools;
   readonly bed: KubeTestbed;
   readonly kafka: KafkaCluster;
-  readonly buckets: Bucket;
+  readonly buckets: Buckets;
   readonly issuer: string;
   readonly users: DemoUsers;
 }): UpFile {

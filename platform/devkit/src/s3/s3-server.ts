@@ -18,8 +18,11 @@ export class S3Server implements AsyncDisposable {
   /** Throws if it does not listen within a minute. */
   static async start(): Promise<S3Server> {
     const python = await pythonWith(requirements);
-    const args = ['-m', 'moto.server', '--host', '127.0.0.1', '--port', '0'];
-    const child = spawn(python, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    // It ends with this process, whatever becomes of that.
+    const args = ['--pdeathsig', 'KILL', python, '-m', 'moto.server'];
+    const child = spawn('setpriv', [...args, '--host', '127.0.0.1', '--port', '0'], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     const exited = once(child, 'exit');
     const stop = async (): Promise<void> => {
       child.kill('SIGKILL');
