@@ -13,20 +13,20 @@
 {{- end }}
 
 {{- define "domicile.rulesOfCell" -}}
-- { apiGroups: [''], resources: [pods], verbs: [get, list, watch] }
-- { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [''], resources: [pods], verbs: [list, watch] }
+- { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, patch] }
 - { apiGroups: [''], resources: [persistentvolumeclaims], verbs: [get, list, watch, create, patch] }
 - { apiGroups: [''], resources: [configmaps, services, serviceaccounts], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [apps], resources: [deployments, statefulsets], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [apps], resources: [deployments], verbs: [get, list, watch, create, patch, delete] }
+- { apiGroups: [apps], resources: [statefulsets], verbs: [get, list, watch, create, patch] }
 - { apiGroups: [networking.k8s.io], resources: [networkpolicies], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [policy], resources: [poddisruptionbudgets], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [autoscaling], resources: [horizontalpodautoscalers], verbs: [get, list, watch, create, patch, delete] }
-- { apiGroups: [batch], resources: [jobs], verbs: [get, create] }
-- { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
+- { apiGroups: [batch], resources: [jobs], verbs: [get, create, delete] }
 {{- end }}
 
 {{- define "domicile.rulesOfBuildings" -}}
-- { apiGroups: [domicile.dev], resources: [buildings], verbs: [get, list, watch, patch] }
+- { apiGroups: [domicile.dev], resources: [buildings], verbs: [list, watch, patch] }
 - { apiGroups: [domicile.dev], resources: [buildings/status], verbs: [patch] }
 - { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
