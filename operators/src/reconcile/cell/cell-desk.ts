@@ -106,21 +106,27 @@ export class CellDesk {
     if (base.kind === 'waits') {
       this.#events.residency(look.cell, found.breaches);
       await this.#tell(look, { found, base: [base.condition] });
-      return base.error === undefined
-        ? { kind: 'again', afterMs: soonMs }
-        : { kind: 'failed', error: base.error };
+      if (base.error === undefined) return { kind: 'again', afterMs: soonMs };
+      this.#events.troubled(look.cell, base.condition, base.error);
+      return { kind: 'again', afterMs: troubledMs };
     }
     const outside = await this.#outside.look(look, base);
-    const { conditions, replicas } = await this.#cluster.processes(look, { base, outside, found });
+    const processes = await this.#cluster.processes(look, { base, outside, found });
     const { kafka, store } = outside;
     const breaches = [...kafka.breaches, ...store.breaches, ...found.breaches];
     this.#events.residency(look.cell, breaches);
     this.#events.looked(look.cell);
-    await this.#tell(look, { found, outside, base: [base.condition, ...conditions], replicas });
-    for (const { condition, error } of [kafka, store])
+    await this.#tell(look, {
+      found,
+      outside,
+      base: [base.condition, processes.condition],
+      replicas: processes.replicas,
+    });
+    for (const { condition, error } of [kafka, store, processes])
       if (error !== undefined) this.#events.troubled(look.cell, condition, error);
     const { cellResyncMs } = this.#settings;
-    const isFine = breaches.length === 0 && kafka.isProved && store.isProved;
+    const isFine =
+      breaches.length === 0 && kafka.isProved && store.isProved && processes.error === undefined;
     // Asked again at a steady pace: after a long outage nobody wants to wait for long.
     return { kind: 'again', afterMs: isFine ? cellResyncMs : Math.min(cellResyncMs, troubledMs) };
   }

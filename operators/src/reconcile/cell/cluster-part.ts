@@ -34,7 +34,9 @@ export interface BaseWaits {
 }
 
 export interface Processes {
-  readonly conditions: readonly ConditionNow[];
+  readonly condition: ConditionNow;
+  /** Not all could be done. */
+  readonly error?: unknown;
   /** Ready, of those wanted: `17/17`. */
   readonly replicas: string;
 }
@@ -116,10 +118,24 @@ export class ClusterPart {
     const isReady = [outside.kafka, outside.store].every(
       ({ condition }) => condition.status === 'True',
     );
+    try {
+      await this.#bringAbout(look, { plan, desired, mayBegin: isReady });
+    } catch (error) {
+      const { condition } = failed('WorkloadsReady', 'Workloads', error);
+      return { ...this.#told(desired, plan, condition), error };
+    }
+    return this.#told(desired, plan, isReady ? undefined : waitOf(outside));
+  }
+
+  async #bringAbout(
+    look: CellLook,
+    of: { readonly plan: CellPlan; readonly desired: DesiredCell; readonly mayBegin: boolean },
+  ): Promise<void> {
+    const { plan, desired, mayBegin } = of;
     for (const object of desired.configs) await this.#keeper.keep(object);
     await this.#keepRevocations(look, plan);
     for (const { objects } of desired.workloads)
-      for (const object of objects) await this.#keepOf(plan, object, isReady);
+      for (const object of objects) await this.#keepOf(plan, object, mayBegin);
     const all = [
       ...desired.policies,
       ...desired.configs,
@@ -127,7 +143,6 @@ export class ClusterPart {
     ];
     const taken = await this.#keeper.prune(look.uid, plan.spec.namespace, all);
     for (const name of taken) this.#parts.events.changed(look.cell, name, 'is not wanted any more');
-    return this.#told(desired, plan, isReady ? undefined : waitOf(outside));
   }
 
   /** What people write into it is theirs; brokers only want it to be there. */
@@ -182,7 +197,7 @@ export class ClusterPart {
       open.length === 0
         ? fine('WorkloadsReady', 'AllReady', `${replicas} replicas are ready`)
         : notYet('WorkloadsReady', 'NotReady', `waits for ${message}`);
-    return { conditions: [instead ?? condition], replicas };
+    return { condition: instead ?? condition, replicas };
   }
 
   #planOf({ cell, uid, spec, pack }: CellLook): CellPlan {
