@@ -87,7 +87,7 @@ export const operatorSettings = z.object({
     .max(86_400_000)
     .default(600_000)
     .describe(
-      'How long what was on its way when a building was refused has time to land before it is erased',
+      'How long what was on its way when a building was refused has time to land before it is erased: longer than the lander waits',
     ),
   OPERATOR_ERASURE_KAFKA_RETENTION_MS: z.coerce
     .number()
