@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -39,6 +40,20 @@ function building(changes: Readonly<Record<string, unknown>> = {}, called = name
 
 const lake = (changes: Readonly<Record<string, unknown>>) => ({
   lake: { ...specOfDe().lake, ...changes },
+});
+
+test('the examples are taken by kubectl, which refuses unknown fields', async () => {
+  const folder = join(import.meta.dirname, '../../../examples/kubernetes');
+  const { status, stdout, stderr } = await bed.kubectl([
+    'apply',
+    '--dry-run=server',
+    '--namespace',
+    'default',
+    '-f',
+    join(folder, 'cell.yaml'),
+  ]);
+  expect(`${stdout}${stderr}`).toContain('cell.domicile.dev/de created (server dry run)');
+  expect(status).toBe(0);
 });
 
 describe('a Cell', () => {
