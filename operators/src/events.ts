@@ -45,6 +45,9 @@ export function operatorEvents(log: Logger, registry: Registry) {
     leaseTroubled(name: string, error: unknown) {
       log.warn({ lease: name, err: error }, 'The lease could not be read or written');
     },
+    notClosed(controller: string) {
+      log.warn({ controller }, 'Connections were not closed in time; they end with the process');
+    },
     eventLost(error: unknown) {
       log.warn({ err: error }, 'An event was not recorded');
     },

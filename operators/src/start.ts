@@ -20,7 +20,7 @@ import { KubeHttp } from './runtime/kube-http.ts';
 import { LeaderLease, type Term } from './runtime/leader-lease.ts';
 import type { Leadership } from './runtime/leadership.ts';
 import { fieldManager, openAccess, userAgent } from './runtime/open-kube.ts';
-import { runOperator } from './runtime/operator-loop.ts';
+import { endsWithin, runOperator } from './runtime/operator-loop.ts';
 import type { OperatorPorts } from './runtime/ports.ts';
 import { RateLimiter } from './runtime/rate-limiter.ts';
 import type { Reconciler } from './runtime/reconciler.ts';
@@ -43,6 +43,7 @@ type Fail = (error: unknown) => void;
 const askAgainMs = 1_000;
 /** Above it a request is refused at once: then the operator wants more than it is allowed. */
 const requestWaitMsMax = 60_000;
+const closeMsMax = 5_000;
 const leaseRequestMsMax = 5_000;
 
 /** Starts one replica of the operator. It is ready when it has listed all that it watches, whether it leads or not. */
@@ -122,11 +123,11 @@ async function wire(wiring: Wiring, signal: AbortSignal) {
   };
   const limits = limitsOf(config);
   const resyncMs = config.OPERATOR_RESYNC_MS;
-  const controllers = startPorts
-    .reconcilers(ports)
-    .map(
-      (reconciler) => new Controller({ reconciler, informers, recorder, events, limits, resyncMs }),
-    );
+  const reconcilers = startPorts.reconcilers(ports);
+  for (const reconciler of reconcilers) opened.defer(() => close(reconciler, events));
+  const controllers = reconcilers.map(
+    (reconciler) => new Controller({ reconciler, informers, recorder, events, limits, resyncMs }),
+  );
   const leaseName = config.OPERATOR_LEASE_NAME;
   const timeoutMs = Math.min(leaseRequestMsMax, config.OPERATOR_LEASE_MS / 3);
   const leaseHttp = opened.use(
@@ -182,6 +183,12 @@ function limitsOf(config: OperatorConfig): QueueLimits {
     backoffMsMax: 300_000,
     changedPauseMs: 1_000,
   };
+}
+
+/** What a reconciler holds elsewhere may be out of reach just then; nothing of it is waited for without end. */
+async function close(reconciler: Reconciler, events: OperatorEvents): Promise<void> {
+  const closed = Promise.resolve(reconciler[Symbol.asyncDispose]?.());
+  if (!(await endsWithin(closed, closeMsMax))) events.notClosed(reconciler.name);
 }
 
 /** Of whichever term holds; without one nobody leads. */

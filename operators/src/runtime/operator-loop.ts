@@ -70,7 +70,8 @@ async function leadOnce(
     );
 }
 
-async function endsWithin(ended: Promise<unknown>, ms: number): Promise<boolean> {
+/** Whether it ended in that time; it is not waited for any longer. Throws what it threw. */
+export async function endsWithin(ended: Promise<unknown>, ms: number): Promise<boolean> {
   const timer = new AbortController();
   const late = sleep(ms, false, { signal: timer.signal }).catch(() => false);
   const isEnded = await Promise.race([ended.then(() => true), late]);

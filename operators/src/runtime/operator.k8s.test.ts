@@ -36,7 +36,14 @@ async function freshNamespace(): Promise<string> {
 /** An operator of toys of its own namespace. */
 async function operator(
   namespace: string,
-  { began, env = {} }: ToyWatcher & { env?: Readonly<Record<string, string>> } = {},
+  {
+    began,
+    closed,
+    env = {},
+  }: ToyWatcher & {
+    readonly env?: Readonly<Record<string, string>>;
+    readonly closed?: () => Promise<void>;
+  } = {},
 ) {
   const config = readConfig({
     CELL_COUNTRY: 'DE',
@@ -49,7 +56,10 @@ async function operator(
     log: pino({ level: 'silent' }),
     informerTimes: quick,
     reconcilers: (ports) => [
-      toyReconciler(ports, { namespaces: [namespace], ...(began && { began }) }),
+      {
+        ...toyReconciler(ports, { namespaces: [namespace], ...(began && { began }) }),
+        ...(closed && { [Symbol.asyncDispose]: closed }),
+      },
     ],
   });
   const ask = async (path: string) => {
@@ -179,10 +189,14 @@ test('what was begun is finished at a stop, and the lease is given back', async 
   const namespace = await freshNamespace();
   const release = Promise.withResolvers<void>();
   let begun = 0;
+  let closings = 0;
   const first = await operator(namespace, {
     began: async () => {
       begun += 1;
       await release.promise;
+    },
+    closed: async () => {
+      closings += 1;
     },
   });
   await put(namespace, 'slow', { value: 'kept' });
@@ -192,6 +206,7 @@ test('what was begun is finished at a stop, and the lease is given back', async 
   release.resolve();
   await stopped;
   expect(first.failures).toEqual([]);
+  expect(closings).toBe(1);
   expect(await hasChild(namespace, 'slow', 'kept')).toBe(true);
   // A lease that was kept would hold it up for fifteen seconds.
   await using _second = await operator(namespace);
