@@ -5,6 +5,8 @@ import { type AgentConfig, readProcessInheritance } from './config.ts';
 
 /** The whole life of an agent's process: until SIGTERM or SIGINT, which let what was begun end; a second one ends it at once. */
 export async function runGateway(config: AgentConfig, log?: Logger): Promise<void> {
+  // Whatever it writes is for its own user alone.
+  process.umask(0o077);
   const ended = new AbortController();
   const inheritance = readProcessInheritance();
   const start = async (fail: (error: unknown) => void) => {

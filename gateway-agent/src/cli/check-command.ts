@@ -19,7 +19,8 @@ export const checkCommand: Command = {
   },
   more: `It looks at the configuration, the files it names, credentials and how long they last,
 the disk, the store, ports or the running agent, the cell (by a connection of its own
-client id), the issuer and the clock. Exit code 0 if nothing fails; warnings do not.`,
+client id), the issuer and the clock. Exit code 0 if nothing fails (warnings do not), 2 if the
+configuration cannot be read.`,
   run: async (given, terminal) => {
     const findings: Finding[] = [];
     const isJson = given.flag('json');
@@ -31,6 +32,8 @@ client id), the issuer and the clock. Exit code 0 if nothing fails; warnings do 
     const count = (level: string) => findings.filter((one) => one.level === level).length;
     if (!isJson)
       terminal.out(`\n${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} failed\n`);
+    if (findings.some(({ level, what }) => level === 'fail' && what === 'config'))
+      return exitCodes.usage;
     return count('fail') > 0 ? exitCodes.failed : exitCodes.done;
   },
 };

@@ -75,7 +75,7 @@ test('a fault of the file is told by each command with its line', async () => {
     );
   }
   const check = await typed('check', file);
-  expect(check.code).toBe(1);
+  expect(check.code).toBe(2);
   expect(check.out).toMatch(/^fail {2}config [^]*dataDirecttory/);
   expect((await typed('status', join(directory.path, 'absent'))).err).toMatch(
     /ENOENT.*GATEWAY_CONFIG/,

@@ -50,6 +50,10 @@ export const gatewaySettings = z.object({
     .url({ protocol: /^https$/ })
     .optional()
     .describe('The issuer of gateways’ certificates; without it enrolment answers 501'),
+  GATEWAY_EST_RENEWAL_URL: z
+    .url({ protocol: /^https$/ })
+    .optional()
+    .describe('The issuer as gateways outside reach it, to renew; without it GATEWAY_EST_URL'),
   GATEWAY_EST_CA_FILE: z
     .string()
     .optional()

@@ -8,6 +8,8 @@ import { type Request, type RequestHandler, type Response, Router } from 'expres
 export interface EstOptions {
   /** The issuer, by https; undefined: this cell has none. */
   readonly url: string | undefined;
+  /** The issuer as gateways reach it; undefined: by the same address. */
+  readonly renewalUrl: string | undefined;
   /** PEM of the authority that vouches for it. */
   readonly ca: Buffer | undefined;
 }
@@ -27,7 +29,7 @@ const passedBack = [
  * first enrolments are passed on to the issuer; a renewal proves itself by the certificate of its connection, which does not come
  * through, so it is sent to the issuer itself.
  */
-export function estRoutes({ url, ca }: EstOptions): Router {
+export function estRoutes({ url, renewalUrl, ca }: EstOptions): Router {
   const router = Router();
   if (url === undefined) {
     router.use(() => {
@@ -41,7 +43,7 @@ export function estRoutes({ url, ca }: EstOptions): Router {
   addRoute(router, '/simpleenroll', { POST: pass });
   addRoute(router, '/simplereenroll', {
     POST: (_request, response) => {
-      response.setHeader('Location', `${url}/.well-known/est/simplereenroll`);
+      response.setHeader('Location', `${renewalUrl ?? url}/.well-known/est/simplereenroll`);
       response.status(308).end();
     },
   });

@@ -55,7 +55,11 @@ export async function startGateway(config: GatewayConfig): Promise<GatewayServic
   const estCa = config.GATEWAY_EST_CA_FILE;
   routes.use(
     '/.well-known/est',
-    estRoutes({ url: config.GATEWAY_EST_URL, ca: estCa ? await readFile(estCa) : undefined }),
+    estRoutes({
+      url: config.GATEWAY_EST_URL,
+      renewalUrl: config.GATEWAY_EST_RENEWAL_URL,
+      ca: estCa ? await readFile(estCa) : undefined,
+    }),
   );
   routes.use(frontDoor({ config, secrets, authenticate, forward, slots, events }));
   const host = config.GATEWAY_HOST;

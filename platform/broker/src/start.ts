@@ -20,6 +20,7 @@ import { createFeedEvents } from './messages/feed-events.ts';
 import { CommandBook } from './model/command-book.ts';
 import { RegistryView } from './model/registry-view.ts';
 import type { ConnectFacts } from './model/sessions/session-records.ts';
+import { untilKafkaAnswers } from './operation/kafka-watch.ts';
 import { startOperation } from './operation/start-operation.ts';
 import { startPlatformFeed } from './platform-feed.ts';
 import { CellSessions } from './sessions/cell-sessions.ts';
@@ -64,6 +65,7 @@ export async function startBroker(
   const operation = stack.use(await startOperation(config, metrics, log));
   const { readiness } = operation;
   const loaded = notReady.map((why) => readiness.wait(why));
+  await untilKafkaAnswers(operation.askKafka);
   const writer = stack.use(await StreamWriter.open(config));
   const admission = stack.use(await startAdmission({ config, registry, events }));
   const { gatekeeper, tls } = admission;

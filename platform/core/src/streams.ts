@@ -215,15 +215,18 @@ export function grantsOf(country: CountryCode, principal: Principal): Grant[] {
   ];
 }
 
-/** The topic's settings that are ours; others are left as they are. */
+/**
+ * The topic's settings that are ours; others are left as they are. A record outlives its retention by the span of its segment,
+ * and a replaced one in a compacted topic the lag of its compaction, so both are bounded: what is erased is gone by then.
+ */
 export function topicConfigsOf(stream: StreamName, replicas: number): Record<string, string> {
   const { cleanup, retentionMs }: Stream = streams[stream];
   return {
     'cleanup.policy': cleanup,
     'min.insync.replicas': replicas >= 3 ? '2' : '1',
     ...(retentionMs === undefined
-      ? { 'min.cleanable.dirty.ratio': '0.1' }
-      : { 'retention.ms': `${retentionMs}` }),
+      ? { 'min.cleanable.dirty.ratio': '0.1', 'max.compaction.lag.ms': `${7 * dayMs}` }
+      : { 'retention.ms': `${retentionMs}`, 'segment.ms': `${dayMs}` }),
   };
 }
 

@@ -35,11 +35,11 @@ test('a topic is made once, and a setting of somebody else stays', async () => {
     .toMatchObject({ partitions: 2, configs });
   const [broker] = await admin.brokers();
   expect((await admin.topics([name])).get(name)?.replicas).toEqual([[broker?.id], [broker?.id]]);
-  await admin.setTopicConfigs(name, { 'segment.ms': '600000' });
+  await admin.setTopicConfigs(name, { 'max.message.bytes': '2000000' });
   await admin.setTopicConfigs(name, { 'retention.ms': '1000' });
   await expect
     .poll(async () => (await admin.topics([name])).get(name)?.configs)
-    .toEqual({ ...configs, 'segment.ms': '600000', 'retention.ms': '1000' });
+    .toEqual({ ...configs, 'max.message.bytes': '2000000', 'retention.ms': '1000' });
 });
 
 test('what was granted is told alike, and can be taken back', async () => {

@@ -41,7 +41,10 @@ test('an empty Kafka is brought to what the cell wants, and then nothing is left
 test('what somebody changed is found and put right, and what is none of ours is left alone', async () => {
   await act();
   const stranger = freshName('stranger');
-  await admin.setTopicConfigs('de.readings.v1', { 'retention.ms': '1000', 'segment.ms': '600000' });
+  await admin.setTopicConfigs('de.readings.v1', {
+    'retention.ms': '1000',
+    'max.message.bytes': '2000000',
+  });
   await admin.revoke('lander', grantsOf('DE', 'lander').slice(0, 1));
   await admin.grant('serving', grantsOf('DE', 'raw').slice(0, 1));
   await admin.grant(stranger, grantsOf('DE', 'raw'));
@@ -52,7 +55,9 @@ test('what somebody changed is found and put right, and what is none of ours is 
   await expect.poll(async () => kindsOf((await kafkaDiff(admin, wish)).changes)).toEqual([]);
   expect((await admin.grants()).get(stranger)?.grants).toHaveLength(grantsOf('DE', 'raw').length);
   const topics = await admin.topics(['de.readings.v1']);
-  expect(topics.get('de.readings.v1')?.configs).toMatchObject({ 'segment.ms': '600000' });
+  expect(topics.get('de.readings.v1')?.configs).toMatchObject({
+    'max.message.bytes': '2000000',
+  });
 });
 
 test('another partition count and too few brokers are refused with what to do', async () => {

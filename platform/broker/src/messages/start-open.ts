@@ -1,5 +1,6 @@
 import { parseBuildingId } from '@domicile/core/identities.ts';
 import { topicOf } from '@domicile/core/streams.ts';
+import { endOffsets } from '@domicile/kafka/topic-follower.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
@@ -10,6 +11,7 @@ import type { BrokerConfig } from '../config.ts';
 import { createBrokerEvents } from '../events.ts';
 import { listen } from '../listeners.ts';
 import type { ConnectFacts } from '../model/sessions/session-records.ts';
+import { untilKafkaAnswers } from '../operation/kafka-watch.ts';
 import { CellSessions } from '../sessions/cell-sessions.ts';
 import { QosTwoWriter } from '../sessions/qos-two-writer.ts';
 import { createSessionEvents, exposeSessionGauges } from '../sessions/session-events.ts';
@@ -41,6 +43,8 @@ export async function startOpenBroker(
   let notReady: readonly string[] = ['starting'];
   const ready = () => notReady;
   const admin = stack.use(await startAdmin({ host, port, log, registry: metrics, ready }));
+  const topic = topicOf(country, 'mqtt-sessions');
+  await untilKafkaAnswers(() => endOffsets({ client: config.kafka, topic }));
   const sessions = stack.use(
     await CellSessions.open({
       ...config,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 const help = `domicile-broker: what an operator asks of a running broker
 
-  node platform/broker/src/operation/cli.ts <command> [options]
+  node_modules/.bin/node platform/broker/src/operation/cli.ts <command> [options]
 
 Commands
   status                        whether it is ready, and what it serves

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
 import type { Readiness } from './readiness.ts';
 
@@ -38,6 +39,22 @@ export function watchKafka(options: KafkaWatchOptions): AsyncDisposable {
     // Every failure of the question is an answer to it.
     () => undefined,
   );
+}
+
+const waitForKafkaMs = 60_000;
+const askAgainMs = 1000;
+
+/** Resolves once Kafka answers; throws what it last said after a minute, and at once what no waiting mends. */
+export async function untilKafkaAnswers(ask: () => Promise<unknown>): Promise<void> {
+  for (const deadline = performance.now() + waitForKafkaMs; ; await sleep(askAgainMs)) {
+    try {
+      await ask();
+      return;
+    } catch (error) {
+      const isAway = error instanceof PlatformError && error.code === 'UPSTREAM_UNAVAILABLE';
+      if (!isAway || performance.now() > deadline) throw error;
+    }
+  }
 }
 
 /** What the promise gives; rejects when the signal aborts first. */

@@ -27,6 +27,8 @@ export interface Operated {
 export interface RunningOperation extends AsyncDisposable {
   readonly url: string;
   readonly readiness: Readiness;
+  /** Asks Kafka something small. */
+  askKafka(this: void): Promise<unknown>;
   show(operated: Operated, sessions: SessionsView): void;
 }
 
@@ -62,11 +64,13 @@ export async function startOperation(
     }),
   );
   const topic = topicOf(country, 'registry');
-  stack.use(watchKafka({ readiness, ask: () => endOffsets({ client, topic }) }));
+  const askKafka = () => endOffsets({ client, topic });
+  stack.use(watchKafka({ readiness, ask: askKafka }));
   const running = stack.move();
   return {
     url: admin.url,
     readiness,
+    askKafka,
     show(what, view) {
       operated = what;
       sessions = view;
