@@ -1,0 +1,256 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { homes, OperatorUnderAudit, regions, system } from './support/operator-under-audit.ts';
+
+// The operator lives a whole life with the rights of its chart: it is forbidden nothing that it asks, and each right that it has it
+// uses.
+
+const apiVersion = 'domicile.dev/v1alpha1';
+let house: OperatorUnderAudit;
+
+const conditions = z.object({
+  status: z
+    .object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]) })
+    .prefault({}),
+});
+
+async function isReady(kind: string, name: string): Promise<boolean> {
+  const place = kind === 'Cell' ? { name } : { name, namespace: homes };
+  const object = await house.bed.client.find(apiVersion, kind, place);
+  return conditions
+    .parse(object ?? {})
+    .status.conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+}
+
+async function untilReady(kind: string, name: string): Promise<void> {
+  await waitFor(`${kind} ${name}`, () => isReady(kind, name), 90_000).catch(
+    async (error: unknown) => {
+      const { items } = await house.bed.client.list(apiVersion, kind);
+      const told = JSON.stringify(items.map((item) => item['status']));
+      throw new Error(`${told}\n${(await house.log()).slice(-3000)}`, { cause: error });
+    },
+  );
+}
+
+const cell = (changes: object = {}): Promise<void> =>
+  house.upgrade('domicile-cell', system, {
+    country: 'DE',
+    regions,
+    kafka: { bootstrap: house.kafka.bootstrap, partitions: 1, replicas: 1 },
+    lake: {
+      store: 'gcs',
+      endpoint: house.gcs.url,
+      region: regions[0],
+      landingBucket: 'domicile-de-landing',
+      servingBucket: 'domicile-de-serving',
+      softDeleteDays: 0,
+    },
+    broker: { host: 'mqtt.de.example' },
+    api: { issuer: 'https://id.example', jwks: 'https://id.example/jwks', replicasMax: 4 },
+    ...changes,
+  });
+
+const one = {
+  client: 'acme',
+  timeZone: 'Europe/Berlin',
+  floors: { '1': { rooms: { r1: { devices: { air: 'air-quality' } } } } },
+};
+const buildings = (declared: object): Promise<void> =>
+  house.upgrade('domicile-buildings', homes, { buildings: declared });
+
+/** A volume for what the issuer keeps, as a class of the cluster would make one. */
+const storage = [
+  {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: {
+      name: 'home',
+      annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' },
+    },
+    provisioner: 'kubernetes.io/no-provisioner',
+  },
+  {
+    apiVersion: 'v1',
+    kind: 'PersistentVolume',
+    metadata: { name: 'issuer' },
+    spec: {
+      accessModes: ['ReadWriteOnce'],
+      capacity: { storage: '1Gi' },
+      hostPath: { path: '/nowhere' },
+      storageClassName: 'home',
+      nodeAffinity: {
+        required: {
+          nodeSelectorTerms: [
+            {
+              matchExpressions: [
+                { key: 'topology.kubernetes.io/region', operator: 'In', values: regions },
+              ],
+            },
+          ],
+        },
+      },
+    },
+  },
+];
+
+beforeAll(async () => {
+  house = await OperatorUnderAudit.start();
+  await house.upgrade('domicile-operator', system, { country: 'DE', regions });
+  await house.startOperator({
+    OPERATOR_RESYNC_MS: '10000',
+    OPERATOR_CELL_RESYNC_MS: '2000',
+    OPERATOR_ERASURE_SETTLE_MS: '0',
+    OPERATOR_ERASURE_KAFKA_RETENTION_MS: '500',
+    OPERATOR_ERASURE_GRACE_MS: '0',
+  });
+}, 180_000);
+afterAll(() => house[Symbol.asyncDispose]());
+
+test('the operator lives its whole life', { timeout: 300_000 }, async () => {
+  const { client } = house.bed;
+  await client.applyAll(storage);
+  await cell();
+  await untilReady('Cell', 'de');
+  await buildings({ 'de-1': one, 'de-2': { ...one, deletionPolicy: 'Delete' } });
+  await untilReady('Building', 'de-1');
+  await untilReady('Building', 'de-2');
+
+  // What somebody else changed is put right, each kind of object once.
+  const inCell = (name: string) => ({ name, namespace: 'domicile' });
+  for (const [version, kind, name] of [
+    ['v1', 'Secret', 'broker-tls'],
+    ['v1', 'Service', 'broker'],
+    ['v1', 'ServiceAccount', 'broker'],
+    ['v1', 'ConfigMap', 'web-config'],
+    ['apps/v1', 'Deployment', 'lander'],
+    ['apps/v1', 'StatefulSet', 'tasks'],
+    ['policy/v1', 'PodDisruptionBudget', 'broker'],
+  ] as const) {
+    await client.delete(version, kind, inCell(name));
+    const isBack = async () => (await client.find(version, kind, inCell(name))) !== undefined;
+    await waitFor(`${kind} ${name}`, isBack, 60_000);
+  }
+  const drifted = { metadata: { labels: { 'app.kubernetes.io/part-of': 'nothing' } } };
+  for (const [version, kind, name] of [
+    ['v1', 'Service', 'broker'],
+    ['v1', 'ServiceAccount', 'broker'],
+    ['v1', 'ConfigMap', 'web-config'],
+    ['apps/v1', 'Deployment', 'lander'],
+    ['apps/v1', 'StatefulSet', 'tasks'],
+    ['policy/v1', 'PodDisruptionBudget', 'broker'],
+    ['autoscaling/v2', 'HorizontalPodAutoscaler', 'api-gateway'],
+  ] as const)
+    await client.patch(version, kind, inCell(name), drifted);
+  await client.patch(
+    'v1',
+    'Namespace',
+    { name: 'domicile' },
+    {
+      metadata: { labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } },
+    },
+  );
+  await client.patch(
+    apiVersion,
+    'Building',
+    { name: 'de-1', namespace: homes },
+    {
+      metadata: { annotations: { 'domicile.dev/rotate-password': 'now' } },
+    },
+  );
+  await client.patch('v1', 'PersistentVolumeClaim', inCell('issuer-state'), drifted);
+  // Of another country: refused, and told by an event.
+  await client.apply({
+    apiVersion,
+    kind: 'Building',
+    metadata: { name: 'us-1', namespace: homes },
+    spec: { ...one, country: 'US' },
+  });
+  await sleep(6_000);
+  await untilReady('Cell', 'de');
+
+  // What is no longer wanted goes.
+  await cell({
+    web: { enabled: false },
+    api: { issuer: 'https://id.example', jwks: 'https://id.example/jwks' },
+  });
+  const web = () => client.find('apps/v1', 'Deployment', inCell('web'));
+  await waitFor('the web app to go', async () => (await web()) === undefined, 60_000);
+  await buildings({});
+  await client.delete(apiVersion, 'Building', { name: 'us-1', namespace: homes });
+  const gone = async () =>
+    (await client.find(apiVersion, 'Building', { name: 'de-1', namespace: homes })) === undefined;
+  await waitFor('the building that keeps its data to go', gone, 90_000);
+  const erases = async () =>
+    (await client.list('batch/v1', 'Job', { namespace: 'domicile' })).items.length > 0;
+  await waitFor('the Job that erases the other', erases, 60_000);
+  await sleep(3_000);
+  await house.bed.helm(['uninstall', 'domicile-cell', '--namespace', system]);
+  await sleep(4_000);
+  await house.stopOperator();
+});
+
+test('nothing that it asked was forbidden', async () => {
+  const forbidden = (await house.asked()).filter(
+    ({ responseStatus, requestURI }) =>
+      responseStatus?.code === 403 && !requestURI.includes('/domicile-probe-of-the-policies?'),
+  );
+  expect(forbidden.map(({ verb, requestURI }) => `${verb} ${requestURI}`)).toEqual([]);
+});
+
+/** What is used where no audit tells, or only when something fails that is not made to fail here. */
+const notInThisLife = {
+  '* domicile.dev/cells get':
+    'asked by the API server of whoever makes a policy with such a parameter',
+  'domicile-buildings /secrets delete': 'an erasure that has ended; its Job is only played here',
+  'domicile-system /configmaps get': 'the certificate of an erasure that has ended',
+  'domicile-system /configmaps create': 'the certificate of an erasure that has ended',
+  'domicile batch/jobs delete': 'an erasure whose Job failed begins again',
+  'default events.k8s.io/events patch': 'an event that happens again is counted',
+  'domicile-buildings events.k8s.io/events patch': 'an event that happens again is counted',
+};
+
+const rules = z.object({
+  rules: z.array(
+    z.object({
+      apiGroups: z.array(z.string()),
+      resources: z.array(z.string()),
+      verbs: z.array(z.string()),
+    }),
+  ),
+});
+
+test('it has used each right that its chart gives', async () => {
+  const { client } = house.bed;
+  const used = new Set(
+    (await house.asked()).flatMap(({ verb, objectRef, responseStatus }) => {
+      if (objectRef === undefined) return [];
+      const { apiGroup, resource, subresource, namespace = '' } = objectRef;
+      const what = `${apiGroup}/${resource}${subresource === undefined ? '' : `/${subresource}`}`;
+      // Applied where there was nothing: that takes the right to create as well.
+      const verbs = verb === 'patch' && responseStatus?.code === 201 ? [verb, 'create'] : [verb];
+      return verbs.flatMap((one_) => [`${namespace} ${what} ${one_}`, `* ${what} ${one_}`]);
+    }),
+  );
+  const roles = [
+    ...(await client.list('rbac.authorization.k8s.io/v1', 'ClusterRole')).items,
+    ...(await client.list('rbac.authorization.k8s.io/v1', 'Role')).items,
+  ].filter(
+    ({ metadata }) => metadata.labels?.['app.kubernetes.io/instance'] === 'domicile-operator',
+  );
+  expect(roles.length).toBe(5);
+  const given = roles.flatMap((role) =>
+    rules
+      .parse(role)
+      .rules.flatMap(({ apiGroups, resources, verbs }) =>
+        apiGroups.flatMap((group) =>
+          resources.flatMap((resource) =>
+            verbs.map((verb) => `${role.metadata.namespace ?? '*'} ${group}/${resource} ${verb}`),
+          ),
+        ),
+      ),
+  );
+  const unused = given.filter((right) => !used.has(right));
+  expect(unused.filter((right) => !Object.hasOwn(notInThisLife, right))).toEqual([]);
+});
