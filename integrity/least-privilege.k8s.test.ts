@@ -189,6 +189,7 @@ test('the operator lives its whole life', { timeout: 300_000 }, async () => {
   await house.bed.helm(['uninstall', 'domicile-cell', '--namespace', system]);
   await sleep(4_000);
   await house.stopOperator();
+  expect((await house.asked()).length).toBeGreaterThan(100);
 });
 
 test('nothing that it asked was forbidden', async () => {
