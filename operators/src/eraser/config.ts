@@ -22,6 +22,11 @@ export const eraserSettings = z.object({
   ERASER_PASS: z
     .enum(erasurePasses)
     .describe('export: copies its readings. erase: takes it out. verify: once more, later'),
+  ERASER_EXPORT: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((text) => text === 'true')
+    .describe('What is erased is copied to the export first'),
   ERASER_PARTITIONS: count.min(1).max(1024).describe('Of the streams of the cell'),
   ERASER_GRACE_MS: count
     .min(0)

@@ -103,9 +103,18 @@ test('as a process with its own identity it erases from buckets and from the new
     const atMs = Date.UTC(2026, 10, 23, 7) + offset;
     return {
       building: offset % 2 === 0 ? gone : kept,
-      ...{ floor: '1', room: 'r1', device: 'd1', client: 'acme', type: 't', timeSource: 'cell' },
-      ...{ boot: null, seq: null, measuredAtMs: atMs, receivedAtMs: atMs },
-      ...{ values: { co2: 1 }, units: {} },
+      floor: '1',
+      room: 'r1',
+      device: 'd1',
+      client: 'acme',
+      type: 'air-quality',
+      timeSource: 'cell',
+      boot: null,
+      seq: null,
+      measuredAtMs: atMs,
+      receivedAtMs: atMs,
+      values: { co2: 1 },
+      units: {},
     };
   }
   const zone = new LandingZone({ store, country, stream: 'readings' });

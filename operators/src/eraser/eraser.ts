@@ -37,6 +37,7 @@ export async function runEraser(
       partition,
       id: config.ERASER_ID,
       nonce: randomUUID(),
+      isExported: config.ERASER_EXPORT,
       signal,
     },
     pass,

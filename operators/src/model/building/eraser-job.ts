@@ -10,6 +10,7 @@ export interface EraserJob {
   readonly id: string;
   readonly pass: ErasurePassName;
   readonly graceMs: number;
+  readonly isExported: boolean;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -20,7 +21,7 @@ export function eraserJobName({ id, pass }: Pick<EraserJob, 'id' | 'pass'>): str
 
 /** One pass of the eraser, as a process of the cell with an identity of its own. It is tried again until it is done. */
 export function eraserJob(job: EraserJob) {
-  const { plan, building, id, pass, graceMs, labels } = job;
+  const { plan, building, id, pass, graceMs, isExported, labels } = job;
   const template = pinnedPod(plan, {
     component: 'eraser',
     entry: 'operators/src/eraser-main.ts',
@@ -32,6 +33,7 @@ export function eraserJob(job: EraserJob) {
         ERASER_BUILDING: building,
         ERASER_ID: id,
         ERASER_PASS: pass,
+        ERASER_EXPORT: `${isExported}`,
         ERASER_PARTITIONS: `${plan.spec.kafka.partitions}`,
         ERASER_GRACE_MS: `${graceMs}`,
       }),

@@ -157,6 +157,7 @@ export class Erasures {
           id,
           pass,
           graceMs: this.#settings.graceMs,
+          isExported: farewellOf(building.spec).exportBeforeDelete,
           labels: labelsOf(building.name),
         }),
       );
@@ -199,7 +200,9 @@ export class Erasures {
     const [erase, verify] = [reports.get('erase'), reports.get('verify')];
     if (!erase || !verify)
       throw new PlatformError('OBJECT_MISMATCH', 'A report of erasure is gone');
-    const exported = reports.get('export')?.export;
+    const first = reports.get('export')?.export;
+    const last = verify.export ?? erase.export ?? first;
+    const exported = last && { ...last, missing: first?.missing ?? last.missing };
     const certificate = erasureCertificate({
       ...erasure,
       country: cell.spec.country,

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type LandedStream, landedStreams, ledgerFolder } from '../model/landing-key.ts';
 import { parseManifest } from '../model/landing-plan.ts';
+import { parquetOfBytes } from '../parquet/read-parquet.ts';
 import { type ErasureRun, keysBelow } from './erasure-run.ts';
 import { rowsOfBuilding } from './successor-file.ts';
 
@@ -39,8 +40,7 @@ export async function exportBuilding(run: ErasureRun): Promise<BuildingExport> {
     for await (const key of keysBelow(run.landing, ledger)) {
       run.signal.throwIfAborted();
       const copied: (ExportedFile | undefined)[] = [];
-      for (const path of await filesOf(run, key))
-        copied.push(await copyOf(run, { stream, path, folder }));
+      for (const path of await filesOf(run, key)) copied.push(await copyOf(run, { stream, path }));
       const there = copied.filter((file) => file !== undefined);
       files.push(...there);
       missing += copied.length - there.length;
@@ -61,17 +61,35 @@ async function filesOf({ landing, building }: ErasureRun, key: string): Promise<
 }
 
 async function copyOf(
-  { landing, building }: ErasureRun,
-  of: { readonly stream: LandedStream; readonly path: string; readonly folder: string },
+  run: ErasureRun,
+  of: { readonly stream: LandedStream; readonly path: string },
 ): Promise<ExportedFile | undefined> {
-  const { stream, path: source, folder } = of;
-  const content = await landing.get(source);
-  if (!content) return undefined;
-  const chosen = await rowsOfBuilding(content, stream, building);
-  // Its manifest said otherwise.
+  const content = await run.landing.get(of.path);
+  return content && exportRows(run, { ...of, content });
+}
+
+/** Undefined if there are no rows of the building in it, whatever its manifest said. */
+export async function exportRows(
+  { landing, building, id }: ErasureRun,
+  of: { readonly stream: LandedStream; readonly path: string; readonly content: Buffer },
+): Promise<ExportedFile | undefined> {
+  const chosen = await rowsOfBuilding(of.content, of.stream, building);
   if (!chosen) return undefined;
-  const path = `${folder}${source.replace(/^landing\//, '')}`;
+  const path = `${exportFolder(building, id)}${of.path.replace(/^landing\//, '')}`;
   await landing.createOnly(path, chosen.content);
   const sha256 = createHash('sha256').update(chosen.content).digest('hex');
   return { path, bytes: chosen.content.length, sha256, rows: chosen.rows };
+}
+
+/** What an export holds by now: what later passes found is in it too. */
+export async function exportSoFar({ landing, building, id }: ErasureRun) {
+  const folder = exportFolder(building, id);
+  let [files, rows] = [0, 0];
+  for await (const key of keysBelow(landing, folder)) {
+    const content = key.endsWith('.parquet') ? await landing.get(key) : undefined;
+    if (!content) continue;
+    files += 1;
+    rows += (await parquetOfBytes(content)).rows;
+  }
+  return { folder, files, rows };
 }

@@ -16,6 +16,8 @@ export interface ErasureRun {
   readonly id: string;
   /** Of this process: what it has written is nobody else's. */
   readonly nonce: string;
+  /** What is erased from the landing zone is copied to the export first: also what has landed after the export was made. */
+  readonly isExported?: boolean;
   readonly signal: AbortSignal;
 }
 

@@ -274,6 +274,19 @@ test('an export is whole, and made before anything is erased', async () => {
   expect(rows).toBe(24);
 });
 
+test('what lands after the export was made is exported before it is erased', async () => {
+  const { store } = await lake();
+  const run = { ...erasureOf(store, gone), isExported: true };
+  await runErasurePass(run, 'export', options);
+  await land(store, { first: 27n, buildings: [gone, kept], count: 4 });
+  const erased = await runErasurePass(run, 'erase', options);
+  expect(erased.export).toMatchObject({ rows: 22 + 2 + 4 });
+  await land(store, { first: 31n, buildings: [gone], count: 1 });
+  const verified = await runErasurePass(run, 'verify', options);
+  expect(verified.export).toMatchObject({ rows: 22 + 2 + 4 + 2, missing: 0 });
+  expect(await mentions(store, gone)).toEqual([]);
+});
+
 /** Dies at a write, before or after it was done. */
 class DyingStore extends MemoryObjectStore {
   readonly #store: MemoryObjectStore;

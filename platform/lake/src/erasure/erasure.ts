@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { landedStreams } from '../model/landing-key.ts';
 import type { ErasableStore } from '../object-store.ts';
 import { eraseAccount, retireAccount } from './account-erasure.ts';
-import { type BuildingExport, exportBuilding } from './building-export.ts';
+import { type BuildingExport, exportBuilding, exportSoFar } from './building-export.ts';
 import { addErasure, type ErasureRun, noErasure } from './erasure-run.ts';
 import { eraseLanding } from './landing-erasure.ts';
 import { eraseSummaries, retireSummaries } from './summary-erasure.ts';
@@ -53,8 +53,11 @@ export async function runErasurePass(
   const present = await readErasureReport(landing, { building, id, pass });
   if (present) return present;
   const startedAt = timeOf(now());
-  const exported = pass === 'export' ? await exportBuilding(run) : undefined;
-  const done = exported ? {} : await erase(run, () => sleep(graceMs, undefined, { signal }));
+  const made = pass === 'export' ? await exportBuilding(run) : undefined;
+  const done = made ? {} : await erase(run, () => sleep(graceMs, undefined, { signal }));
+  const exported = run.isExported
+    ? { ...(await exportSoFar(run)), missing: made?.missing ?? 0 }
+    : made && told(made);
   const report: ErasureReport = {
     version: 1,
     building,
@@ -63,7 +66,7 @@ export async function runErasurePass(
     startedAt,
     finishedAt: timeOf(now()),
     counts: done,
-    ...(exported && { export: told(exported) }),
+    ...(exported && { export: exported }),
   };
   const key = reportKey({ building, id, pass });
   await landing.createOnly(key, Buffer.from(JSON.stringify(report)));

@@ -8,6 +8,7 @@ import {
   type ManifestFile,
   parseManifest,
 } from '../model/landing-plan.ts';
+import { exportRows } from './building-export.ts';
 import {
   addErasure,
   type ErasureCount,
@@ -118,6 +119,7 @@ async function successorOf(
     const rest = file.buildings.filter((one) => one !== counted);
     const content = await landing.get(file.path);
     if (!content) count.missing += 1;
+    else if (run.isExported) await exportRows(run, { stream, path: file.path, content });
     // It stays announced for the others, whose readings are missed as before.
     if (!content && rest.length > 0) files.push({ ...file, buildings: rest });
     else gone.push(file.path);
