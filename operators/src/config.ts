@@ -66,7 +66,7 @@ export const operatorSettings = z.object({
     .describe('The tag of the workloads of a Cell that names none: the operator’s own'),
   OPERATOR_CONCURRENCY: count
     .max(64)
-    .default(8)
+    .default(16)
     .describe('How many resources of one kind are worked on at once'),
   OPERATOR_RECONCILES_PER_SECOND: count
     .max(10_000)
