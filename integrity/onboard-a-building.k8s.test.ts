@@ -8,7 +8,7 @@ import { OnboardedCountry } from './support/onboarded-country.ts';
 // over a real API server and a real Kafka.
 
 const startTimeoutMs = 420_000;
-const readyTimeoutMs = 240_000;
+const readyTimeoutMs = 180_000;
 /** What is promised of a building that is added. */
 const addedWithinMs = 30_000;
 const device = 'r101-air';

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { globSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,7 +91,9 @@ export class OnboardedCountry implements AsyncDisposable {
         fits: (all) => all.some(({ type, status }) => type === 'Ready' && status === 'True'),
         timeoutMs,
       },
-    );
+    ).catch(async (error: unknown) => {
+      throw new Error(await this.#operatorLog(), { cause: error });
+    });
   }
 
   /** Of the cell: by name, how often its containers were started again. */
@@ -132,6 +135,12 @@ export class OnboardedCountry implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.country[Symbol.asyncDispose]();
     await rm(this.#dir, { recursive: true, force: true });
+  }
+
+  async #operatorLog(): Promise<string> {
+    const files = globSync(`${this.country.kubelet.logDir('domicile-system', '*')}/*.log`);
+    const logs = files.map(async (file) => (await readFile(file, 'utf8')).slice(-2_000));
+    return (await Promise.all(logs)).join('\n---\n');
   }
 
   async #balanced(name: string): Promise<string> {

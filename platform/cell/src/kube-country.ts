@@ -22,6 +22,8 @@ export interface KubeCountryOptions {
   readonly country: string;
   readonly dir: string;
   readonly brokers: 1 | 3;
+  /** Of its pods' addresses, as the process kubelet takes it; default: at random. */
+  readonly network?: number;
   /** What is being done, one line. */
   readonly say: (text: string) => void;
 }
@@ -84,7 +86,7 @@ interface Parts {
 }
 
 async function startParts(
-  { dir, brokers, say }: KubeCountryOptions,
+  { dir, brokers, network, say }: KubeCountryOptions,
   pack: CountryPack,
   stack: AsyncDisposableStack,
 ): Promise<Parts> {
@@ -120,7 +122,7 @@ async function startParts(
       client: bed.client,
       nodes,
       dir: join(dir, 'kubelet'),
-      network: networkOf(pack.country),
+      ...(network !== undefined && { network }),
       environment: baseEnvironment(),
     }),
   );
@@ -202,9 +204,4 @@ async function startIdentity(of: {
     adminPort,
   });
   await supervisor.ready('identity', readyTimeoutMs);
-}
-
-/** Of its own for each country, as far as 220 go: pods of two countries have different addresses. */
-function networkOf(country: string): number {
-  return 16 + ((country.charCodeAt(0) * 26 + country.charCodeAt(1)) % 220);
 }

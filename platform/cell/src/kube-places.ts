@@ -33,3 +33,9 @@ function isHolder(pid: number): boolean {
     return false;
   }
 }
+
+/** As far as nobody else has it, the pods of a country have the same addresses each time. */
+export function networkOf(country: string): number {
+  const name = country.toUpperCase();
+  return 16 + ((name.charCodeAt(0) * 26 + name.charCodeAt(1)) % 220);
+}

@@ -5,7 +5,7 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import { runService } from '@domicile/runtime/service.ts';
 import { readKubeConfig } from './config.ts';
 import { KubeCountry } from './kube-country.ts';
-import { placesOf, readyFile } from './kube-places.ts';
+import { networkOf, placesOf, readyFile } from './kube-places.ts';
 import { writePrivate } from './secrets.ts';
 
 const { COUNTRY, KUBE_BROKERS } = readKubeConfig();
@@ -13,7 +13,13 @@ const { dir, pidFile } = placesOf(COUNTRY);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 async function start(): Promise<AsyncDisposable> {
-  const country = await KubeCountry.start({ country: COUNTRY, dir, brokers: KUBE_BROKERS, say });
+  const country = await KubeCountry.start({
+    country: COUNTRY,
+    dir,
+    brokers: KUBE_BROKERS,
+    network: networkOf(COUNTRY),
+    say,
+  });
   await writePrivate(join(dir, readyFile), '');
   return {
     async [Symbol.asyncDispose]() {

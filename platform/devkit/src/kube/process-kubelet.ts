@@ -11,6 +11,7 @@ import { LoadBalancers } from './load-balancers.ts';
 import { LocalVolumes } from './local-volumes.ts';
 import { NodeAgent, type NodeSpec } from './node-agent.ts';
 import type { Command, Contents, ObjectData } from './pod-command.ts';
+import { PodNetwork } from './pod-network.ts';
 import { PodRunner } from './pod-runner.ts';
 import { type Pod, podSchema } from './pod-spec.ts';
 import { ServiceNames } from './service-names.ts';
@@ -22,7 +23,7 @@ export interface ProcessKubeletOptions {
   readonly dir: string;
   /** What stands for `/app`, the image's folder; default: the repository. */
   readonly checkout?: string;
-  /** Pods are given addresses of 127.x.0.0/16; default: x at random. Two kubelets at once want different ones. */
+  /** Pods are given addresses of 127.x.0.0/16: x from 16 to 239, or the next that no other kubelet has; default: at random. */
   readonly network?: number;
   /** What every process needs of this machine: `PATH` and the like. */
   readonly environment?: Readonly<Record<string, string>>;
@@ -50,7 +51,6 @@ export class ProcessKubelet implements AsyncDisposable {
   readonly #pods = new Map<string, PodRunner>();
   readonly #ending = new Set<Promise<void>>();
   readonly #lost = new Set<string>();
-  readonly #network: number;
   readonly #hostsFile: string;
   #addresses = 0;
   #secrets: KubeCache | undefined;
@@ -60,6 +60,7 @@ export class ProcessKubelet implements AsyncDisposable {
   #volumes: LocalVolumes | undefined;
   #balancers: LoadBalancers | undefined;
   #logs: KubeletLogs | undefined;
+  #network: PodNetwork | undefined;
   #refreshing: NodeJS.Timeout | undefined;
 
   static async start(options: ProcessKubeletOptions): Promise<ProcessKubelet> {
@@ -70,7 +71,6 @@ export class ProcessKubelet implements AsyncDisposable {
 
   private constructor(options: ProcessKubeletOptions) {
     this.#options = options;
-    this.#network = options.network ?? randomInt(16, 240);
     this.#hostsFile = join(options.dir, 'service-names.json');
   }
 
@@ -120,18 +120,21 @@ export class ProcessKubelet implements AsyncDisposable {
     ]);
     await Promise.all(this.#ending);
     await this.#logs?.[Symbol.asyncDispose]();
+    await this.#network?.[Symbol.asyncDispose]();
   }
 
   async #start(): Promise<void> {
     const { client, dir } = this.#options;
     const { signal } = this.#stopping;
     await mkdir(dir, { recursive: true });
+    const network = await PodNetwork.hold(this.#options.network ?? randomInt(16, 240));
+    this.#network = network;
     const names = await ServiceNames.start(client, this.#hostsFile, signal);
     this.#names = names;
     this.#balancers = await LoadBalancers.start({
       client,
       signal,
-      network: this.#network,
+      network: network.number,
       addressesOf: (name) => names.addressesOf(name),
     });
     this.#volumes = await LocalVolumes.start({
@@ -281,7 +284,7 @@ export class ProcessKubelet implements AsyncDisposable {
 
   #nextAddress(): string {
     this.#addresses = (this.#addresses % 65_000) + 1;
-    return `127.${this.#network}.${this.#addresses >> 8}.${this.#addresses & 255}`;
+    return must(this.#network, 'a network is held').address(this.#addresses);
   }
 
   #dataOf(namespace: string): ObjectData {
