@@ -293,7 +293,13 @@ function policyObject(plan: CellPlan, policy: Policy): KubeObject {
     spec: {
       failurePolicy: 'Fail',
       paramKind: { apiVersion: `${resourceGroup}/${resourceVersion}`, kind: 'Cell' },
-      matchConstraints: { matchPolicy: 'Equivalent', resourceRules: policy.rules },
+      // With the API server's defaults, since the whole is compared.
+      matchConstraints: {
+        matchPolicy: 'Equivalent',
+        namespaceSelector: {},
+        objectSelector: {},
+        resourceRules: policy.rules.map((rule) => ({ ...rule, scope: '*' })),
+      },
       ...(policy.conditions && { matchConditions: policy.conditions }),
       ...(policy.variables && { variables: policy.variables }),
       validations: policy.validations.map((one) => ({ ...one, reason: 'Forbidden' })),
@@ -315,7 +321,9 @@ function binding(plan: CellPlan, policy: Policy): KubeObject {
       ...(policy.ofCluster !== true && {
         // By its name, which the API server sets itself: any other label could be taken off.
         matchResources: {
+          matchPolicy: 'Equivalent',
           namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+          objectSelector: {},
         },
       }),
     },

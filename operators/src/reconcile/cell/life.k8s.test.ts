@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -161,6 +162,31 @@ describe('what drifts is restored, and what is another’s is left alone', () =>
     const { spec, metadata } = await broker();
     expect(spec.replicas).toBe(2);
     expect(metadata.annotations['sre.example/note']).toBe('mine');
+  });
+
+  test.each([
+    [
+      'ValidatingAdmissionPolicy',
+      { matchConditions: [{ name: 'never', expression: 'false' }] },
+      'matchConditions',
+    ],
+    [
+      'ValidatingAdmissionPolicyBinding',
+      { matchResources: { objectSelector: { matchLabels: { never: 'there' } } } },
+      'matchResources',
+    ],
+  ])('what somebody adds to a %s is taken out', async (kind, spec, field) => {
+    const version = 'admissionregistration.k8s.io/v1';
+    const name = 'domicile-cell-placement';
+    const fieldOf = async () => {
+      const found = await client().get(version, kind, { name });
+      return z.object({ spec: z.record(z.string(), z.unknown()) }).parse(found).spec[field];
+    };
+    const before = await fieldOf();
+    await client().patch(version, kind, { name }, { spec });
+    expect(await fieldOf()).not.toEqual(before);
+    await waitFor('it is as before', async () => isDeepStrictEqual(await fieldOf(), before));
+    expect(await fieldOf()).toEqual(before);
   });
 
   test('a setting that somebody adds stays, one of ours that he changes does not', async () => {

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { InvariantError, must } from '@domicile/core/invariants.ts';
+import { z } from 'zod';
 import * as kinds from '../../model/cell/kinds.ts';
+import { mergePatchOf } from '../../model/merge-patch.ts';
 import type { Kind, Kube, KubeCache, KubeObject, Ref } from '../../runtime/kube.ts';
 
 /** Of what is made for a cell and may be taken back: those with the Cell as their owner. */
@@ -24,6 +26,11 @@ const byName = new Map(
 export function kindOf({ kind }: KubeObject): Kind {
   return must(byName.get(kind), `the kind ${kind} is one of a cell`);
 }
+
+/** What somebody adds to these weakens them, so their `spec` is ours as a whole; an apply would leave it. */
+const wholes = new Set([kinds.admissionBindingKind, kinds.admissionPolicyKind]);
+
+const plainFields = z.record(z.string(), z.unknown());
 
 interface KeeperParts {
   readonly kube: Kube;
@@ -49,11 +56,23 @@ export class ObjectKeeper {
     const before = this.#parts.cache.get(kind, ref)?.metadata.resourceVersion;
     const kept = this.#kept.get(key);
     if (kept?.wanted === wanted && kept.version === before) return false;
-    const now = await this.#parts.kube.apply(kind, object);
+    const now = await this.#whole(kind, object, await this.#parts.kube.apply(kind, object));
     const version = now.metadata.resourceVersion;
     if (version === undefined) throw new InvariantError(`${key} has no version`);
     this.#kept.set(key, { wanted, version });
     return version !== before;
+  }
+
+  async #whole(kind: Kind, object: KubeObject, applied: KubeObject): Promise<KubeObject> {
+    if (!wholes.has(kind)) return applied;
+    const { spec } = object;
+    const patch = mergePatchOf(applied['spec'], plainFields.parse(spec));
+    if (patch === undefined) return applied;
+    const { resourceVersion } = applied.metadata;
+    return this.#parts.kube.patch(kind, refOf(object), {
+      metadata: { resourceVersion },
+      spec: patch,
+    });
   }
 
   /** Takes back what is owned by `ownerUid` and wanted no more. */
