@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type CountryPack, parseCountryPack } from '@domicile/core/country-pack.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { lowerCountry } from '@domicile/core/identities.ts';
@@ -8,6 +9,7 @@ import { KafkaCluster } from '@domicile/devkit/kafka-cluster.ts';
 import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
 import { type KubeTools, kubeTools } from '@domicile/devkit/kube/kube-tools.ts';
 import { ProcessKubelet } from '@domicile/devkit/kube/process-kubelet.ts';
+import { startLoop } from '@domicile/runtime/service.ts';
 import { parse } from 'yaml';
 import { baseEnvironment } from './config.ts';
 import { DemoUsers } from './demo-users.ts';
@@ -31,6 +33,7 @@ export interface KubeCountryOptions {
 const root = join(import.meta.dirname, '../../..');
 const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
+const restartAfterMs = 1_000;
 const kafkaUser = 'cell-admin';
 export const operatorNamespace = 'domicile-system';
 
@@ -115,6 +118,7 @@ async function startParts(
   const bed = stack.use(
     await KubeTestbed.start({ dir: join(dir, 'control-plane'), kubelet: 'none' }),
   );
+  stack.use(keepRunning(bed, say));
   const nodes = nodesOf(pack);
   say(`nodes: ${nodes.map(({ name }) => name).join(', ')}`);
   const kubelet = stack.use(
@@ -128,6 +132,23 @@ async function startParts(
   );
   await bed.nodesReady();
   return { bed, kubelet, kafka, kafkaPassword, buckets, users, issuer };
+}
+
+/** What ends by itself, or is killed, is started again, as a kubelet does with a control plane. */
+function keepRunning(bed: KubeTestbed, say: (line: string) => void): AsyncDisposable {
+  return startLoop(
+    async (signal) => {
+      for (;;) {
+        await sleep(restartAfterMs, undefined, { signal });
+        for (const component of bed.components) {
+          if (!component.hasExited) continue;
+          say(`! ${component.name} ended and is started again`);
+          component.start();
+        }
+      }
+    },
+    (error) => say(`! the control plane is watched no more: ${String(error)}`),
+  );
 }
 
 async function writeFiles(

@@ -120,6 +120,6 @@ try {
   await up();
 } catch (error) {
   if (!(error instanceof PlatformError)) throw error;
-  process.stderr.write(`${error.message}\n${error.decision.action}\n`);
+  process.stderr.write(`${error.message}\n`);
   process.exitCode = 1;
 }

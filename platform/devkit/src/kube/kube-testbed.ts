@@ -100,6 +100,10 @@ export class KubeTestbed implements AsyncDisposable {
     return must(this.#kubelet, 'the testbed was started with a kubelet');
   }
 
+  get components(): readonly Component[] {
+    return [...this.#plane.components.values()];
+  }
+
   component(name: ComponentName): Component {
     return must(this.#plane.components.get(name), `${name} is part of this testbed`);
   }
