@@ -189,6 +189,22 @@ describe('what drifts is restored, and what is another’s is left alone', () =>
     expect(await fieldOf()).toEqual(before);
   });
 
+  test('a container that somebody adds is taken out', async () => {
+    const containers = [{ name: 'spy', image: 'spy:1' }];
+    await client().apply(
+      {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: place('broker'),
+        spec: { template: { spec: { containers } } },
+      },
+      { fieldManager: 'spy' },
+    );
+    const count = async () => (await broker()).spec.template.spec.containers.length;
+    await waitFor('it is out', async () => (await count()) === 1);
+    expect(await count()).toBe(1);
+  });
+
   test('a setting that somebody adds stays, one of ours that he changes does not', async () => {
     const container = {
       name: 'broker',

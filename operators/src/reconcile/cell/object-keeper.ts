@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { InvariantError, must } from '@domicile/core/invariants.ts';
 import { z } from 'zod';
+import { withoutForeignContainers } from '../../model/cell/foreign-containers.ts';
 import * as kinds from '../../model/cell/kinds.ts';
 import { mergePatchOf } from '../../model/merge-patch.ts';
 import type { Kind, Kube, KubeCache, KubeObject, Ref } from '../../runtime/kube.ts';
@@ -64,9 +65,9 @@ export class ObjectKeeper {
   }
 
   async #whole(kind: Kind, object: KubeObject, applied: KubeObject): Promise<KubeObject> {
-    if (!wholes.has(kind)) return applied;
-    const { spec } = object;
-    const patch = mergePatchOf(applied['spec'], plainFields.parse(spec));
+    const patch = wholes.has(kind)
+      ? mergePatchOf(applied['spec'], plainFields.parse(object['spec']))
+      : withoutForeignContainers(object, applied);
     if (patch === undefined) return applied;
     const { resourceVersion } = applied.metadata;
     return this.#parts.kube.patch(kind, refOf(object), {
