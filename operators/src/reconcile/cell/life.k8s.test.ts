@@ -190,7 +190,7 @@ describe('what drifts is restored, and what is another’s is left alone', () =>
   });
 
   test('a container that somebody adds is taken out', async () => {
-    const containers = [{ name: 'spy', image: 'spy:1' }];
+    const containers = [{ name: 'spy', image: 'spy:1', env: [{ name: 'SPY', value: '1' }] }];
     await client().apply(
       {
         apiVersion: 'apps/v1',

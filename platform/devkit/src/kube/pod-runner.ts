@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
 import { ContainerRunner } from './container-runner.ts';
 import { KubeApiError, type KubeClient } from './kube-client.ts';
 import { type Command, commandOf, type ObjectData } from './pod-command.ts';
@@ -42,6 +43,7 @@ export class PodRunner {
   #sent: unknown;
   #publishing: Promise<void> | undefined;
   #isDirty = false;
+  #isOverwritten = false;
   #writing: Promise<void> = Promise.resolve();
 
   constructor(options: PodRunnerOptions) {
@@ -87,6 +89,13 @@ export class PodRunner {
   refresh(): void {
     // What is missing is told by the container that needs it.
     this.#writing = this.#writing.then(() => this.#volumes.write()).catch(() => undefined);
+  }
+
+  /** The object as the API server has it: of a node that was thought lost it says that its pods are not ready. */
+  observe(object: unknown): void {
+    if (this.#sent === undefined || isReadyIn(object) === isReadyIn({ status: this.#sent })) return;
+    this.#isOverwritten = true;
+    this.#publish();
   }
 
   kill(signal: NodeJS.Signals): void {
@@ -169,7 +178,8 @@ export class PodRunner {
       this.#isDirty = false;
       await sleep(0);
       const status = this.#status();
-      if (isDeepStrictEqual(status, this.#sent)) continue;
+      if (isDeepStrictEqual(status, this.#sent) && !this.#isOverwritten) continue;
+      this.#isOverwritten = false;
       if (await this.#send(status)) this.#sent = status;
       else if (!this.#isStopping) this.#isDirty = true;
     }
@@ -231,4 +241,14 @@ export class PodRunner {
     this.#transitions.set(type, { status, at });
     return { type, status, lastTransitionTime: at };
   }
+}
+
+const conditioned = z.object({
+  status: z.object({ conditions: z.array(z.object({ type: z.string(), status: z.string() })) }),
+});
+
+function isReadyIn(object: unknown): boolean {
+  const read = conditioned.safeParse(object);
+  const conditions = read.success ? read.data.status.conditions : [];
+  return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
 }

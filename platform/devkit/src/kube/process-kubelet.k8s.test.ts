@@ -210,6 +210,20 @@ test('what crashes or turns unhealthy is started again, and counted', async () =
   expect(await ask(ip, '/')).toBe('hello!');
 });
 
+test('what somebody else says of a pod is put right, as after the node was thought lost', async () => {
+  const { namespace, name } = await running('here');
+  const place = { name, namespace, subresource: 'status' } as const;
+  const conditions = [
+    { type: 'Ready', status: 'False', lastTransitionTime: new Date().toISOString() },
+  ];
+  const readyOf = async () =>
+    (await podsOf(namespace, 'web')).some((pod) => pod.name === name && pod.isReady);
+  expect(await readyOf()).toBe(true);
+  await bed.client.patch('v1', 'Pod', place, { status: { conditions } });
+  await waitFor('the pod is ready again', readyOf);
+  expect(await readyOf()).toBe(true);
+});
+
 test('a deleted pod ends in good order and another takes its place', async () => {
   const { namespace, ip, name } = await running('hello');
   const pid = kubelet.pid(namespace, name, 'web');

@@ -196,6 +196,7 @@ export class ProcessKubelet implements AsyncDisposable {
       else if (!this.#endingPods.has(pod.metadata.uid)) this.#track(this.#forget(pod));
       return;
     }
+    running?.observe(object);
     if (running !== undefined || ['Succeeded', 'Failed'].includes(pod.status.phase)) return;
     const runner = this.#runnerOf(pod);
     this.#pods.set(key, runner);
