@@ -26,8 +26,6 @@
 {{- end }}
 
 {{- define "domicile.rulesOfBuildings" -}}
-- { apiGroups: [domicile.dev], resources: [buildings], verbs: [list, watch, patch] }
-- { apiGroups: [domicile.dev], resources: [buildings/status], verbs: [patch] }
 - { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
 {{- end }}

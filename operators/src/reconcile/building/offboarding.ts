@@ -87,7 +87,7 @@ export class Offboarding {
     if (published.kind !== 'written' && published.kind !== 'same')
       return { kind: 'again', afterMs: overtakenMs };
     await this.#parts.enrolments(cell).put({ building: name, claim, entry: null });
-    await this.#parts.secrets.remove(name, claim.namespace);
+    await unlessForbidden(this.#parts.secrets.remove(name, claim.namespace));
     this.#parts.ports.events.record(this.#seen, {
       type: 'Normal',
       reason: 'Erased',
@@ -122,6 +122,16 @@ export class Offboarding {
 }
 
 const overtakenMs = 500;
+
+/** A namespace that is deleted loses our Role first, and its Secrets by itself. */
+async function unlessForbidden<Result>(work: Promise<Result>): Promise<Result | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (error instanceof PlatformError && error.code === 'FORBIDDEN') return undefined;
+    throw error;
+  }
+}
 
 /** What holds of a building whose gateway is refused. */
 function outOf({ spec }: CellInForce): Omit<BuildingFindings, 'erased'> {
@@ -158,7 +168,8 @@ export async function revoke(
     });
     if (published.kind !== 'written' && published.kind !== 'same') return false;
   }
-  const tokenSha256 = (await parts.secrets.tokenSha256(building, claim.namespace)) ?? noToken;
+  const token = await unlessForbidden(parts.secrets.tokenSha256(building, claim.namespace));
+  const tokenSha256 = token ?? noToken;
   await parts
     .enrolments(cell)
     .put({ building, claim, entry: { state: 'offboarded', tokenSha256 } });
