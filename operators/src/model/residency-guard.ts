@@ -53,6 +53,10 @@ export function isHome(home: Home, region: string): boolean {
   return home.regions.includes(name) && countryOfRegion(name) === home.country;
 }
 
+function isInCountry({ country }: Home, region: string): boolean {
+  return countryOfRegion(region) === country;
+}
+
 /** A rack is a region, or a zone of one: `europe-west3`, `europe-west3-a`. */
 export function regionOfRack(home: Home, rack: string): string | undefined {
   const name = rack.toLowerCase();
@@ -127,7 +131,7 @@ export function nodeBreaches(home: Home, node: NodePlace): Breach[] {
         evidence: `node ${name} has no label ${regionLabel}: label it with its region or drain it`,
       },
     ];
-  if (!isHome(home, region))
+  if (!isInCountry(home, region))
     return [
       {
         concern: 'workloads',
@@ -156,7 +160,10 @@ function zoneOfProvider(providerId: string | undefined): string | undefined {
   return match?.[1];
 }
 
-/** Of a pod spec: each required term must pin the region to some of the home's; terms are alternatives. */
+/**
+ * Of a pod spec: each required term must pin the region to some of the country; terms are alternatives. A pod that began when the
+ * cell had other regions at home is replaced by its workload, and is no breach until then.
+ */
 export function pinBreaches(home: Home, name: string, podSpec: unknown): Breach[] {
   const terms = requiredTerms(podSpec);
   if (terms.length > 0 && terms.every((term) => pins(home, term))) return [];
@@ -205,7 +212,7 @@ function pins(home: Home, term: unknown): boolean {
       at(one, ['operator']) === 'In' &&
       Array.isArray(values) &&
       values.length > 0 &&
-      values.every((value: unknown) => typeof value === 'string' && isHome(home, value))
+      values.every((value: unknown) => typeof value === 'string' && isInCountry(home, value))
     );
   });
 }

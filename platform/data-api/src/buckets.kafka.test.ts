@@ -57,15 +57,17 @@ beforeAll(async () => {
   producer = await IdempotentProducer.open({ client: kafka.admin(), clientId: 'test', topics });
   parts.defer(() => producer.close());
   await makeBuckets();
-  await start('platform/stream/src/lander-main.ts', 'lander', {
+  const lander = await start('platform/stream/src/lander-main.ts', 'lander', {
     ...lakeEnv('writer', ['landing', 'serving']),
     LANDER_FLUSH_MS: '200',
     LANDER_AUDIT_MS: '500',
   });
-  await start('platform/stream/src/serving-builder-main.ts', 'serving-builder', {
+  const builder = await start('platform/stream/src/serving-builder-main.ts', 'serving-builder', {
     ...lakeEnv('writer', ['serving']),
     SERVING_FLUSH_MS: '200',
   });
+  // Whose output nobody reads is held up by it.
+  for (const child of [lander, builder]) child.stdout?.resume();
   raw = await listening(
     await start('platform/data-api/src/raw-main.ts', 'raw', {
       ...lakeEnv('raw-reader', ['landing', 'serving']),
@@ -245,7 +247,7 @@ test('what lands in the bucket is at the raw endpoint as before, each reading on
     if (seq === 200) gcs.faults.loseNextAnswers(5);
   }
   sent.sort();
-  await expect.poll(rawSeqs, { timeout: 20_000 }).toEqual(sent);
+  await expect.poll(rawSeqs, { timeout: 40_000 }).toEqual(sent);
   await expect.poll(() => gauge(raw, 'raw_tail_bytes'), { timeout: 30_000 }).toBe('0');
   expect(await rawSeqs()).toEqual(sent);
   expect((await readdir(join(folder, 'cache', 'landed'))).length).toBeGreaterThan(0);
@@ -274,14 +276,14 @@ test('summaries are served from their bucket', async () => {
     const path = `/v1/buildings/de-one/summaries?${period}&interval=PT15M&level=building`;
     return summaryList.parse(await json(serving.url, path)).rows.map(({ count }) => count);
   };
-  await expect.poll(rows, { timeout: 20_000 }).toEqual([15, 15]);
-  await expect.poll(() => gauge(serving, 'serving_tail_windows'), { timeout: 20_000 }).toBe('0');
+  await expect.poll(rows, { timeout: 40_000 }).toEqual([15, 15]);
+  await expect.poll(() => gauge(serving, 'serving_tail_windows'), { timeout: 40_000 }).toBe('0');
   expect(await rows()).toEqual([15, 15]);
   const landed = async () => {
     const answer = await json(serving.url, `/v1/buildings/de-one/account?${period}`);
     return z.object({ totals: z.object({ landed: z.number() }) }).parse(answer).totals.landed;
   };
-  await expect.poll(landed, { timeout: 20_000 }).toBe(150);
+  await expect.poll(landed, { timeout: 40_000 }).toBe(150);
 });
 
 test("the serving reader's key opens no landing bucket, and the process is given none", async () => {
