@@ -94,3 +94,17 @@ test(
   },
   startTimeoutMs,
 );
+
+test(
+  'a namespace of buildings that is deleted lets them go, though the rights in it go first',
+  async () => {
+    const { client } = germany.country.bed;
+    const name = 'domicile-buildings';
+    await client.delete('v1', 'Namespace', { name });
+    const found = () => client.find('v1', 'Namespace', { name });
+    await until('the end of the namespace', found, { fits: (one) => one === undefined });
+    const { items } = await client.list('domicile.dev/v1alpha1', 'Building');
+    expect(items).toEqual([]);
+  },
+  readyTimeoutMs,
+);

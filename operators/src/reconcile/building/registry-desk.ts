@@ -3,7 +3,7 @@ import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { headers, streams, topicOf } from '@domicile/core/streams.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
-import { platformErrorOf } from '@domicile/kafka/errors.ts';
+import { platformErrorOf, withDeadline } from '@domicile/kafka/errors.ts';
 import { partitionOf } from '@domicile/kafka/partitioner.ts';
 import type { InputRecord, OutputRecord } from '@domicile/kafka/records.ts';
 import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
@@ -55,6 +55,7 @@ interface Placed {
 const requestsPerTransactionMax = 500;
 const waitingMax = 10_000;
 const catchUpMs = 30_000;
+const writeMs = 10_000;
 
 /**
  * The registry in Kafka. Whoever opens it fences the one before it by Kafka's transactional id: what a
@@ -194,14 +195,21 @@ export class RegistryDesk implements Registry {
   ): Promise<void> {
     this.#options.assertLeading('write to the registry');
     const all = [...writing];
-    const offsets = await this.#producer?.send(all.map(([, { record }]) => record));
-    await this.#producer?.commit();
+    // What is given up here is aborted by the transactional id, when the registry is opened again.
+    const written = this.#transaction(all.map(([, { record }]) => record));
+    const offsets = await withDeadline(written, writeMs, 'The write to the registry');
     for (const [index, [building, { record, entry }]] of all.entries())
       this.#placed.set(building, {
         partition: record.partition ?? 0,
         offset: offsets?.[index] ?? -1n,
         entry,
       });
+  }
+
+  async #transaction(records: OutputRecord[]): Promise<readonly bigint[] | undefined> {
+    const offsets = await this.#producer?.send(records);
+    await this.#producer?.commit();
+    return offsets;
   }
 
   #recordOf(building: string, value: string | null, claim: string): OutputRecord {
