@@ -101,8 +101,8 @@ test(
     const { client } = germany.country.bed;
     const name = 'domicile-buildings';
     await client.delete('v1', 'Namespace', { name });
-    const found = () => client.find('v1', 'Namespace', { name });
-    await until('the end of the namespace', found, { fits: (one) => one === undefined });
+    const isGone = async () => (await client.find('v1', 'Namespace', { name })) === undefined;
+    await until('the end of the namespace', isGone, { fits: (gone) => gone });
     const { items } = await client.list('domicile.dev/v1alpha1', 'Building');
     expect(items).toEqual([]);
   },
