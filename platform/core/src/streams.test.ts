@@ -47,7 +47,7 @@ test('what is kept for a time says so, and two replicas must have a record where
     'cleanup.policy': 'delete',
     'min.insync.replicas': '2',
     'retention.ms': `${30 * 86_400_000}`,
-    'segment.ms': `${86_400_000}`,
+    'segment.ms': '86400000',
   });
   expect(topicConfigsOf('registry', 1)).toMatchObject({
     'cleanup.policy': 'compact',
