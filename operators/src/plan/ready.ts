@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { z } from 'zod';
-import { cellKind } from '../model/cell/kinds.ts';
-import { buildingKind } from '../reconcile/building/kinds.ts';
+import { buildingKind, cellKind } from '../model/kinds.ts';
 import type { Kube, KubeObject } from '../runtime/kube.ts';
 
 const pollMs = 1_000;

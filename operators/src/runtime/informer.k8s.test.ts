@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { configMapKind } from '../model/kinds.ts';
 import { Informer, informerTimes } from './informer.ts';
 import type { KubeObject } from './kube.ts';
-import { configMap, configMapKind, type TestClient, testClient } from './test-operator.ts';
+import { configMap, type TestClient, testClient } from './test-operator.ts';
 
 let bed: KubeTestbed;
 let client: TestClient;

@@ -1,7 +1,8 @@
 import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { configMapKind } from '../model/kinds.ts';
 import type { Kind, KubeObject } from './kube.ts';
-import { configMap, configMapKind, testClient } from './test-operator.ts';
+import { configMap, testClient } from './test-operator.ts';
 
 let bed: KubeTestbed;
 beforeAll(async () => {

@@ -6,8 +6,9 @@ import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { configMapKind } from '../model/kinds.ts';
 import { Informer, informerTimes } from './informer.ts';
-import { configMapKind, type TestClient, testClient } from './test-operator.ts';
+import { type TestClient, testClient } from './test-operator.ts';
 
 let bed: KubeTestbed;
 let client: TestClient;

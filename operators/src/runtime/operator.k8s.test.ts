@@ -8,10 +8,11 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { readConfig } from '../config.ts';
+import { configMapKind } from '../model/kinds.ts';
 import { startOperator } from '../start.ts';
 import { informerTimes } from './informer.ts';
 import { conditionsOf } from './status-writer.ts';
-import { configMapKind, type TestClient, testClient } from './test-operator.ts';
+import { type TestClient, testClient } from './test-operator.ts';
 import { toy, toyDefinition, toyKind, toyReconciler, type ToyWatcher } from './test-toys.ts';
 
 let bed: KubeTestbed;

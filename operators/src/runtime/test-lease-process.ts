@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { configMapKind } from '../model/kinds.ts';
 import { LeaderLease, type Term } from './leader-lease.ts';
-import { configMap, configMapKind, testClient } from './test-operator.ts';
+import { configMap, testClient } from './test-operator.ts';
 
 /**
  * A process of a test: leads by a Lease and, while it does, writes its name and a count as fast as it can; then waits for its

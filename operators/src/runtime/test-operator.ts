@@ -1,17 +1,9 @@
 import { type KubeAccess, kubeconfigAccess } from './kube-access.ts';
 import { KubeClient } from './kube-client.ts';
 import { KubeHttp } from './kube-http.ts';
-import type { Kind, KubeObject } from './kube.ts';
+import type { KubeObject } from './kube.ts';
 import type { Leadership } from './leadership.ts';
 import { RateLimiter } from './rate-limiter.ts';
-
-export const configMapKind: Kind = {
-  group: '',
-  version: 'v1',
-  kind: 'ConfigMap',
-  plural: 'configmaps',
-  namespaced: true,
-};
 
 export interface TestClient extends Disposable {
   readonly access: KubeAccess;

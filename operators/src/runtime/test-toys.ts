@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { configMapKind } from '../model/kinds.ts';
 import type { Kind, KubeObject } from './kube.ts';
 import type { OperatorPorts } from './ports.ts';
 import type { Outcome, Reconciler } from './reconciler.ts';
-import { configMap, configMapKind } from './test-operator.ts';
+import { configMap } from './test-operator.ts';
 
 export const toyKind: Kind = {
   group: 'toys.test',

@@ -46,8 +46,8 @@ export function workloadsOf(plan: CellPlan): Workload[] {
   return [
     broker(plan),
     tasks(plan),
-    lander(plan),
-    servingBuilder(plan),
+    fileWriter(plan, 'lander', ['landing', 'serving']),
+    fileWriter(plan, 'serving-builder', ['serving']),
     commands(plan),
     servingApi(plan),
     rawApi(plan),
@@ -136,38 +136,24 @@ function tasks(plan: CellPlan): Workload {
   };
 }
 
-function lander(plan: CellPlan): Workload {
+/** A single one, and never two at once: what it writes is created once. */
+function fileWriter(
+  plan: CellPlan,
+  name: 'lander' | 'serving-builder',
+  buckets: Parameters<typeof lakeAccess>[2],
+): Workload {
   return {
     ...defaults,
-    name: 'lander',
-    entry: 'platform/stream/src/lander-main.ts',
+    name,
+    entry: `platform/stream/src/${name}-main.ts`,
     replicas: 1,
     rollout: 'recreate',
     reaches: [{ to: 'kafka' }, { to: 'store' }],
     memory: '1Gi',
     access: together(
       common(plan),
-      kafkaOf(plan, 'lander'),
-      lakeAccess(plan.spec, 'writer', ['landing', 'serving']),
-      listensAt('ADMIN_HOST'),
-      settings({ ADMIN_PORT: `${adminPort}` }),
-    ),
-  };
-}
-
-function servingBuilder(plan: CellPlan): Workload {
-  return {
-    ...defaults,
-    name: 'serving-builder',
-    entry: 'platform/stream/src/serving-builder-main.ts',
-    replicas: 1,
-    rollout: 'recreate',
-    reaches: [{ to: 'kafka' }, { to: 'store' }],
-    memory: '1Gi',
-    access: together(
-      common(plan),
-      kafkaOf(plan, 'serving-builder'),
-      lakeAccess(plan.spec, 'writer', ['serving']),
+      kafkaOf(plan, name),
+      lakeAccess(plan.spec, 'writer', buckets),
       listensAt('ADMIN_HOST'),
       settings({ ADMIN_PORT: `${adminPort}` }),
     ),

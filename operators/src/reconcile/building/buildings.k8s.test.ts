@@ -7,8 +7,8 @@ import { runErasurePass } from '@domicile/lake/erasure/erasure.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { enrolmentSecretName, enrolmentShardOf } from '../../model/building/enrolment.ts';
+import { buildingKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
 import type { OperatorService } from '../../start.ts';
-import { buildingKind, configMapKind, jobKind, secretKind } from './kinds.ts';
 import { BuildingCluster, conditionsIn } from './test-cluster.ts';
 import { cellNamespace, operatorNamespace } from './test-house.ts';
 

@@ -3,8 +3,8 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import { type CellSpec, parseCellSpec } from '@domicile/core/resources/cell.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { kafkaSecret } from '../../model/cell/access.ts';
+import { cellKind, secretKind } from '../../model/kinds.ts';
 import type { Kube, KubeCache, KubeObject } from '../../runtime/kube.ts';
-import { cellKind, secretKind } from './kinds.ts';
 
 /** The cell that serves this cluster. */
 export interface CellInForce {

@@ -6,8 +6,8 @@ import {
   enrolmentShardOf,
   enrolmentToWrite,
 } from '../../model/building/enrolment.ts';
+import { secretKind } from '../../model/kinds.ts';
 import type { Kube, KubeObject } from '../../runtime/kube.ts';
-import { secretKind } from './kinds.ts';
 
 interface Waiting {
   readonly change: EnrolmentChange;

@@ -4,7 +4,7 @@ import { createAuthority } from '@domicile/devkit/certificates.ts';
 import { runErasurePass } from '@domicile/lake/erasure/erasure.ts';
 import { MemoryObjectStore } from '@domicile/lake/memory-object-store.ts';
 import { expect, test } from 'vitest';
-import { buildingKind, configMapKind, jobKind, secretKind } from './kinds.ts';
+import { buildingKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
 import { buildingSpec, cellNamespace, operatorNamespace, testHouse } from './test-house.ts';
 import { conditionsOf } from './test-kube.ts';
 

@@ -19,6 +19,7 @@ import {
 } from '../../model/building/erasure-step.ts';
 import { kafkaSecret } from '../../model/cell/access.ts';
 import type { CellPlan } from '../../model/cell/plan.ts';
+import { configMapKind, jobKind } from '../../model/kinds.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import { readPack } from '../cell/country-packs.ts';
 import { authorityName, type CellInForce, secretData } from './cell-of.ts';
@@ -28,7 +29,7 @@ import {
   ErasureArchive,
   type OpenArchive,
 } from './erasure-archive.ts';
-import { configMapKind, jobKind, labelsOf } from './kinds.ts';
+import { labelsOf } from './labels.ts';
 import type { BuildingParts } from './parts.ts';
 import { payloadOf, signedJson } from './signed.ts';
 

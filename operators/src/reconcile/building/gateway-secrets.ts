@@ -10,8 +10,9 @@ import {
   gatewaySecretName,
   rotationsDone,
 } from '../../model/building/gateway-credentials.ts';
+import { secretKind } from '../../model/kinds.ts';
 import type { Kube, KubeObject, Ref } from '../../runtime/kube.ts';
-import { buildingLabel, labelsOf, secretKind } from './kinds.ts';
+import { buildingLabel, labelsOf } from './labels.ts';
 
 const derive = promisify<string, Buffer, number, { N: number; r: number; p: number }, Buffer>(
   scrypt,

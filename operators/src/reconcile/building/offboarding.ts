@@ -7,11 +7,11 @@ import {
 } from '../../model/building/building-resource.ts';
 import type { Claim } from '../../model/building/claim.ts';
 import { offboardedRecord } from '../../model/building/publication.ts';
+import { buildingKind } from '../../model/kinds.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
 import { type CellInForce, cellInForce } from './cell-of.ts';
 import type { Erasures } from './erasure.ts';
-import { buildingKind } from './kinds.ts';
 import { type BuildingParts, isOvertaken } from './parts.ts';
 import { recordIn, type Registry } from './registry-desk.ts';
 

@@ -13,12 +13,12 @@ import {
   countryTold,
 } from '../../model/building/building-resource.ts';
 import { type Claim, isOlder } from '../../model/building/claim.ts';
+import { buildingKind } from '../../model/kinds.ts';
 import { buildingBreaches } from '../../model/residency-guard.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
 import { type CellInForce, cellInForce } from './cell-of.ts';
 import type { GatewayCredentials } from './gateway-secrets.ts';
-import { buildingKind } from './kinds.ts';
 import { type BuildingParts, isOvertaken } from './parts.ts';
 import type { Published } from './registry-desk.ts';
 

@@ -1,12 +1,12 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { BuildingFindings } from '../../model/building/building-conditions.ts';
 import { conditionsOf, findingsUntil } from '../../model/building/building-conditions.ts';
+import { buildingKind, configMapKind, secretKind } from '../../model/kinds.ts';
 import type { Kube, KubeObject } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import { authorityName, type CellInForce } from './cell-of.ts';
 import { EnrolmentDesk } from './enrolment-desk.ts';
 import { GatewaySecrets } from './gateway-secrets.ts';
-import { buildingKind, configMapKind, secretKind } from './kinds.ts';
 import { Registries } from './registries.ts';
 import type { OpenRegistry } from './registry-desk.ts';
 

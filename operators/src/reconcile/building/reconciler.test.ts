@@ -1,7 +1,7 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { expect, test } from 'vitest';
 import { enrolmentSecretName, enrolmentShardOf } from '../../model/building/enrolment.ts';
-import { buildingKind, cellKind, configMapKind, secretKind } from './kinds.ts';
+import { buildingKind, cellKind, configMapKind, secretKind } from '../../model/kinds.ts';
 import { buildingSpec, cellNamespace, decoded, testHouse } from './test-house.ts';
 import { conditionsOf, type MemoryKube } from './test-kube.ts';
 

@@ -1,10 +1,11 @@
+import { buildingKind, cellKind, secretKind } from '../../model/kinds.ts';
 import type { KubeObject, Ref } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { Dependency, Outcome, Reconciler } from '../../runtime/reconciler.ts';
 import { cellInForce } from './cell-of.ts';
 import { enrolmentLabel } from './enrolment-desk.ts';
 import { erasureDefaults, Erasures, type ErasureSettings } from './erasure.ts';
-import { buildingKind, buildingLabel, cellKind, secretKind } from './kinds.ts';
+import { buildingLabel } from './labels.ts';
 import { Offboarding, revoke } from './offboarding.ts';
 import { Onboarding } from './onboarding.ts';
 import { BuildingParts } from './parts.ts';

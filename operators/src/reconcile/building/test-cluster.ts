@@ -9,10 +9,10 @@ import { readConfig } from '../../config.ts';
 import { buildingDefinition } from '../../crd/building-definition.ts';
 import { cellDefinition } from '../../crd/cell-definition.ts';
 import { specOfDe } from '../../model/cell/test-plan.ts';
+import { buildingKind } from '../../model/kinds.ts';
 import type { Kind, KubeObject } from '../../runtime/kube.ts';
 import { type TestClient, testClient } from '../../runtime/test-operator.ts';
 import { type OperatorService, startOperator } from '../../start.ts';
-import { buildingKind } from './kinds.ts';
 import { createBuildingReconciler } from './reconciler.ts';
 import { buildingSpec, cellNamespace, operatorNamespace } from './test-house.ts';
 

@@ -7,10 +7,10 @@ import {
   publicationOf,
   type RegistryEntry,
 } from '../../model/building/publication.ts';
+import { buildingKind, cellKind, configMapKind, secretKind } from '../../model/kinds.ts';
 import type { KubeObject, Ref } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
-import { buildingKind, cellKind, configMapKind, secretKind } from './kinds.ts';
 import { type BuildingReconcilerOptions, createBuildingReconciler } from './reconciler.ts';
 import type { Published, Registry } from './registry-desk.ts';
 import { MemoryKube } from './test-kube.ts';

@@ -3,7 +3,7 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import { type CellSpec, parseCellSpec } from '@domicile/core/resources/cell.ts';
 import { type Refusal, refusalOf } from '../../model/cell/admissible.ts';
 import { foundPlaces, type FoundPlaces } from '../../model/cell/found-places.ts';
-import * as kinds from '../../model/cell/kinds.ts';
+import * as kinds from '../../model/kinds.ts';
 import type { Breach } from '../../model/residency-guard.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';

@@ -1,10 +1,10 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type DesiredCell, desiredCell, objectBreaches } from '../../model/cell/desired.ts';
 import type { FoundPlaces } from '../../model/cell/found-places.ts';
-import * as kinds from '../../model/cell/kinds.ts';
 import { type CellPlan, labelsOf, namespaceOf } from '../../model/cell/plan.ts';
 import { workloadState } from '../../model/cell/workload-state.ts';
 import { issuerState, revokedConfig, revokedKey } from '../../model/cell/workloads.ts';
+import * as kinds from '../../model/kinds.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { ConditionNow } from '../../runtime/status-writer.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { InvariantError, must } from '@domicile/core/invariants.ts';
 import { z } from 'zod';
 import { withoutForeignContainers } from '../../model/cell/foreign-containers.ts';
-import * as kinds from '../../model/cell/kinds.ts';
+import * as kinds from '../../model/kinds.ts';
 import { mergePatchOf } from '../../model/merge-patch.ts';
 import type { Kind, Kube, KubeCache, KubeObject, Ref } from '../../runtime/kube.ts';
 

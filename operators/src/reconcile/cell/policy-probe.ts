@@ -1,8 +1,8 @@
 import { PlatformError } from '@domicile/core/errors.ts';
-import { deploymentKind } from '../../model/cell/kinds.ts';
 import type { CellPlan } from '../../model/cell/plan.ts';
 import { podOf } from '../../model/cell/pod.ts';
 import { workloadsOf } from '../../model/cell/workloads.ts';
+import { deploymentKind } from '../../model/kinds.ts';
 import type { Kube, KubeObject } from '../../runtime/kube.ts';
 
 /**

@@ -1,4 +1,4 @@
-import * as kinds from '../../model/cell/kinds.ts';
+import * as kinds from '../../model/kinds.ts';
 import type { Kind, KubeObject, Ref } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { Dependency, Outcome, Reconciler } from '../../runtime/reconciler.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { PlatformError } from '@domicile/core/errors.ts';
-import { secretKind } from '../../model/cell/kinds.ts';
+import { secretKind } from '../../model/kinds.ts';
 import type { Kube, KubeCache, KubeObject } from '../../runtime/kube.ts';
 
 export type SecretData = Readonly<Record<string, string>>;

@@ -2,6 +2,7 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import { Storage } from '@google-cloud/storage';
 import { GoogleAuth, OAuth2Client } from 'google-auth-library';
 import { z } from 'zod';
+import { storeFault } from '../bucket/store-fault.ts';
 import { type GcsKey, keyClient } from './gcs-key.ts';
 
 const requestTimeoutMs = 30_000;
@@ -83,31 +84,18 @@ export function gcsFault(error: unknown): unknown {
   if (error instanceof PlatformError || !(error instanceof Error)) return error;
   const status = statusOf(error);
   const cause = { cause: error };
-  if (isMissingBucket(error))
-    return new PlatformError(
-      'UPSTREAM_UNAVAILABLE',
-      'Cannot reach the store: there is no such bucket',
-      cause,
-    );
-  if (status === 403)
-    return new PlatformError('FORBIDDEN', 'Cannot reach the object: the store refuses it', cause);
   if (status === 409)
     return new PlatformError('CONFLICT', 'Cannot write: it is there already', cause);
   if (status === 412)
     return new PlatformError('PRECONDITION_FAILED', 'Cannot write: it has changed since', cause);
-  if (status === 416)
-    return new PlatformError(
-      'RANGE_NOT_SATISFIABLE',
-      'Cannot read beyond the end of an object',
-      cause,
-    );
-  if (status === 507)
-    return new PlatformError('STORE_FULL', 'Cannot write: the store is full', cause);
-  if (status === 400)
-    return new PlatformError('VALUE_INVALID', `Cannot ask the store: ${error.message}`, cause);
-  if (status === undefined && !isOfNetwork(error)) return error;
-  const told = status === undefined ? 'it does not answer' : `it answers ${status}`;
-  return new PlatformError('UPSTREAM_UNAVAILABLE', `Cannot reach the store: ${told}`, cause);
+  return storeFault({
+    error,
+    status,
+    isMissingBucket: isMissingBucket(error),
+    isRefused: status === 403,
+    isInvalid: status === 400,
+    isOfNetwork: isOfNetwork(error),
+  });
 }
 
 export interface GcsCall {

@@ -1,6 +1,7 @@
 import { S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type LakeSecret, requireEntry } from '../admin/open-bucket-admin.ts';
+import { storeFault } from '../bucket/store-fault.ts';
 
 const connectTimeoutMs = 5_000;
 const requestTimeoutMs = 30_000;
@@ -50,28 +51,14 @@ export function s3CodeOf(error: unknown): string {
 export function s3Fault(error: unknown): unknown {
   if (error instanceof PlatformError || !(error instanceof Error)) return error;
   const status = s3StatusOf(error);
-  const cause = { cause: error };
-  if (s3CodeOf(error) === 'NoSuchBucket')
-    return new PlatformError(
-      'UPSTREAM_UNAVAILABLE',
-      'Cannot reach the store: there is no such bucket',
-      cause,
-    );
-  if (status === 401 || status === 403)
-    return new PlatformError('FORBIDDEN', 'Cannot reach the object: the store refuses it', cause);
-  if (status === 416)
-    return new PlatformError(
-      'RANGE_NOT_SATISFIABLE',
-      'Cannot read beyond the end of an object',
-      cause,
-    );
-  if (status === 507)
-    return new PlatformError('STORE_FULL', 'Cannot write: the store is full', cause);
-  if (status === 400 || status === 405 || status === 501)
-    return new PlatformError('VALUE_INVALID', `Cannot ask the store: ${error.message}`, cause);
-  if (status === undefined && !isOfNetwork(error)) return error;
-  const told = status === undefined ? 'it does not answer' : `it answers ${status}`;
-  return new PlatformError('UPSTREAM_UNAVAILABLE', `Cannot reach the store: ${told}`, cause);
+  return storeFault({
+    error,
+    status,
+    isMissingBucket: s3CodeOf(error) === 'NoSuchBucket',
+    isRefused: status === 401 || status === 403,
+    isInvalid: status === 400 || status === 405 || status === 501,
+    isOfNetwork: isOfNetwork(error),
+  });
 }
 
 /** Any other error without a status is a fault of this program. */

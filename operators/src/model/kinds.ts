@@ -1,5 +1,5 @@
 import { resourceGroup, resourceVersion } from '@domicile/core/resources/cell.ts';
-import type { Kind } from '../../runtime/kube.ts';
+import type { Kind } from '../runtime/kube.ts';
 
 function kind(group: string, name: string, plural: string, cluster?: 'cluster'): Kind {
   const version = 'v1';
@@ -8,12 +8,14 @@ function kind(group: string, name: string, plural: string, cluster?: 'cluster'):
 
 const admission = 'admissionregistration.k8s.io';
 
-export const cellKind: Kind = {
-  group: resourceGroup,
-  version: resourceVersion,
-  kind: 'Cell',
-  plural: 'cells',
-  namespaced: false,
+const ours = { group: resourceGroup, version: resourceVersion };
+
+export const cellKind: Kind = { ...ours, kind: 'Cell', plural: 'cells', namespaced: false };
+export const buildingKind: Kind = {
+  ...ours,
+  kind: 'Building',
+  plural: 'buildings',
+  namespaced: true,
 };
 export const namespaceKind = kind('', 'Namespace', 'namespaces', 'cluster');
 export const nodeKind = kind('', 'Node', 'nodes', 'cluster');
@@ -25,6 +27,7 @@ export const serviceAccountKind = kind('', 'ServiceAccount', 'serviceaccounts');
 export const volumeClaimKind = kind('', 'PersistentVolumeClaim', 'persistentvolumeclaims');
 export const deploymentKind = kind('apps', 'Deployment', 'deployments');
 export const statefulSetKind = kind('apps', 'StatefulSet', 'statefulsets');
+export const jobKind = kind('batch', 'Job', 'jobs');
 export const disruptionBudgetKind = kind('policy', 'PodDisruptionBudget', 'poddisruptionbudgets');
 export const networkPolicyKind = kind('networking.k8s.io', 'NetworkPolicy', 'networkpolicies');
 export const storageClassKind = kind('storage.k8s.io', 'StorageClass', 'storageclasses', 'cluster');
