@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { pythonWith } from '@domicile/devkit/python.ts';
+import { planOfDe } from '@domicile/operators/model/cell/test-plan.ts';
+import { workloadsOf } from '@domicile/operators/model/cell/workloads.ts';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 
@@ -37,15 +39,11 @@ test('it runs as nobody, and nothing of the program is its own', () => {
   expect(copies.filter((copy) => !copy.includes('--chown=0:0'))).toEqual([]);
 });
 
-/** Of every process of a cell and of the operator, as they stand in what makes their pods. */
+/** Of every process of a cell and of the operator, as their pods start them. */
 const entries = [
   'operators/src/main.ts',
   'operators/bin/domicile.js',
-  ...[
-    ...readFileSync(join(root, 'operators/src/model/cell/workloads.ts'), 'utf8').matchAll(
-      /entry: '([^']+)'/g,
-    ),
-  ].map(([, entry = '']) => entry),
+  ...new Set(workloadsOf(planOfDe()).map(({ entry }) => entry)),
 ];
 
 test('it holds what pods run', () => {
