@@ -6,6 +6,7 @@ import {
   parseDeviceId,
 } from '@domicile/core/identities.ts';
 import { topicText } from '@domicile/core/topics.ts';
+import { keptBytes } from '@domicile/runtime/kept-bytes.ts';
 import type { UplinkConfig } from '../config.ts';
 import type { AgentEvents } from '../events.ts';
 import { accountMessages, accountOfStores } from '../model/account.ts';
@@ -221,7 +222,7 @@ export class Uplink {
   }
 
   #status(state: 'online' | 'offline'): Buffer {
-    return Buffer.from(JSON.stringify({ state, at: new Date(this.#options.now()).toISOString() }));
+    return keptBytes(JSON.stringify({ state, at: new Date(this.#options.now()).toISOString() }));
   }
 
   async #sendAccount(): Promise<void> {

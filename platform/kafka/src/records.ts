@@ -1,3 +1,4 @@
+import { keptBytes } from '@domicile/runtime/kept-bytes.ts';
 import type { MessageToProduce } from '@platformatic/kafka';
 
 /** A record as read. */
@@ -39,11 +40,11 @@ const cachedTextsMax = 4096;
 
 /** Header names and most values repeat, so their bytes are kept. */
 function textBytes(text: string): Buffer {
-  let bytes = textCache.get(text);
-  if (bytes === undefined) {
-    bytes = Buffer.from(text);
-    if (textCache.size < cachedTextsMax) textCache.set(text, bytes);
-  }
+  const known = textCache.get(text);
+  if (known !== undefined) return known;
+  if (textCache.size >= cachedTextsMax) return Buffer.from(text);
+  const bytes = keptBytes(text);
+  textCache.set(text, bytes);
   return bytes;
 }
 

@@ -1,4 +1,4 @@
-import { Router } from 'express';
+import { type RequestHandler, Router } from 'express';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { addRoute } from './http-route.ts';
@@ -12,11 +12,13 @@ export interface AdminOptions {
   readonly registry: Registry;
   /** `true`, or why not; an empty list is ready too. */
   readonly ready: () => boolean | readonly string[];
+  /** What else other processes of the platform ask this one; no data of clients. */
+  readonly routes?: RequestHandler;
 }
 
 /** `/livez`, `/readyz` (503 with its reasons until ready) and `/metrics` of one process. */
 export async function startAdmin(options: AdminOptions): Promise<HttpServer> {
-  const { host, port, log, registry, ready } = options;
+  const { host, port, log, registry, ready, routes } = options;
   const router = Router();
   addRoute(router, '/livez', { GET: (_request, response) => void response.json({ live: true }) });
   addRoute(router, '/readyz', {
@@ -34,5 +36,6 @@ export async function startAdmin(options: AdminOptions): Promise<HttpServer> {
       response.end(text);
     },
   });
+  if (routes) router.use(routes);
   return startHttp(router, { host, port, log, drainTimeoutMs: 1_000 });
 }

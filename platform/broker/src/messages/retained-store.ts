@@ -3,6 +3,7 @@ import type { InputRecord, OutputRecord } from '@domicile/kafka/records.ts';
 import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
 import type { Delivery, OutboundMessage, Subscription } from '@domicile/mqtt/owner.ts';
 import { filterTakes } from '@domicile/mqtt/topic-filters.ts';
+import { keptBytes } from '@domicile/runtime/kept-bytes.ts';
 import {
   type RetainedBounds,
   type RetainedEntry,
@@ -28,8 +29,6 @@ export interface RetainedStoreOptions {
 interface Retained {
   readonly outbound: OutboundMessage;
   readonly place: string;
-  readonly key: Buffer;
-  readonly value: Buffer;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -99,8 +98,9 @@ export class RetainedStore implements RetainedSource, AsyncDisposable {
 
   seen(message: FeedMessage): void {
     if (!message.retain) return;
-    const { topic, payload, offset, expiresAtMs, place, outbound } = message;
-    const key = Buffer.from(topic);
+    const { topic, offset, expiresAtMs, place } = message;
+    const payload = keptBytes(message.payload);
+    const outbound = { ...message.outbound, payload };
     const headers = message.headers();
     this.#view.note(
       {
@@ -111,7 +111,7 @@ export class RetainedStore implements RetainedSource, AsyncDisposable {
         ...(payload.length === 0
           ? { message: undefined, bytes: 0 }
           : {
-              message: { outbound, place, key, value: payload, headers },
+              message: { outbound, place, headers },
               bytes: sizeOf(topic, payload),
             }),
       },
@@ -192,17 +192,16 @@ export class RetainedStore implements RetainedSource, AsyncDisposable {
     const topic = key.toString();
     const { qos, expiresAtMs, properties } = factsOf(headers);
     const place = `mqtt-messages/${partition}`;
+    const payload = keptBytes(value ?? '');
     const outbound = {
       topic,
-      payload: value ?? Buffer.alloc(0),
+      payload,
       qos,
       token: `${place}/${offset}`,
       ...(expiresAtMs !== undefined && { expiresAtMs }),
       properties,
     };
-    const message = value
-      ? { outbound, place, key, value, headers: Object.fromEntries(headers) }
-      : undefined;
+    const message = value ? { outbound, place, headers: Object.fromEntries(headers) } : undefined;
     const bytes = value ? sizeOf(topic, value) : 0;
     const notedAtMs = Date.now();
     this.#view.note({ topic, message, bytes, offset, expiresAtMs, notedAtMs }, true);
@@ -226,7 +225,7 @@ export class RetainedStore implements RetainedSource, AsyncDisposable {
     const record = {
       topic: kafkaTopic,
       key: Buffer.from(topic),
-      ...(message && { value: message.value, headers: message.headers }),
+      ...(message && { value: message.outbound.payload, headers: message.headers }),
     };
     return retainedRecordOf(record, { kafkaTopic, offset: BigInt(offset) });
   }

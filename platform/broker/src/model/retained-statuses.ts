@@ -8,7 +8,8 @@ export interface RetainedStatus {
 /** The last status of each device of one building, as subscribers get it. */
 export class RetainedStatuses {
   readonly #devicesMax: number;
-  readonly #statuses = new Map<string, RetainedStatus>();
+  /** As text: a small buffer keeps the whole pool that it was cut from. */
+  readonly #statuses = new Map<string, { readonly topic: string; readonly text: string }>();
 
   constructor(devicesMax: number) {
     this.#devicesMax = devicesMax;
@@ -22,13 +23,17 @@ export class RetainedStatuses {
       this.#statuses.delete(oldest);
     const status = {
       topic: `v1/${building}/${device}/status`,
-      payload: Buffer.from(JSON.stringify({ state, at })),
+      text: JSON.stringify({ state, at }),
     };
     this.#statuses.set(device, status);
-    return status;
+    return messageOf(status);
   }
 
   all(): IterableIterator<RetainedStatus> {
-    return this.#statuses.values();
+    return this.#statuses.values().map(messageOf);
   }
+}
+
+function messageOf({ topic, text }: { readonly topic: string; readonly text: string }) {
+  return { topic, payload: Buffer.from(text) };
 }

@@ -13,6 +13,7 @@ import {
 } from '@domicile/core/streams.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
 import type { OutputRecord } from '@domicile/kafka/records.ts';
+import { keptBytes } from '@domicile/runtime/kept-bytes.ts';
 import type { Part } from './blobs.ts';
 
 const keysMax = 50_000;
@@ -102,7 +103,7 @@ export class TaskRecords {
   #key(text: string): Buffer {
     let key = this.#keys.get(text);
     if (key === undefined) {
-      key = Buffer.from(text);
+      key = keptBytes(text);
       if (this.#keys.size >= keysMax) this.#keys.clear();
       this.#keys.set(text, key);
     }
