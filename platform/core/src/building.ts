@@ -38,6 +38,8 @@ export interface BuildingRecord {
   readonly passwordHash: string | null;
   /** Absent in records of before there were any. */
   readonly quotas?: BuildingQuotas;
+  /** Its data is erased: whoever keeps something of it by itself, as a task its state, drops it. Only of an offboarded one. */
+  readonly erased?: true;
 }
 
 /** The placement that held at a time; the first one also for the time before it. */

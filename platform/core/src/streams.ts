@@ -115,7 +115,8 @@ export interface Rights {
 
 /**
  * What each service may do in Kafka; nothing else is granted. `serving` has no way to readings, and `front` none to any
- * stream. `operator` declares buildings, and `eraser` takes the newest values of an erased one out.
+ * stream. `operator` declares buildings; `eraser` takes the newest values of an erased one out and sees that no task's state
+ * keeps any.
  */
 export const rights: Readonly<Record<Principal, Rights>> = {
   operator: { reads: ['registry', 'device-status'], writes: ['registry'], groups: ['operator'] },
@@ -183,7 +184,7 @@ export const rights: Readonly<Record<Principal, Rights>> = {
     writes: ['commands', 'command-states'],
     groups: ['commands'],
   },
-  eraser: { reads: ['latest'], writes: ['latest'], groups: [] },
+  eraser: { reads: ['latest', 'state'], writes: ['latest'], groups: [] },
   front: { reads: [], writes: [], groups: [] },
 };
 

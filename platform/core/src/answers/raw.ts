@@ -23,6 +23,12 @@ export const rawRow = z
   })
   .describe('One value of one reading: the columns of the landing zone in camel case');
 
-export const rawList = listOf(rawRow);
+export const rawList = listOf(rawRow).extend({
+  retainedFrom: time
+    .optional()
+    .describe(
+      'There if the period begins before it: what was received before it has gone by retention',
+    ),
+});
 
 export type RawRow = z.output<typeof rawRow>;

@@ -119,6 +119,9 @@ export const accountAnswer = z
       unnumbered: count,
       unreadable: count,
       landed: count.describe('Counted from the manifests of the landing zone'),
+      expired: count.describe(
+        'Landed readings whose files went by retention; they are not in `landed`',
+      ),
     }),
     rows: z.array(accountRow),
     next,

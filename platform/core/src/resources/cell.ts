@@ -31,20 +31,27 @@ const identities = z.strictObject({
   eraser: secretName.default('lake-eraser'),
 });
 
-const lake = z.strictObject({
-  store: z.enum(['gcs', 's3']),
-  /** Of the store; absent: the provider's own. */
-  endpoint: z.url().optional(),
-  /** One of the cell's regions. */
-  region: z.string().min(1).max(60),
-  landingBucket: bucket,
-  servingBucket: bucket,
-  identities: identities.prefault({}),
-  /** Absent: the country pack's. */
-  retentionDays: z.strictObject({ landing: days.optional(), serving: days.optional() }).default({}),
-  /** How long what is deleted can be brought back, inside the country. */
-  softDeleteDays: z.number().int().min(0).max(90).default(7),
-});
+const lake = z
+  .strictObject({
+    store: z.enum(['gcs', 's3']),
+    /** Of the store; absent: the provider's own. */
+    endpoint: z.url().optional(),
+    /** One of the cell's regions. */
+    region: z.string().min(1).max(60),
+    landingBucket: bucket,
+    servingBucket: bucket,
+    identities: identities.prefault({}),
+    /** Absent: the country pack's. */
+    retentionDays: z
+      .strictObject({ landing: days.optional(), serving: days.optional() })
+      .default({}),
+    /** How long what is deleted can be brought back, inside the country. */
+    softDeleteDays: z.number().int().min(0).max(90).default(7),
+  })
+  .refine(
+    ({ store, softDeleteDays }) => store !== 'gcs' || softDeleteDays === 0 || softDeleteDays >= 7,
+    { path: ['softDeleteDays'], error: 'gcs keeps what is deleted for 0, or for 7 to 90 days' },
+  );
 
 /** `spec` of the resource `Cell`: one country's cell on this cluster. */
 export const cellSpecSchema = z.strictObject({
@@ -71,6 +78,14 @@ export const cellSpecSchema = z.strictObject({
       /** The name that gateways call it by; in its certificate. */
       host: host.optional(),
       serviceType: z.enum(['ClusterIP', 'LoadBalancer', 'NodePort']).default('LoadBalancer'),
+    })
+    .prefault({}),
+  /** The issuer of gateways' certificates: they renew there by the certificate that they have, so nothing before it may end TLS. */
+  enrolment: z
+    .strictObject({
+      /** As gateways outside of the cluster reach it; its host is in the issuer's certificate. */
+      url: z.url({ protocol: /^https$/ }).optional(),
+      serviceType: z.enum(['ClusterIP', 'LoadBalancer', 'NodePort']).default('ClusterIP'),
     })
     .prefault({}),
   stream: z
