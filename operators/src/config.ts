@@ -58,6 +58,9 @@ export const operatorSettings = z.object({
   OPERATOR_CELL_RESYNC_MS: durationMs
     .default(60_000)
     .describe('How often brokers, buckets and nodes are looked at again'),
+  OPERATOR_DEVICES_SEEN_EVERY_MS: durationMs
+    .default(30_000)
+    .describe('How often the serving API is asked how many devices of each building spoke lately'),
   OPERATOR_IMAGE_TAG: z
     .string()
     .min(1)

@@ -1,4 +1,5 @@
 import type { OperatorConfig } from './config.ts';
+import { createDevicesSeen } from './reconcile/building/devices-seen.ts';
 import { createBuildingReconciler } from './reconcile/building/reconciler.ts';
 import { createCellReconciler } from './reconcile/cell/reconciler.ts';
 import type { OperatorPorts } from './runtime/ports.ts';
@@ -24,5 +25,6 @@ export function reconcilersOf(config: OperatorConfig, ports: OperatorPorts): rea
         regionsDir: config.OPERATOR_REGIONS_DIR,
       },
     }),
+    createDevicesSeen(ports, { everyMs: config.OPERATOR_DEVICES_SEEN_EVERY_MS }),
   ];
 }

@@ -59,12 +59,3 @@ export function conditionsOf(findings: BuildingFindings): TypedFinding[] {
     ...(erased ? [{ type: 'Erased', ...erased }] : []),
   ];
 }
-
-/** `98/100`, `?/100` while nobody knows how many were seen. */
-export function devicesTold(expected: number, seen: number | undefined) {
-  return {
-    expected,
-    ...(seen !== undefined && { seen }),
-    text: `${seen ?? '?'}/${expected}`,
-  };
-}

@@ -57,7 +57,8 @@ export function enrolmentToWrite(
   return isSame ? undefined : wanted;
 }
 
-function readEnrolment(text: string): z.output<typeof enrolmentSchema> | undefined {
+/** Undefined for what is none. */
+export function readEnrolment(text: string): z.output<typeof enrolmentSchema> | undefined {
   try {
     return enrolmentSchema.parse(JSON.parse(text));
   } catch {

@@ -37,6 +37,46 @@ export function credentialsDue(
   });
 }
 
+/** Those that are made here have 24 and 32 characters, all of them random. */
+const charactersMin = 16;
+const charactersMax = 256;
+/** A word that is said again and again is long and no secret. */
+const differentMin = 8;
+
+/** Why one that somebody wrote is not taken; undefined for one that is fit. */
+export function credentialFault(text: string): string | undefined {
+  const { length } = text;
+  if (length < charactersMin)
+    return `it has ${length} characters, and ${charactersMin} are the fewest`;
+  if (length > charactersMax)
+    return `it has ${length} characters, and ${charactersMax} are the most`;
+  if (!/^[!-~]+$/.test(text))
+    return 'it holds something else than letters, digits and signs of ASCII';
+  const different = new Set(text).size;
+  if (different < differentMin)
+    return `it repeats ${different} characters, and ${differentMin} different ones are the fewest`;
+  return undefined;
+}
+
+/** A credential of the Secret that is not taken. */
+export interface RefusedCredential {
+  readonly credential: Credential;
+  readonly why: string;
+}
+
+/** What to do about those that are not taken. */
+export function refusalTold(secret: string, refused: readonly RefusedCredential[]): string {
+  const told = refused.map(({ credential, why }) => {
+    const key = gatewayKeys[credential];
+    const until =
+      credential === 'password'
+        ? 'the one that was in force before stays so'
+        : 'no gateway enrols until there is a better one';
+    return `The ${key} in the Secret ${secret} is not taken: ${why}; ${until}. Write a better one there, or take the key ${key} out and one is made`;
+  });
+  return told.join('. ');
+}
+
 /** The annotations of the Secret that say what was done. */
 export function rotationsDone(asked: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(

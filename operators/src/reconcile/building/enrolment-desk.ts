@@ -5,6 +5,7 @@ import {
   enrolmentSecretName,
   enrolmentShardOf,
   enrolmentToWrite,
+  readEnrolment,
 } from '../../model/building/enrolment.ts';
 import { secretKind } from '../../model/kinds.ts';
 import type { Kube, KubeObject } from '../../runtime/kube.ts';
@@ -157,6 +158,14 @@ function emptyShard(
     type: 'Opaque',
     data: Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)),
   };
+}
+
+/** By whose digest its gateway enrols, as a Secret of enrolments says; undefined if it says none. */
+export function tokenIn(secret: KubeObject | undefined, building: string): string | undefined {
+  const entry = dataOf(secret).get(enrolmentKey(building));
+  return entry === undefined
+    ? undefined
+    : readEnrolment(Buffer.from(entry, 'base64').toString())?.tokenSha256;
 }
 
 function dataOf(secret: KubeObject | undefined): Map<string, string> {

@@ -4,14 +4,17 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import { z } from 'zod';
 import type { BuildingResource } from '../../model/building/building-resource.ts';
 import {
+  type Credential,
+  credentialFault,
   credentialsDue,
   gatewayKeys,
   type GatewaySecret,
   gatewaySecretName,
+  type RefusedCredential,
   rotationsDone,
 } from '../../model/building/gateway-credentials.ts';
 import { secretKind } from '../../model/kinds.ts';
-import type { Kube, KubeObject, Ref } from '../../runtime/kube.ts';
+import type { Kube, KubeCache, KubeObject, Ref } from '../../runtime/kube.ts';
 import { buildingLabel, labelsOf } from './labels.ts';
 
 const derive = promisify<string, Buffer, number, { N: number; r: number; p: number }, Buffer>(
@@ -23,14 +26,38 @@ const cost = { N: 4096, r: 8, p: 1 };
 const passwordBytes = 18;
 const tokenBytes = 24;
 const checkedMax = 20_000;
+const hashBegin = ['scrypt', cost.N, cost.r, cost.p, ''].join('$');
 
 /** What the registry and the issuer need of a building's credentials. */
 export interface GatewayCredentials {
   readonly secret: string;
-  readonly passwordHash: string;
+  /** Null: no password lets anybody in. */
+  readonly passwordHash: string | null;
   /** Hexadecimal. */
   readonly tokenSha256: string;
+  /** Those that somebody wrote into the Secret and that are not taken. */
+  readonly refused: readonly RefusedCredential[];
+  /** Those that somebody took out of the Secret, so that others were made. */
+  readonly replaced: readonly Credential[];
 }
+
+export interface CredentialsOf {
+  readonly building: BuildingResource;
+  /** PEM, undefined if it is not there yet. */
+  readonly authority: string | undefined;
+  readonly inForce: CredentialsInForce;
+}
+
+/** By which its gateway comes in now, whatever the Secret says. */
+export interface CredentialsInForce {
+  /** As the registry has it. */
+  readonly passwordHash: string | null;
+  /** As the issuer has it, hexadecimal. */
+  readonly tokenSha256: string | undefined;
+}
+
+/** Of a token that nobody has. */
+export const noTokenSha256 = '0'.repeat(64);
 
 const secretSchema = z.object({
   metadata: z.object({
@@ -44,18 +71,18 @@ const secretSchema = z.object({
 /** The Secret beside each building by which its gateway comes in: made once, renewed when asked, never taken over. */
 export class GatewaySecrets {
   readonly #kube: Kube;
+  readonly #cache: KubeCache;
   /** Password hashes that were compared with their password: hash → SHA-256 of the password. */
   readonly #checked = new Map<string, string>();
 
-  constructor(kube: Kube) {
+  constructor(kube: Kube, cache: KubeCache) {
     this.#kube = kube;
+    this.#cache = cache;
   }
 
-  /** `authority`: PEM, undefined if it is not there yet. Throws `OBJECT_EXISTS` if a Secret of that name is not ours. */
-  async ensure(
-    { name, namespace, annotations }: BuildingResource,
-    authority: string | undefined,
-  ): Promise<GatewayCredentials> {
+  /** What somebody wrote there is taken if it is fit. Throws `OBJECT_EXISTS` if a Secret of that name is not ours. */
+  async ensure({ building, authority, inForce }: CredentialsOf): Promise<GatewayCredentials> {
+    const { name, namespace, annotations } = building;
     const ref = { name: gatewaySecretName(name), namespace };
     const present = readSecret(await this.#kube.get(secretKind, ref));
     if (present && present.labels[buildingLabel] !== name)
@@ -63,23 +90,24 @@ export class GatewaySecrets {
         'OBJECT_EXISTS',
         `Cannot keep the credentials: there is a Secret ${ref.name} that is not the operator's; rename or delete it`,
       );
-    const due = new Set(credentialsDue(annotations, present));
+    const due = credentialsDue(annotations, present);
     const data = new Map(present?.data);
     data.set(gatewayKeys.building, name);
     if (authority !== undefined) data.set(gatewayKeys.authority, authority);
-    if (due.has('password'))
-      data.set(gatewayKeys.password, randomBytes(passwordBytes).toString('base64url'));
-    if (due.has('token'))
-      data.set(gatewayKeys.token, randomBytes(tokenBytes).toString('base64url'));
-    const password = textOf(data, gatewayKeys.password);
-    const passwordHash = await this.#hashOf(password, data.get(gatewayKeys.passwordHash));
-    data.set(gatewayKeys.passwordHash, passwordHash);
+    for (const credential of due) data.set(gatewayKeys[credential], made(credential));
+    const refused = await this.#refused(ref, data, inForce);
+    const isRefused = (one: Credential) => refused.some(({ credential }) => credential === one);
+    const passwordHash = isRefused('password')
+      ? inForce.passwordHash
+      : await this.#hashOf(textOf(data, gatewayKeys.password), data.get(gatewayKeys.passwordHash));
+    if (passwordHash !== null) data.set(gatewayKeys.passwordHash, passwordHash);
     await this.#write({ ref, building: name, present, data, asked: annotations });
-    const token = textOf(data, gatewayKeys.token);
     return {
       secret: ref.name,
       passwordHash,
-      tokenSha256: sha256(token),
+      tokenSha256: isRefused('token') ? noTokenSha256 : sha256(textOf(data, gatewayKeys.token)),
+      refused,
+      replaced: present ? due.filter((one) => textOf(present.data, gatewayKeys[one]) === '') : [],
     };
   }
 
@@ -88,7 +116,8 @@ export class GatewaySecrets {
     const ref = { name: gatewaySecretName(building), namespace };
     const present = readSecret(await this.#kube.get(secretKind, ref));
     if (present?.labels[buildingLabel] !== building) return undefined;
-    return sha256(textOf(present.data, gatewayKeys.token));
+    const token = textOf(present.data, gatewayKeys.token);
+    return credentialFault(token) === undefined ? sha256(token) : undefined;
   }
 
   /** What is not there, or not ours, is left alone. */
@@ -98,6 +127,43 @@ export class GatewaySecrets {
     const uid = found?.metadata.uid;
     if (!found || uid === undefined || found.metadata.labels?.[buildingLabel] !== building) return;
     await this.#kube.delete(secretKind, ref, { uid });
+  }
+
+  /** What is not fit, or stands in another Secret as well: who has that one would have this one too. */
+  async #refused(
+    ref: Ref,
+    data: ReadonlyMap<string, string>,
+    inForce: CredentialsInForce,
+  ): Promise<RefusedCredential[]> {
+    const password = textOf(data, gatewayKeys.password);
+    const token = textOf(data, gatewayKeys.token);
+    const { passwordHash, tokenSha256 } = inForce;
+    // Of two alike, the one in force was there first, and the other is its copy.
+    const isPasswordOld = async () =>
+      passwordHash !== null && (await this.#isOf(password, passwordHash));
+    const isTokenOld = () => sha256(token) === tokenSha256;
+    const faults = {
+      password:
+        credentialFault(password) ??
+        (password === token ? 'it is the enrolment-token too' : undefined) ??
+        ((await isPasswordOld()) ? undefined : this.#sharedWith(ref, password)),
+      token: credentialFault(token) ?? (isTokenOld() ? undefined : this.#sharedWith(ref, token)),
+    };
+    const all: readonly Credential[] = ['password', 'token'];
+    return all.flatMap((credential) => {
+      const why = faults[credential];
+      return why === undefined ? [] : [{ credential, why }];
+    });
+  }
+
+  #sharedWith(ref: Ref, text: string): string | undefined {
+    const other = this.#cache.list(secretKind).find((secret) => {
+      const { name, namespace, labels } = secret.metadata;
+      if (labels?.[buildingLabel] === undefined) return false;
+      if (name === ref.name && namespace === ref.namespace) return false;
+      return [gatewayKeys.password, gatewayKeys.token].some((key) => textIn(secret, key) === text);
+    });
+    return other && `the Secret ${other.metadata.name} has the same`;
   }
 
   async #write(of: {
@@ -110,8 +176,11 @@ export class GatewaySecrets {
     const { ref, building, present, data, asked } = of;
     const labels = labelsOf(building);
     const annotations = rotationsDone(asked);
+    // Keys of others may hold bytes that are no text: only what differs is written.
     const encoded = Object.fromEntries(
-      [...data].map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+      [...data]
+        .filter(([key, value]) => present?.data.get(key) !== value)
+        .map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
     );
     if (!present) {
       await this.#kube.create(secretKind, {
@@ -124,7 +193,7 @@ export class GatewaySecrets {
       return;
     }
     const isSame =
-      [...data].every(([key, value]) => present.data.get(key) === value) &&
+      Object.keys(encoded).length === 0 &&
       Object.entries(labels).every(([key, value]) => present.labels[key] === value) &&
       Object.entries(annotations).every(([key, value]) => present.annotations[key] === value);
     if (isSame) return;
@@ -135,16 +204,30 @@ export class GatewaySecrets {
     });
   }
 
-  /** The hash that is there, if it is of this password. */
+  /** The hash that is there, if it is of this password and costs what ours do. */
   async #hashOf(password: string, present: string | undefined): Promise<string> {
-    const digest = sha256(password);
-    if (present !== undefined && this.#checked.get(present) === digest) return present;
-    const isRight = present !== undefined && (await matches(password, present));
-    const hash = isRight ? present : await hashOf(password);
-    if (this.#checked.size >= checkedMax) this.#checked.clear();
-    this.#checked.set(hash, digest);
+    const isOurs = present?.startsWith(hashBegin) === true;
+    if (isOurs && (await this.#isOf(password, present))) return present;
+    const hash = await hashOf(password);
+    this.#note(hash, password);
     return hash;
   }
+
+  async #isOf(password: string, hash: string): Promise<boolean> {
+    if (this.#checked.get(hash) === sha256(password)) return true;
+    const isRight = await matches(password, hash);
+    if (isRight) this.#note(hash, password);
+    return isRight;
+  }
+
+  #note(hash: string, password: string): void {
+    if (this.#checked.size >= checkedMax) this.#checked.clear();
+    this.#checked.set(hash, sha256(password));
+  }
+}
+
+function made(credential: Credential): string {
+  return randomBytes(credential === 'password' ? passwordBytes : tokenBytes).toString('base64url');
 }
 
 function sha256(text: string): string {
@@ -159,6 +242,13 @@ function readSecret(object: KubeObject | undefined): GatewaySecret | undefined {
     Buffer.from(value, 'base64').toString(),
   ]);
   return { ...metadata, data: new Map(decoded) };
+}
+
+function textIn(secret: KubeObject, key: string): string | undefined {
+  const { data } = secret;
+  const value = data !== null && typeof data === 'object' ? Object.entries(data) : [];
+  const [, text] = value.find(([name]) => name === key) ?? [];
+  return typeof text === 'string' ? Buffer.from(text, 'base64').toString().trim() : undefined;
 }
 
 /** Who edits a Secret by hand often leaves a newline. */

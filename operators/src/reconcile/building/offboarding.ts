@@ -12,11 +12,9 @@ import type { KubeObject } from '../../runtime/kube.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
 import { type CellInForce, cellInForce } from './cell-of.ts';
 import type { Erasures } from './erasure.ts';
+import { noTokenSha256 } from './gateway-secrets.ts';
 import { type BuildingParts, isOvertaken } from './parts.ts';
 import { recordIn, type Registry } from './registry-desk.ts';
-
-/** Nobody's token. */
-const noToken = '0'.repeat(64);
 
 /** One look at one building whose resource is being deleted. */
 export class Offboarding {
@@ -169,7 +167,7 @@ export async function revoke(
     if (published.kind !== 'written' && published.kind !== 'same') return false;
   }
   const token = await unlessForbidden(parts.secrets.tokenSha256(building, claim.namespace));
-  const tokenSha256 = token ?? noToken;
+  const tokenSha256 = token ?? noTokenSha256;
   await parts
     .enrolments(cell)
     .put({ building, claim, entry: { state: 'offboarded', tokenSha256 } });

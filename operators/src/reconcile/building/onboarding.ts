@@ -1,11 +1,7 @@
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { recordOfSpec } from '@domicile/core/values.ts';
-import {
-  type BuildingFindings,
-  devicesTold,
-  type Finding,
-} from '../../model/building/building-conditions.ts';
+import type { BuildingFindings, Finding } from '../../model/building/building-conditions.ts';
 import {
   buildingFinalizer,
   type BuildingResource,
@@ -13,6 +9,8 @@ import {
   countryTold,
 } from '../../model/building/building-resource.ts';
 import { type Claim, isOlder } from '../../model/building/claim.ts';
+import { devicesIn, devicesTold } from '../../model/building/devices-told.ts';
+import { gatewayKeys, refusalTold } from '../../model/building/gateway-credentials.ts';
 import { buildingKind } from '../../model/kinds.ts';
 import { buildingBreaches } from '../../model/residency-guard.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
@@ -54,9 +52,12 @@ export class Onboarding {
     this.#fields['cell'] = cell.spec.country;
     const record = this.#record(cell);
     if (!record) return this.#refuse();
-    this.#fields['devices'] = devicesTold(record.devices.length, undefined);
+    // How many are seen is another loop's to say; what it said last stays.
+    this.#fields['devices'] = devicesTold(record.devices.length, devicesIn(this.#seen)?.seen);
     const rival = this.#rival();
     if (rival) {
+      // What is seen there is the other one's.
+      this.#fields['devices'] = devicesTold(record.devices.length, undefined);
       this.#found.registered = claimedBy(rival);
       return this.#refuse();
     }
@@ -129,7 +130,12 @@ export class Onboarding {
     await this.#keepUntilOffboarded();
     this.#asked = 'credentials';
     const authority = await this.#parts.authority(cell);
-    const credentials = await secrets.ensure(this.#building, authority);
+    const inForce = {
+      passwordHash: present?.passwordHash ?? null,
+      tokenSha256: this.#parts.enrolledToken(cell, name),
+    };
+    const credentials = await secrets.ensure({ building: this.#building, authority, inForce });
+    this.#tellReplaced(credentials);
     this.#asked = 'registered';
     // Whoever claims it is gone, or younger than this one.
     const over: { over?: Claim } = present?.claim ? { over: present.claim } : {};
@@ -179,16 +185,36 @@ export class Onboarding {
 
   async #enrol(cell: CellInForce, credentials: GatewayCredentials): Promise<void> {
     const { name, claim } = this.#building;
-    const { tokenSha256, secret } = credentials;
+    const { tokenSha256, secret, refused } = credentials;
     await this.#parts
       .enrolments(cell)
       .put({ building: name, claim, entry: { state: 'active', tokenSha256 } });
     this.#fields['credentials'] = { secret };
-    this.#found.enrolled = {
-      status: 'True',
-      reason: 'CredentialsIssued',
-      message: `Its gateway enrols by the token in the Secret ${secret}`,
-    };
+    this.#found.enrolled =
+      refused.length > 0 ? this.#credentialsRefused(credentials) : credentialsIssued(secret);
+  }
+
+  #credentialsRefused({ secret, refused }: GatewayCredentials): Finding {
+    const message = refusalTold(secret, refused);
+    const reason = 'CredentialsRefused';
+    this.#parts.ports.events.record(this.#seen, {
+      type: 'Warning',
+      reason,
+      action: 'TakeCredentials',
+      note: message,
+    });
+    return { status: 'False', reason, message };
+  }
+
+  #tellReplaced({ secret, replaced }: GatewayCredentials): void {
+    if (replaced.length === 0) return;
+    const keys = replaced.map((one) => gatewayKeys[one]).join(' and ');
+    this.#parts.ports.events.record(this.#seen, {
+      type: 'Normal',
+      reason: 'CredentialsReplaced',
+      action: 'MakeCredentials',
+      note: `The Secret ${secret} had no ${keys} any more, so another was made: its gateway needs it if it comes in by it`,
+    });
   }
 
   /** A failure is told under the concern that was looked after. */
@@ -234,6 +260,14 @@ const waitsForAuthority: Finding = {
   message:
     'The cell has no authority yet, by which its gateway knows the cell: see the conditions of the Cell',
 };
+
+function credentialsIssued(secret: string): Finding {
+  return {
+    status: 'True',
+    reason: 'CredentialsIssued',
+    message: `Its gateway enrols by the token in the Secret ${secret}`,
+  };
+}
 
 function claimedBy({ namespace, deletedAtMs }: BuildingResource): Finding {
   return {

@@ -1,11 +1,12 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { BuildingFindings } from '../../model/building/building-conditions.ts';
 import { conditionsOf, findingsUntil } from '../../model/building/building-conditions.ts';
+import { enrolmentSecretName, enrolmentShardOf } from '../../model/building/enrolment.ts';
 import { buildingKind, configMapKind, secretKind } from '../../model/kinds.ts';
 import type { Kube, KubeObject } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import { authorityName, type CellInForce } from './cell-of.ts';
-import { EnrolmentDesk } from './enrolment-desk.ts';
+import { EnrolmentDesk, tokenIn } from './enrolment-desk.ts';
 import { GatewaySecrets } from './gateway-secrets.ts';
 import { Registries } from './registries.ts';
 import type { OpenRegistry } from './registry-desk.ts';
@@ -23,7 +24,7 @@ export class BuildingParts implements AsyncDisposable {
   constructor(ports: OperatorPorts, openRegistry: OpenRegistry) {
     this.ports = ports;
     this.registries = new Registries(ports, openRegistry);
-    this.secrets = new GatewaySecrets(ports.kube);
+    this.secrets = new GatewaySecrets(ports.kube, ports.cache);
   }
 
   enrolments({ spec }: CellInForce): EnrolmentDesk {
@@ -33,6 +34,13 @@ export class BuildingParts implements AsyncDisposable {
     const desk = new EnrolmentDesk(this.ports.kube, namespace);
     this.#enrolments.set(namespace, desk);
     return desk;
+  }
+
+  /** The digest of the token by which its gateway enrols, as it was a moment ago. */
+  enrolledToken({ spec }: CellInForce, building: string): string | undefined {
+    const { namespace } = spec;
+    const name = enrolmentSecretName(enrolmentShardOf(building));
+    return tokenIn(this.ports.cache.get(secretKind, { name, namespace }), building);
   }
 
   /** Of a Secret of enrolments that has changed: whose entries are not as they were left. */

@@ -191,20 +191,22 @@ test('credentials are renewed when asked, and only once', async () => {
   expect(decoded(kube, secret)).toEqual(third);
 });
 
+const good = 'Correct-Horse-Battery';
+
 test('a Secret that is edited or deleted is mended; one of somebody else is left alone', async () => {
   const { kube, registry, declare, look } = testHouse();
   declare('de-7f3k');
   await look('de-7f3k');
   const own = kube.seen(secretKind, secret);
   if (own)
-    kube.put(secretKind, { ...own, data: { password: Buffer.from('mine').toString('base64') } });
+    kube.put(secretKind, { ...own, data: { password: Buffer.from(good).toString('base64') } });
   await look('de-7f3k');
   const mended = decoded(kube, secret);
-  expect(mended['password']).toBe('mine');
+  expect(mended['password']).toBe(good);
   expect(registry.entry('de-7f3k')?.passwordHash).toBe(mended['password-hash']);
   kube.drop(secretKind, secret);
   await look('de-7f3k');
-  expect(decoded(kube, secret)['password']).not.toBe('mine');
+  expect(decoded(kube, secret)['password']).not.toBe(good);
 
   const foreign = { apiVersion: 'v1', kind: 'Secret', data: {} };
   kube.put(secretKind, { ...foreign, metadata: { name: 'de-b-gateway', namespace: 'north' } });
@@ -215,6 +217,134 @@ test('a Secret that is edited or deleted is mended; one of somebody else is left
       Enrolled: 'False SecretTaken',
     },
   );
+});
+
+/** Writes these into the Secret, as somebody would with kubectl. */
+function edit(kube: MemoryKube, texts: Readonly<Record<string, string | Buffer>>): void {
+  const own = kube.seen(secretKind, secret);
+  const data = Object.entries(texts).map(([key, text]) => [
+    key,
+    Buffer.from(text).toString('base64'),
+  ]);
+  if (own)
+    kube.put(secretKind, {
+      ...own,
+      data: { ...asFields(own['data']), ...Object.fromEntries(data) },
+    });
+}
+
+const asFields = (value: unknown) => (typeof value === 'object' && value !== null ? value : {});
+
+test.each<[string, string | Buffer, RegExp]>([
+  ['short', 'hunter2', /it has 7 characters, and 16 are the fewest/],
+  ['long', 'ab-cd-ef-gh-ij-kl'.repeat(20), /it has 340 characters, and 256 are the most/],
+  ['repeated', 'abc'.repeat(10), /it repeats 3 characters, and 8/],
+  ['no text', Buffer.from('ff'.repeat(20), 'hex'), /something else than letters/],
+  ['of two lines', 'Correct-Horse\nBattery-Staple', /something else than letters/],
+])('a password that is %s is not taken, and the one before holds', async (_how, text, why) => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  const before = registry.entry('de-7f3k')?.passwordHash;
+  edit(kube, { password: text });
+  const writes = kube.writes.length;
+  expect(await look('de-7f3k')).toEqual(done);
+  expect(registry.entry('de-7f3k')?.passwordHash).toBe(before);
+  expect(registry.written.length).toBe(1);
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+    Ready: 'False CredentialsRefused',
+    Enrolled: 'False CredentialsRefused',
+  });
+  const told = JSON.stringify(kube.seen(buildingKind, de7)?.['status']);
+  expect(told).toMatch(why);
+  expect(told).not.toContain('hunter2');
+  // Only that is written, and only once.
+  expect(kube.writes.slice(writes)).toEqual(['status buildings de-7f3k']);
+  await look('de-7f3k');
+  expect(kube.writes.length).toBe(writes + 1);
+  edit(kube, { password: `${good}\n` });
+  await look('de-7f3k');
+  expect(registry.entry('de-7f3k')?.passwordHash).not.toBe(before);
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({ Ready: 'True Onboarded' });
+});
+
+test('a password that is taken out is made anew', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  edit(kube, { password: '' });
+  await look('de-7f3k');
+  const made = decoded(kube, secret);
+  expect(made['password']?.length).toBe(24);
+  expect(registry.entry('de-7f3k')?.passwordHash).toBe(made['password-hash']);
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({ Ready: 'True Onboarded' });
+});
+
+test('what is another building’s is not taken, and that one notices nothing', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  declare('de-b');
+  await look('de-7f3k');
+  await look('de-b');
+  const of = { name: 'de-b-gateway', namespace: 'north' };
+  const { password = '' } = decoded(kube, of);
+  const before = registry.entry('de-b')?.passwordHash;
+  edit(kube, { password });
+  for (const name of ['de-7f3k', 'de-b', 'de-7f3k']) await look(name);
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+    Ready: 'False CredentialsRefused',
+  });
+  expect(JSON.stringify(kube.seen(buildingKind, de7))).toContain(
+    'the Secret de-b-gateway has the same',
+  );
+  expect(conditionsOf(kube.seen(buildingKind, { name: 'de-b', namespace: 'north' }))).toMatchObject(
+    {
+      Ready: 'True Onboarded',
+    },
+  );
+  expect(registry.entry('de-b')?.passwordHash).toBe(before);
+  edit(kube, { password: decoded(kube, secret)['enrolment-token'] ?? '' });
+  await look('de-7f3k');
+  expect(JSON.stringify(kube.seen(buildingKind, de7))).toContain('it is the enrolment-token too');
+
+  const { 'enrolment-token': token = '' } = decoded(kube, of);
+  edit(kube, { password: good, 'enrolment-token': token });
+  const enrolled = enrolmentOf(kube, 'de-b');
+  for (const name of ['de-7f3k', 'de-b']) await look(name);
+  expect(enrolmentOf(kube, 'de-b')).toEqual(enrolled);
+  expect(enrolmentOf(kube, 'de-7f3k')).toMatchObject({ tokenSha256: '0'.repeat(64) });
+});
+
+test('by a token that is not fit nobody enrols, and by a hash of another cost nobody comes in', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  edit(kube, { 'enrolment-token': 'guess' });
+  await look('de-7f3k');
+  expect(enrolmentOf(kube, 'de-7f3k')).toMatchObject({
+    state: 'active',
+    tokenSha256: '0'.repeat(64),
+  });
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+    Ready: 'False CredentialsRefused',
+  });
+  const cheap = 'scrypt$2$1$1$AAAA$AAAA';
+  edit(kube, { 'password-hash': cheap, 'enrolment-token': `${good}-1` });
+  await look('de-7f3k');
+  expect(registry.entry('de-7f3k')?.passwordHash).toMatch(/^scrypt\$4096\$8\$1\$/);
+  expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({ Ready: 'True Onboarded' });
+});
+
+test('bytes that somebody keeps beside the credentials stay as they are', async () => {
+  const { kube, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  const bytes = Buffer.from('00ff80c1', 'hex');
+  edit(kube, { keystore: bytes, password: '' });
+  await look('de-7f3k');
+  expect(kube.seen(secretKind, secret)?.['data']).toMatchObject({
+    keystore: bytes.toString('base64'),
+  });
 });
 
 test('it is not ready before its gateway can know the cell', async () => {

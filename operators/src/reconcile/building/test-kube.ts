@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { withCondition } from '../../model/condition.ts';
 import type { Kind, Kube, KubeCache, KubeObject, Ref } from '../../runtime/kube.ts';
@@ -116,7 +117,7 @@ export class MemoryKube {
       );
       const sorted = all.toSorted((a, b) => (a.type < b.type ? -1 : 1));
       const status = { ...fields, observedGeneration, conditions: sorted };
-      if (JSON.stringify(seen['status']) === JSON.stringify(status)) return seen;
+      if (isDeepStrictEqual(seen['status'], status)) return seen;
       return this.#write('status', kind, { ...seen, status });
     },
   };

@@ -4,6 +4,7 @@ import { timeText } from './period.ts';
 
 interface DeviceLatest {
   room: string;
+  receivedAtMs: number;
   readonly points: Map<string, LatestPoint>;
 }
 
@@ -15,13 +16,18 @@ export class LatestBook {
   take(record: LatestRecord): LatestRow[] {
     const devices = this.#buildings.get(record.building) ?? new Map<string, DeviceLatest>();
     this.#buildings.set(record.building, devices);
-    const device = devices.get(record.device) ?? { room: record.room, points: new Map() };
+    const device = devices.get(record.device) ?? {
+      room: record.room,
+      receivedAtMs: -Infinity,
+      points: new Map(),
+    };
     devices.set(record.device, device);
     const renewed: LatestRow[] = [];
     for (const [metric, point] of Object.entries(record.points)) {
       if (!isNewer(point, device.points.get(metric))) continue;
       device.points.set(metric, point);
       device.room = record.room;
+      device.receivedAtMs = Math.max(device.receivedAtMs, point.receivedAtMs);
       renewed.push(rowOf(record, metric, point));
     }
     return renewed;
@@ -37,6 +43,11 @@ export class LatestBook {
     for (const [device, { room, points }] of this.#buildings.get(building) ?? [])
       for (const [metric, point] of points) rows.push(rowOf({ device, room }, metric, point));
     return rows;
+  }
+
+  /** When the last of a device's newest values came, Unix milliseconds. */
+  lastReceivedMs(building: string, device: string): number | undefined {
+    return this.#buildings.get(building)?.get(device)?.receivedAtMs;
   }
 
   /** When a device's newest reading was measured, Unix milliseconds. */

@@ -12,6 +12,7 @@ import { Router } from 'express';
 import { Door } from '../http/door.ts';
 import { kafkaOf, type ServingConfig } from './config.ts';
 import { dataRoutes } from './data-routes.ts';
+import { devicesSeenRoute } from './devices-seen-route.ts';
 import { type ServingEvents, servingEvents } from './events.ts';
 import { followStreams } from './follow-streams.ts';
 import { LiveHub } from './live-hub.ts';
@@ -71,6 +72,7 @@ export async function startServing(
       log,
       registry,
       ready: () => (followed.caughtUp() ? true : ['streams are being read']),
+      routes: devicesSeenRoute({ view, caughtUp: () => followed.caughtUp() }),
     }),
   );
   const http = parts.use(
