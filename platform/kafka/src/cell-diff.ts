@@ -111,7 +111,8 @@ export async function kafkaDiff(admin: CellAdmin, wish: KafkaWish): Promise<Kafk
       ...(await quotaChanges(admin)),
     ],
     refusals: [
-      ...topicRefusals(wish, { topics, brokers }),
+      ...topicRefusals(wish, topics),
+      ...brokerRefusals(wish, brokers),
       ...(await offsetsRefusals(admin, brokers)),
     ],
     held: [...topics].flatMap(([topic, { replicas }]) =>
@@ -120,7 +121,7 @@ export async function kafkaDiff(admin: CellAdmin, wish: KafkaWish): Promise<Kafk
   };
 }
 
-function topicChanges(
+export function topicChanges(
   admin: CellAdmin,
   { country, partitions, replicas }: KafkaWish,
   topics: ReadonlyMap<string, TopicState>,
@@ -220,14 +221,11 @@ function isSame(a: Grant, b: Grant): boolean {
   );
 }
 
-function topicRefusals(
-  { replicas, partitions }: KafkaWish,
-  of: {
-    readonly topics: ReadonlyMap<string, TopicState>;
-    readonly brokers: readonly KafkaBroker[];
-  },
+export function topicRefusals(
+  { partitions }: KafkaWish,
+  topics: ReadonlyMap<string, TopicState>,
 ): KafkaRefusal[] {
-  const refusals = [...of.topics]
+  return [...topics]
     .filter(([, state]) => state.partitions !== partitions)
     .map(([target, state]): KafkaRefusal => ({
       reason: 'PartitionsDiffer',
@@ -237,13 +235,15 @@ function topicRefusals(
         'stream, since another would put buildings on other partitions: set spec.kafka.partitions back, ' +
         'or move to a new version of the streams',
     }));
-  if (of.brokers.length < replicas)
-    refusals.push({
-      reason: 'ReplicasTooFew',
-      target: 'kafka',
-      detail: `has ${of.brokers.length} brokers, and ${replicas} replicas are declared; add brokers or lower spec.kafka.replicas`,
-    });
-  return refusals;
+}
+
+function brokerRefusals(
+  { replicas }: KafkaWish,
+  { length }: readonly KafkaBroker[],
+): KafkaRefusal[] {
+  if (length >= replicas) return [];
+  const detail = `has ${length} brokers, and ${replicas} replicas are declared; add brokers or lower spec.kafka.replicas`;
+  return [{ reason: 'ReplicasTooFew', target: 'kafka', detail }];
 }
 
 async function offsetsRefusals(
