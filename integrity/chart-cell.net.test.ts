@@ -33,6 +33,7 @@ const accepted: Record<string, object> = {
     kafka: { ...right.kafka, partitions: 8, replicas: 1 },
     lake: { ...lake, retentionDays: { landing: 30, serving: 3650 }, softDeleteDays: 0 },
     broker: { replicas: 3, host: 'mqtt.de.example', serviceType: 'ClusterIP' },
+    enrolment: { url: 'https://est.de.example:8444', serviceType: 'LoadBalancer' },
     api: { ...right.api, replicas: 1, replicasMax: 6, webOrigins: ['https://app.example'] },
     web: { enabled: false },
     cells: { US: 'https://api.us.example' },
@@ -126,6 +127,14 @@ const refusedEarly: Record<string, readonly [values: object, said: RegExp]> = {
   'fewer at most than at least': [
     { ...right, api: { ...right.api, replicas: 4, replicasMax: 2 } },
     /api\.replicasMax: must be at least api\.replicas/,
+  ],
+  'days in which Cloud Storage brings nothing back': [
+    { ...right, lake: { ...lake, softDeleteDays: 3 } },
+    /lake\.softDeleteDays: Cloud Storage brings back what was deleted for 7 to 90 days/,
+  ],
+  'renewals without TLS': [
+    { ...right, enrolment: { url: 'http://est.de.example' } },
+    /enrolment\.url: gateways show their certificate there, so it begins with https/,
   ],
   'the namespace of the operator': [
     { ...right, namespace: 'domicile-system' },

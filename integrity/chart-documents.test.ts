@@ -108,7 +108,7 @@ function merged(below: unknown, above: unknown): unknown {
   return Object.fromEntries([...keys].map((key) => [key, merged(low.data[key], high.data[key])]));
 }
 
-test.each(['domicile-operator', 'domicile-cell'])(
+test.each(['domicile-operator', 'domicile-cell', 'domicile-buildings'])(
   '%s knows the packs of regions/',
   async (chart) => {
     const folder = join(charts, '../regions');
@@ -119,6 +119,16 @@ test.each(['domicile-operator', 'domicile-cell'])(
     const text = `{{/* Country packs: each country and where its cells may stand. Written by the test of the charts. */}}
 {{- define "domicile.packs" -}}
 ${lines.join('\n')}
+{{- end }}
+
+{{/* The regions of each country that has a pack, as JSON. */}}
+{{- define "domicile.regionsOfPacks" -}}
+{{- $packs := dict }}
+{{- range include "domicile.packs" . | trim | splitList "\\n" }}
+  {{- $words := splitList " " . }}
+  {{- $_ := set $packs (first $words) (rest $words) }}
+{{- end }}
+{{- toJson $packs }}
 {{- end }}
 `;
     await expect(text).toMatchFileSnapshot(join(charts, chart, 'templates/_packs.tpl'));

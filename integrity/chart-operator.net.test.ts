@@ -136,6 +136,28 @@ test('its pods stay in the country, run as nobody and write nothing', async () =
   });
 });
 
+test.each([
+  ['DE', ['europe-west3', 'europe-west10']],
+  ['KE', ['onprem-ke-nairobi']],
+])(
+  'without regions its pods, and that of helm test, may run in all of %s',
+  async (country, values) => {
+    const { stdout } = await renderChart(chart, { country }, { more: ['--skip-tests=false'] });
+    const pins = objectsOf(stdout).flatMap((object) => {
+      const spec = object.kind === 'Deployment' ? templateOf.parse(object).spec.template : object;
+      return object.kind === 'Deployment' || object.kind === 'Pod' ? [pinned.parse(spec)] : [];
+    });
+    const matchExpressions = [{ key: 'topology.kubernetes.io/region', operator: 'In', values }];
+    const pin = { nodeSelectorTerms: [{ matchExpressions }] };
+    expect(pins.map(({ spec }) => spec.affinity.nodeAffinity)).toEqual(
+      [pin, pin].map((one) => ({ requiredDuringSchedulingIgnoredDuringExecution: one })),
+    );
+  },
+);
+
+const templateOf = z.object({ spec: z.object({ template: z.unknown() }) });
+const pinned = z.object({ spec: z.object({ affinity: z.object({ nodeAffinity: z.unknown() }) }) });
+
 test('Buildings may be declared in the namespaces that are named, and nowhere else', async () => {
   const objects = await rendered({ ...de, buildingNamespaces: ['north', 'south'] });
   const roles = objects.filter(({ metadata }) => metadata.name === 'domicile-operator-buildings');

@@ -1,6 +1,7 @@
 import type { OperatorConfig } from './config.ts';
 import { createDevicesSeen } from './reconcile/building/devices-seen.ts';
 import { createBuildingReconciler } from './reconcile/building/reconciler.ts';
+import { createOperatorWallReconciler } from './reconcile/cell/operator-wall.ts';
 import { createCellReconciler } from './reconcile/cell/reconciler.ts';
 import type { OperatorPorts } from './runtime/ports.ts';
 import type { Reconciler } from './runtime/reconciler.ts';
@@ -9,6 +10,7 @@ import type { Reconciler } from './runtime/reconciler.ts';
 export function reconcilersOf(config: OperatorConfig, ports: OperatorPorts): readonly Reconciler[] {
   const cellNamespace = config.OPERATOR_CELL_NAMESPACE;
   return [
+    createOperatorWallReconciler(ports),
     createCellReconciler(ports, {
       imageTag: config.OPERATOR_IMAGE_TAG,
       regionsDir: config.OPERATOR_REGIONS_DIR,

@@ -5,12 +5,18 @@
   {{- if not (has .region $.Values.regions) }}
 - lake.region: {{ .region }} is none of the cell's regions: {{ $.Values.regions | join ", " }}
   {{- end }}
+  {{- if and (eq .store "gcs") (gt (int .softDeleteDays) 0) (lt (int .softDeleteDays) 7) }}
+- lake.softDeleteDays: Cloud Storage brings back what was deleted for 7 to 90 days, or, with 0, not at all
+  {{- end }}
   {{- if eq .landingBucket .servingBucket }}
 - lake.servingBucket: raw readings and summaries need buckets of their own
   {{- end }}
   {{- if ne (values .identities | uniq | len) (len .identities) }}
 - lake.identities: each needs a Secret of its own, or the store could not tell them apart
   {{- end }}
+{{- end }}
+{{- if not (hasPrefix "https://" (.Values.enrolment.url | default "https://")) }}
+- enrolment.url: gateways show their certificate there, so it begins with https://
 {{- end }}
 {{- if and .Values.api.replicasMax (lt (int .Values.api.replicasMax) (int .Values.api.replicas)) }}
 - api.replicasMax: must be at least api.replicas

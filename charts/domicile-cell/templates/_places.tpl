@@ -3,13 +3,10 @@ What is wrong with a country and regions, one line a fault: { at, country, regio
 pack and a region that its pack does not list are refused.
 */}}
 {{- define "domicile.placeFaults" -}}
-{{- $packs := dict }}
+{{- $packs := include "domicile.regionsOfPacks" . | fromJson }}
 {{- $homes := dict }}
-{{- range include "domicile.packs" . | trim | splitList "\n" }}
-  {{- $words := splitList " " . }}
-  {{- $_ := set $packs (first $words) (rest $words) }}
-  {{- $country := first $words }}
-  {{- range rest $words }}{{ $_ := set $homes . $country }}{{ end }}
+{{- range $country, $regions := $packs }}
+  {{- range $regions }}{{ $_ := set $homes . $country }}{{ end }}
 {{- end }}
 {{- $country := .country }}
 {{- if not (hasKey $packs $country) }}

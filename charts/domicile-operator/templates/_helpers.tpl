@@ -33,6 +33,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: [ALL] } }
 {{- end }}
 
+{{/* Always pinned: once the operator runs, its namespace takes no pod that is not. */}}
+{{- define "domicile.pin" -}}
+{{- $regions := .Values.regions | default (get (include "domicile.regionsOfPacks" . | fromJson) .Values.country) -}}
+{ nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: { nodeSelectorTerms: [{ matchExpressions: [{ key: topology.kubernetes.io/region, operator: In, values: {{ toJson $regions }} }] }] } } }
+{{- end }}
+
 {{- define "domicile.faults" -}}
 {{- include "domicile.placeFaults" (dict "at" "regions" "country" .Values.country "regions" .Values.regions) }}
 {{- $taken := list "default" .Release.Namespace }}

@@ -39,3 +39,13 @@ US us-central1 us-east1 us-east4 us-east5 us-south1 us-west1 us-west2 us-west3 u
 VN onprem-vn-hanoi onprem-vn-hochiminh
 ZA africa-south1
 {{- end }}
+
+{{/* The regions of each country that has a pack, as JSON. */}}
+{{- define "domicile.regionsOfPacks" -}}
+{{- $packs := dict }}
+{{- range include "domicile.packs" . | trim | splitList "\n" }}
+  {{- $words := splitList " " . }}
+  {{- $_ := set $packs (first $words) (rest $words) }}
+{{- end }}
+{{- toJson $packs }}
+{{- end }}

@@ -5,6 +5,7 @@
 - { apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "domicile.name" . }}], verbs: [get, patch] }
 - { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create] }
 - { apiGroups: [''], resources: [configmaps], verbs: [get, create] }
+- { apiGroups: [''], resources: [pods], verbs: [list, watch] }
 {{- end }}
 
 {{/* The resource Cell is of the cluster: its events are kept in default. */}}
@@ -26,6 +27,7 @@
 {{- end }}
 
 {{- define "domicile.rulesOfBuildings" -}}
+- { apiGroups: [''], resources: [pods], verbs: [list, watch] }
 - { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create, patch, delete] }
 - { apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch] }
 {{- end }}

@@ -119,6 +119,12 @@ const amendments: Amendments = {
   '/lake/landingBucket': { maxLength: 63, rules: immutable(dataStays) },
   '/lake/servingBucket': { maxLength: 63, rules: immutable(dataStays) },
   ...Object.fromEntries(identities.map((name) => [`/lake/identities/${name}`, { maxLength: 63 }])),
+  '/enrolment/url': {
+    description:
+      'Where gateways outside of the cluster renew their certificates, such as https://est.de.example:8444; nothing before it may end TLS.',
+    maxLength: 2000,
+    pattern: '^https://',
+  },
   '/api': {
     rules: [
       {

@@ -82,8 +82,9 @@ export class Controller {
 
   #resync(): void {
     const { informers, reconciler } = this.#options;
-    for (const object of informers.list(reconciler.kind))
-      this.#queue?.add(keyOf(refOf(object)), 'resync');
+    const { kind, always = [] } = reconciler;
+    const listed = informers.list(kind).map((object) => keyOf(refOf(object)));
+    for (const key of new Set([...listed, ...always.map(keyOf)])) this.#queue?.add(key, 'resync');
   }
 
   #ownersOf(change: Change, ownersOf: (object: KubeObject) => readonly Ref[]): readonly Ref[] {

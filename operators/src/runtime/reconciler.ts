@@ -29,6 +29,8 @@ export interface Reconciler extends Partial<AsyncDisposable> {
   readonly kind: Kind;
   /** Absent: all, which wants a ClusterRole. */
   readonly namespaces?: readonly string[];
+  /** Looked at as leading begins and at each resync, whether they are there or not. */
+  readonly always?: readonly Ref[];
   readonly dependencies: readonly Dependency[];
   /** From one look at an object to the next one at least, where many things change at once; absent: none. */
   readonly restMs?: number;

@@ -171,6 +171,36 @@ test('only the issuer is given the key of the authority, and only who needs it a
   expect(env).not.toContain('LAKE_LANDING_BUCKET');
 });
 
+test('gateways outside of the cluster are sent to renew where they can reach the issuer', () => {
+  const gatewayOf = (plan: ReturnType<typeof planOfDe>) =>
+    controllers(plan)
+      .find(({ metadata }) => metadata.name === 'api-gateway')
+      ?.spec.template.spec.containers[0]?.env.find(
+        ({ name }) => name === 'GATEWAY_EST_RENEWAL_URL',
+      );
+  expect(gatewayOf(planOfDe())).toBeUndefined();
+  const enrolment = { url: 'https://est.de.example:8444/', serviceType: 'LoadBalancer' };
+  const plan = planOfDe({ enrolment });
+  expect(gatewayOf(plan)?.value).toBe('https://est.de.example:8444');
+  const service = ofKind('Service', plan).find(({ metadata }) => metadata.name === 'issuer');
+  expect(service).toMatchObject({ spec: { type: 'LoadBalancer', ports: [{ port: 8444 }] } });
+});
+
+test('looks at buckets are far apart, and the lander knows how long they keep what landed', () => {
+  const envOf = (name: string) => {
+    const found = controllers().find(({ metadata }) => metadata.name === name);
+    const env = found?.spec.template.spec.containers[0]?.env ?? [];
+    return Object.fromEntries(env.map((one) => [one.name, one.value]));
+  };
+  expect(envOf('raw-api')).toMatchObject({ RAW_REFRESH_MS: '5000' });
+  expect(envOf('serving-api')).toMatchObject({ SERVING_REFRESH_MS: '5000' });
+  expect(envOf('lander')).toMatchObject({
+    LANDER_AUDIT_MS: '30000',
+    LANDER_RETENTION_DAYS: '400',
+  });
+  expect(envOf('serving-builder')).not.toHaveProperty('LANDER_AUDIT_MS');
+});
+
 test('brokers and APIs are never fewer while they change, and what must be alone is alone', () => {
   const strategies = new Map(
     controllers().map(({ metadata, spec }) => [metadata.name, JSON.stringify(spec.strategy)]),

@@ -42,6 +42,17 @@ test.each([
   expect(found.breaches.map((breach) => breach.reason)).toEqual([reason]);
 });
 
+test('a node that is gone was where it was when it was last seen', () => {
+  const [de, us] = nodes;
+  const at = (last: KubeObject | undefined, name: string) => {
+    const { nodes: before } = foundPlaces(home, [pod('a', name)], last ? [last] : []);
+    return foundPlaces(home, [pod('a', name)], [], before).breaches.map(({ reason }) => reason);
+  };
+  expect(at(de, 'de-a')).toEqual([]);
+  expect(at(us, 'us-a')).toEqual(['NodeAbroad']);
+  expect(at(undefined, 'de-a')).toEqual(['NodePlaceUnknown']);
+});
+
 test('a pod without a pin is a breach wherever it is; one that has ended is none', () => {
   const spec = { containers: [], nodeName: 'de-a' };
   const unpinned = (phase: string) => pod('b', 'de-a', { spec, status: { phase } });

@@ -12,7 +12,7 @@ import {
 
 export interface FoundPlaces {
   readonly breaches: readonly Breach[];
-  /** Nodes on which pods of the cell's namespace are, by name. */
+  /** Nodes on which these pods are, by name. */
   readonly nodes: readonly NodePlace[];
 }
 
@@ -25,25 +25,31 @@ const nodeSchema = z.object({
 });
 
 const podSchema = z.object({
-  metadata: z.object({ name: z.string() }),
+  metadata: z.object({ name: z.string(), namespace: z.string().optional() }),
   spec: z.looseObject({ nodeName: z.string().optional() }),
   status: z.object({ phase: z.string().optional() }).prefault({}),
 });
 
-/** Where the pods of the cell really are, whatever their templates say. */
+/**
+ * Where the pods of cell, operator and Buildings really are, whatever their templates say. `before`: the nodes of the last look. A
+ * node that is gone was where it was: its pods are taken away within a minute or two.
+ */
 export function foundPlaces(
   home: Home,
   pods: readonly KubeObject[],
   nodes: readonly KubeObject[],
+  before: readonly NodePlace[] = [],
 ): FoundPlaces {
   const alive = pods
     .map((pod) => podSchema.parse(pod))
     .filter(({ status }) => status.phase !== 'Succeeded' && status.phase !== 'Failed');
-  const known = new Map(nodes.map((node) => [node.metadata.name, placeOf(node)]));
+  const known = new Map(
+    [...before, ...nodes.map(placeOf)].map((place) => [place.name, place] as const),
+  );
   const used = [...new Set(alive.flatMap(({ spec }) => spec.nodeName ?? []))].toSorted();
   const places = used.map((name) => known.get(name) ?? unknownNode(name));
   const unpinned = alive.flatMap(({ metadata, spec }) =>
-    pinBreaches(home, `pod ${metadata.name}`, spec),
+    pinBreaches(home, `pod ${[metadata.namespace, metadata.name].filter(Boolean).join('/')}`, spec),
   );
   return {
     breaches: [
@@ -64,6 +70,7 @@ function placeOf(node: KubeObject): NodePlace {
   };
 }
 
+/** None was ever seen under this name. */
 function unknownNode(name: string): NodePlace {
   return { name, region: undefined, zone: undefined, providerId: undefined };
 }

@@ -77,6 +77,25 @@ test('within the cell, only the door calls, and only what stands behind it', () 
   ]);
 });
 
+test('the operator asks the serving API how many devices it sees, at its admin port alone', () => {
+  const fromOperator = networkPolicies(plan, workloadsOf(plan)).flatMap((one) =>
+    policySchema
+      .parse(one)
+      .spec.ingress.flatMap(({ from = [], ports: open }) =>
+        from.some(
+          ({ namespaceSelector }) =>
+            namespaceSelector?.matchLabels['kubernetes.io/metadata.name'] === 'domicile-system',
+        )
+          ? open.map(({ port }) => `${one.metadata.name}:${port}`)
+          : [],
+      ),
+  );
+  expect(fromOperator).toEqual([`serving-api:${adminPort}`]);
+  // Outside of a cluster it has no namespace that a policy could name.
+  const outside = planOfDe({}, { operatorUser: 'jane' });
+  expect(JSON.stringify(networkPolicies(outside, workloadsOf(outside)))).not.toContain('jane');
+});
+
 test('serving has no way to the raw API at any port, by either end', () => {
   const reached = Array.from({ length: 65_535 }, (_, index) => index + 1).filter((port) =>
     mayCall(pod('serving-api'), pod('raw-api'), port),

@@ -54,7 +54,8 @@ function policy(
   };
 }
 
-function ofWorkload(plan: CellPlan, { name, accepts, reaches }: Workload): KubeObject {
+function ofWorkload(plan: CellPlan, workload: Workload): KubeObject {
+  const { name, accepts, reaches, answersOperator } = workload;
   return policy(plan, name, {
     podSelector: { matchLabels: selectorOf(plan, name) },
     ingress: [
@@ -62,6 +63,7 @@ function ofWorkload(plan: CellPlan, { name, accepts, reaches }: Workload): KubeO
         ...(from !== 'anyone' && { from: from.map((one) => podsOf(plan, one)) }),
         ports: [tcp(port)],
       })),
+      ...(answersOperator ? fromOperator(plan) : []),
       {
         from: [{ namespaceSelector: { matchLabels: { [scrapesLabel]: 'true' } } }],
         ports: [tcp(adminPort)],
@@ -69,6 +71,14 @@ function ofWorkload(plan: CellPlan, { name, accepts, reaches }: Workload): KubeO
     ],
     egress: egressOf(plan, reaches),
   });
+}
+
+/** Only as a pod has it a namespace; outside of a cluster it asks nobody. */
+function fromOperator({ operatorUser }: CellPlan): NetworkRule[] {
+  const namespace = /^system:serviceaccount:([^:]+):/.exec(operatorUser)?.[1];
+  if (namespace === undefined) return [];
+  const matchLabels = { 'kubernetes.io/metadata.name': namespace };
+  return [{ from: [{ namespaceSelector: { matchLabels } }], ports: [tcp(adminPort)] }];
 }
 
 function ofEraser(plan: CellPlan): KubeObject {

@@ -33,6 +33,14 @@ const rightsOf: Readonly<
   ],
 };
 
+/** How long a bucket of the cell keeps what is in it. */
+export function retentionDaysOf(
+  { spec, pack }: Pick<CellPlan, 'spec' | 'pack'>,
+  role: LakeBucket,
+): number {
+  return spec.lake.retentionDays[role] ?? pack.retentionDays[role];
+}
+
 /** How a bucket of the cell has to be. */
 export function wantedBucket(
   { name, spec, pack }: CellPlan,
@@ -51,7 +59,7 @@ export function wantedBucket(
       versioning: lake.store === 's3' && softDelete > 0,
       softDeleteDays: softDelete,
       noncurrentDays: lake.store === 's3' && softDelete > 0 ? softDelete : undefined,
-      deleteAfterDays: lake.retentionDays[role] ?? pack.retentionDays[role],
+      deleteAfterDays: retentionDaysOf({ spec, pack }, role),
       lockedDays: undefined,
       labels: { 'domicile-country': lowerCountry(spec.country), 'domicile-cell': name },
       grants: rightsOf[role].flatMap(([identity, right]) => {

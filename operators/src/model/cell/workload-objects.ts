@@ -1,7 +1,7 @@
 import type { KubeObject } from '../../runtime/kube.ts';
 import { componentLabels, type CellPlan, owned, selectorOf } from './plan.ts';
 import { podOf } from './pod.ts';
-import type { Workload } from './workload.ts';
+import { adminPort, type Workload } from './workload.ts';
 
 /** What one kind of process needs of the API server, in the order in which to make it. */
 export function objectsOf(plan: CellPlan, workload: Workload): KubeObject[] {
@@ -53,7 +53,9 @@ function volumeClaim(
 }
 
 function service(plan: CellPlan, workload: Workload): KubeObject {
-  const { name, ports, serviceType } = workload;
+  const { name, serviceType, answersOperator } = workload;
+  const admin = answersOperator ? [{ name: 'admin', port: adminPort }] : [];
+  const ports = [...workload.ports, ...admin];
   return {
     apiVersion: 'v1',
     kind: 'Service',

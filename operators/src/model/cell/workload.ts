@@ -52,6 +52,8 @@ export interface Workload {
   readonly ports: readonly ServicePort[];
   readonly serviceType: 'ClusterIP' | 'LoadBalancer' | 'NodePort';
   readonly accepts: readonly Accepts[];
+  /** The operator asks it at its admin port, where there is no way to readings. */
+  readonly answersOperator: boolean;
   readonly reaches: readonly Reaches[];
   /** From being asked to end until it is killed. */
   readonly graceSeconds: number;

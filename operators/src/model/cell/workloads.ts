@@ -11,6 +11,7 @@ import {
   together,
 } from './access.ts';
 import type { CellPlan } from './plan.ts';
+import { retentionDaysOf } from './store.ts';
 import { adminPort, type Component, type Workload } from './workload.ts';
 
 export const mqttsPort = 8883;
@@ -28,12 +29,16 @@ export const revokedKey = 'revoked.txt';
 export const webConfig = 'web-config';
 export const issuerState = 'issuer-state';
 
+/** How often what is new in a bucket is looked for: each look costs requests. Newer readings come from Kafka. */
+const bucketRefreshMs = '5000';
+
 const defaults = {
   kind: 'Deployment',
   rollout: 'surge',
   ports: [],
   serviceType: 'ClusterIP',
   accepts: [],
+  answersOperator: false,
   graceSeconds: 40,
   lingerSeconds: 0,
   cpu: '100m',
@@ -156,8 +161,16 @@ function fileWriter(
       lakeAccess(plan.spec, 'writer', buckets),
       listensAt('ADMIN_HOST'),
       settings({ ADMIN_PORT: `${adminPort}` }),
+      name === 'lander' ? landerSettings(plan) : settings({}),
     ),
   };
+}
+
+function landerSettings(plan: CellPlan) {
+  return settings({
+    LANDER_AUDIT_MS: '30000',
+    LANDER_RETENTION_DAYS: `${retentionDaysOf(plan, 'landing')}`,
+  });
 }
 
 /** What stands behind the API gateway and answers it alone. */
@@ -199,6 +212,7 @@ function servingApi(plan: CellPlan): Workload {
     entry: 'platform/data-api/src/serving-main.ts',
     replicas: spec.api.replicas,
     replicasMax: spec.api.replicasMax,
+    answersOperator: true,
     reaches: [{ to: 'kafka' }, { to: 'store' }],
     memory: '1Gi',
     access: together(
@@ -211,6 +225,7 @@ function servingApi(plan: CellPlan): Workload {
         SERVING_PORT: `${apiPort}`,
         SERVING_ADMIN_PORT: `${adminPort}`,
         SERVING_INTERNAL_SECRET_FILE: pathOf(doorSecrets.serving, 'secret'),
+        SERVING_REFRESH_MS: bucketRefreshMs,
         SERVING_RESIDENCY_EVERY_MS: '30000',
         SERVING_PLACES: JSON.stringify({
           kafkaRacks: spec.regions,
@@ -244,6 +259,7 @@ function rawApi(plan: CellPlan): Workload {
         RAW_PORT: `${apiPort}`,
         RAW_ADMIN_PORT: `${adminPort}`,
         RAW_INTERNAL_SECRET_FILE: pathOf(doorSecrets.raw, 'secret'),
+        RAW_REFRESH_MS: bucketRefreshMs,
         RAW_SCRATCH_DIR: '/scratch',
         RAW_CACHE_DIR: '/cache',
       }),
@@ -261,6 +277,7 @@ function issuer(plan: CellPlan): Workload {
     entry: 'platform/issuer/src/main.ts',
     replicas: 1,
     rollout: 'recreate',
+    serviceType: plan.spec.enrolment.serviceType,
     ports: [{ name: 'est', port: estPort }],
     // Gateways renew here by the certificate that they have.
     accepts: [{ port: estPort, from: 'anyone' }],
@@ -338,6 +355,8 @@ function apiGateway(plan: CellPlan): Workload {
         GATEWAY_RAW_URL: addressOf('raw-api', apiPort, namespace),
         GATEWAY_COMMANDS_URL: addressOf('commands', apiPort, namespace),
         GATEWAY_EST_URL: addressOf('issuer', estPort, namespace, 'https'),
+        // To renew, a gateway shows its certificate to the issuer itself.
+        GATEWAY_EST_RENEWAL_URL: spec.enrolment.url?.replace(/\/+$/, ''),
         GATEWAY_EST_CA_FILE: pathOf('authority', 'ca.crt'),
         GATEWAY_CELLS: Object.entries(cells)
           .map(([of, address]) => `${of}=${address}`)

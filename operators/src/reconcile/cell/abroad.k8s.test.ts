@@ -1,7 +1,15 @@
+import { isDeepStrictEqual } from 'node:util';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { pin, pinnedBy, podSpec, refusedAttempts } from './test-attempts.ts';
-import { apiVersion, CellHouse, cellNamespace } from './test-cell-house.ts';
+import {
+  apiVersion,
+  buildingNamespace,
+  CellHouse,
+  cellNamespace,
+  operatorNamespace,
+} from './test-cell-house.ts';
 
 // Everybody here may do everything that RBAC knows of: what stops them is residency alone.
 
@@ -16,20 +24,80 @@ afterAll(() => house[Symbol.asyncDispose]());
 
 const thief = () => house.mallory.client;
 
-test.each(refusedAttempts)('%s is refused by the API server', async (_what, manifest, told) => {
-  await expect(thief().apply(manifest)).rejects.toThrow(told);
+test.concurrent.each(refusedAttempts)(
+  '%s is refused by the API server',
+  async (_what, manifest, told) => {
+    await expect(thief().apply(manifest)).rejects.toThrow(told);
+  },
+);
+
+test.each([cellNamespace, operatorNamespace, buildingNamespace])(
+  'a pinned pod is let into %s, so it is the place that is refused and nothing else',
+  async (namespace) => {
+    const metadata = { name: 'guest', namespace };
+    const guest = await thief().create({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata,
+      spec: podSpec(),
+    });
+    expect(guest.metadata.name).toBe('guest');
+    await thief().delete('v1', 'Pod', { ...metadata, graceSeconds: 0 });
+  },
+);
+
+const nodeOf = z.object({
+  spec: z.object({
+    nodeName: z.string(),
+    ephemeralContainers: z.array(z.object({ name: z.string() })).default([]),
+  }),
 });
 
-test('a pinned pod is let in, so it is the place that is refused and nothing else', async () => {
+describe('what is let in stays at home', () => {
   const metadata = { name: 'guest', namespace: cellNamespace };
-  const guest = await thief().create({
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata,
-    spec: podSpec(),
+  const guest = async () => nodeOf.safeParse(await thief().get('v1', 'Pod', metadata)).data?.spec;
+
+  test('a container that is debugged into a running pod runs where the pod does', async () => {
+    await thief().create({ apiVersion: 'v1', kind: 'Pod', metadata, spec: podSpec() });
+    await waitFor('it is on a node', async () => (await guest()) !== undefined);
+    const before = await guest();
+    const spy = ['guest', '--container=spy', '--image=spy:1', '--profile=restricted'];
+    const where = ['--namespace', cellNamespace, '--attach=false'];
+    expect(await house.bed.kubectl(['debug', ...spy, ...where])).toMatchObject({ status: 0 });
+    expect(await guest()).toEqual({ ...before, ephemeralContainers: [{ name: 'spy' }] });
+    expect(before?.nodeName).toMatch(/^de-/);
+    // It mounts what the pod has and no more.
+    const volumes = [{ name: 'v', nfs: { server: 'nfs.us.example', path: '/' } }];
+    await expect(thief().patch('v1', 'Pod', metadata, { spec: { volumes } })).rejects.toThrow(
+      /may mount only|may not change fields/,
+    );
+    await thief().delete('v1', 'Pod', { ...metadata, graceSeconds: 0 });
   });
-  expect(guest.metadata.name).toBe('guest');
-  await thief().delete('v1', 'Pod', metadata);
+
+  test('a DaemonSet has no pod, pinned or not: its controller puts a node in the place of the pin', async () => {
+    const labels = { app: 'everywhere' };
+    const daemons = { name: 'everywhere', namespace: operatorNamespace };
+    await thief().create({
+      apiVersion: 'apps/v1',
+      kind: 'DaemonSet',
+      metadata: daemons,
+      spec: {
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: podSpec() },
+      },
+    });
+    await waitFor('its controller is refused', async () => {
+      const { items } = await thief().list('v1', 'Event', { namespace: operatorNamespace });
+      return items.some(
+        (event) =>
+          event['reason'] === 'FailedCreate' &&
+          String(event['message']).includes('must be pinned to DE'),
+      );
+    });
+    const { items } = await thief().list('v1', 'Pod', { namespace: operatorNamespace });
+    expect(items.map(({ metadata: { name } }) => name)).toEqual([]);
+    await thief().delete('apps/v1', 'DaemonSet', daemons);
+  });
 });
 
 describe('a workload that is there', () => {
@@ -65,6 +133,65 @@ describe('a workload that is there', () => {
     const nodes = new Set(items.map((pod) => JSON.stringify(pod['spec']).includes('"us-a"')));
     expect([...nodes]).toEqual([false]);
     expect(items.length).toBeGreaterThan(10);
+  });
+});
+
+describe('the operator’s own Deployment', () => {
+  const place = { name: 'domicile-operator', namespace: operatorNamespace };
+  const labels = { app: 'operator' };
+
+  test('is let in with a pin to any region of the country, also one that no Cell names', async () => {
+    const affinity = pinnedBy(pin(['europe-west10', 'onprem-de-bonn']));
+    const template = { metadata: { labels }, spec: podSpec({ affinity }) };
+    await thief().apply({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: place,
+      spec: { replicas: 1, selector: { matchLabels: labels }, template },
+    });
+    const hasPod = async () =>
+      (await thief().list('v1', 'Pod', { namespace: operatorNamespace })).items.length === 1;
+    await expect(waitFor('its pod', hasPod)).resolves.toBeUndefined();
+  });
+
+  test.each([
+    ['loses its pin', { affinity: null }],
+    ['is pinned abroad', { affinity: pinnedBy(pin(['us-central1'])) }],
+    ['is pinned to a site abroad', { affinity: pinnedBy(pin(['onprem-us-dallas'])) }],
+    [
+      'gets an alternative abroad',
+      { affinity: pinnedBy(pin(['europe-west3']), pin(['us-east1'])) },
+    ],
+    ['selects a zone abroad', { nodeSelector: { 'topology.kubernetes.io/zone': 'us-central1-a' } }],
+    ['names its node', { nodeName: 'us-a' }],
+  ])('is not changed so that it %s', async (_what, spec) => {
+    await expect(
+      thief().patch('apps/v1', 'Deployment', place, { spec: { template: { spec } } }),
+    ).rejects.toThrow(/must be pinned to DE|zone outside|must not name its node/);
+  });
+
+  test('is let in again once a policy that refused it was put right', async () => {
+    const version = 'admissionregistration.k8s.io/v1';
+    const kind = 'ValidatingAdmissionPolicy';
+    const name = { name: 'domicile-operator-placement' };
+    const before = (await thief().get(version, kind, name))['spec'];
+    // The operator’s own pods could not come back under it: it has to be mended by the one that runs.
+    await thief().patch(version, kind, name, {
+      spec: { validations: [{ expression: 'false', message: 'nobody' }] },
+    });
+    await waitFor('the policy is as before', async () => {
+      return isDeepStrictEqual((await thief().get(version, kind, name))['spec'], before);
+    });
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { ...place, name: 'next' } };
+    const isLetIn = async () =>
+      thief()
+        .apply({ ...pod, spec: podSpec() }, { dryRun: true })
+        .then(
+          () => true,
+          () => false,
+        );
+    await expect(waitFor('a pinned pod is let in', isLetIn)).resolves.toBeUndefined();
+    await thief().delete('apps/v1', 'Deployment', place);
   });
 });
 
@@ -110,35 +237,36 @@ describe('the Cell itself', () => {
 });
 
 describe('what is taken away is refused meanwhile, and comes back', () => {
-  const probe = () =>
+  const probe = (namespace: string) =>
     thief().apply(
       {
         apiVersion: 'v1',
         kind: 'Pod',
-        metadata: { name: 'probe', namespace: cellNamespace },
+        metadata: { name: 'probe', namespace },
         spec: podSpec({ affinity: undefined }),
       },
       { dryRun: true },
     );
-  const refuses = async () =>
-    probe().then(
+  const refuses = async (namespace: string) =>
+    probe(namespace).then(
       () => false,
       () => true,
     );
 
-  test.each(['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'])(
-    'a %s',
-    async (kind) => {
-      const version = 'admissionregistration.k8s.io/v1';
-      const name = 'domicile-cell-placement';
-      await thief().delete(version, kind, { name });
-      await waitFor(`the ${kind} is back`, async () => {
-        const found = await thief().find(version, kind, { name });
-        return found !== undefined && found.metadata.deletionTimestamp === undefined;
-      });
-      await expect(waitFor('it is enforced', refuses)).resolves.toBeUndefined();
-    },
-  );
+  test.each([
+    ['ValidatingAdmissionPolicy', 'domicile-cell-placement', cellNamespace],
+    ['ValidatingAdmissionPolicyBinding', 'domicile-cell-placement', cellNamespace],
+    ['ValidatingAdmissionPolicy', 'domicile-operator-placement', operatorNamespace],
+    ['ValidatingAdmissionPolicyBinding', 'domicile-operator-placement', buildingNamespace],
+  ])('a %s %s', async (kind, name, namespace) => {
+    const version = 'admissionregistration.k8s.io/v1';
+    await thief().delete(version, kind, { name });
+    await waitFor(`the ${kind} is back`, async () => {
+      const found = await thief().find(version, kind, { name });
+      return found !== undefined && found.metadata.deletionTimestamp === undefined;
+    });
+    await expect(waitFor('it is enforced', () => refuses(namespace))).resolves.toBeUndefined();
+  });
 
   test('the wall of the network', async () => {
     const version = 'networking.k8s.io/v1';
@@ -206,18 +334,21 @@ describe('what nobody can refuse is seen', () => {
     await healed();
   });
 
-  test('a node abroad that is labelled as at home, once a pod is on it', async () => {
-    await label('us-a', { [region]: 'europe-west3' });
-    const metadata = { name: 'lured', namespace: cellNamespace };
-    const spec = podSpec({ nodeSelector: { 'kubernetes.io/hostname': 'us-a' } });
-    await thief().create({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
-    expect(await seen('NodeAbroad')).toContain(
-      'node us-a is labelled europe-west3, but is in us-central1-a',
-    );
-    await thief().delete('v1', 'Pod', { ...metadata, graceSeconds: 0 });
-    await label('us-a', { [region]: 'us-central1' });
-    await healed();
-  });
+  test.each([cellNamespace, operatorNamespace, buildingNamespace])(
+    'a node abroad that is labelled as at home, once a pod of %s is on it',
+    async (namespace) => {
+      await label('us-a', { [region]: 'europe-west3' });
+      const metadata = { name: 'lured', namespace };
+      const spec = podSpec({ nodeSelector: { 'kubernetes.io/hostname': 'us-a' } });
+      await thief().create({ apiVersion: 'v1', kind: 'Pod', metadata, spec });
+      expect(await seen('NodeAbroad')).toContain(
+        'node us-a is labelled europe-west3, but is in us-central1-a',
+      );
+      await thief().delete('v1', 'Pod', { ...metadata, graceSeconds: 0 });
+      await label('us-a', { [region]: 'us-central1' });
+      await healed();
+    },
+  );
 
   test('a broker of Kafka abroad, and nothing is written to it', async () => {
     const [first, ...others] = house.kafka.brokers;

@@ -4,7 +4,7 @@ import { type CellSpec, parseCellSpec } from '@domicile/core/resources/cell.ts';
 import { type Refusal, refusalOf } from '../../model/cell/admissible.ts';
 import { foundPlaces, type FoundPlaces } from '../../model/cell/found-places.ts';
 import * as kinds from '../../model/kinds.ts';
-import type { Breach } from '../../model/residency-guard.ts';
+import type { Breach, NodePlace } from '../../model/residency-guard.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
@@ -13,6 +13,7 @@ import { cellInForce } from '../building/cell-of.ts';
 import { type CellEvents, cellEvents } from './cell-events.ts';
 import { ClusterPart } from './cluster-part.ts';
 import { readPack } from './country-packs.ts';
+import { placesOfOperator } from './operator-wall.ts';
 import { OutsidePart, type Outside } from './outside-part.ts';
 import type { CellEnds, CellSettings } from './ports.ts';
 import { notYet } from './step.ts';
@@ -40,6 +41,8 @@ export class CellDesk {
   readonly #events: CellEvents;
   readonly #outside: OutsidePart;
   readonly #cluster: ClusterPart;
+  /** On which the pods were at the last look. */
+  #nodes: readonly NodePlace[] = [];
 
   constructor(ports: OperatorPorts, settings: CellSettings, ends: CellEnds) {
     this.#ports = ports;
@@ -134,8 +137,11 @@ export class CellDesk {
   #lookAtPlaces({ spec }: CellLook): FoundPlaces {
     const { cache } = this.#ports;
     const home = { country: spec.country, regions: spec.regions };
-    const pods = cache.list(kinds.podKind, { namespace: spec.namespace });
-    return foundPlaces(home, pods, cache.list(kinds.nodeKind));
+    const namespaces = [spec.namespace, ...placesOfOperator(this.#ports)];
+    const pods = namespaces.flatMap((namespace) => cache.list(kinds.podKind, { namespace }));
+    const found = foundPlaces(home, pods, cache.list(kinds.nodeKind), this.#nodes);
+    this.#nodes = found.nodes;
+    return found;
   }
 
   async #tell(

@@ -46,9 +46,13 @@ function isKeyPair(data: SecretData | undefined): data is SecretData {
 /** Certificates of broker and issuer, renewed a month before they end. */
 export async function keepServers(where: Where, authority: KeyPair): Promise<void> {
   const { spec } = where;
-  const hosts = spec.broker.host === undefined ? [] : [spec.broker.host];
+  const { host } = spec.broker;
+  const { url } = spec.enrolment;
+  const hosts = host === undefined ? [] : [host];
+  const renewal = url === undefined ? [] : [new URL(url).hostname.replace(/^\[(.*)\]$/, '$1')];
   await keepServer(where, authority, { component: 'broker', hosts });
-  await keepServer(where, authority, { component: 'issuer', hosts });
+  const ofIssuer = [...new Set([...hosts, ...renewal])];
+  await keepServer(where, authority, { component: 'issuer', hosts: ofIssuer });
 }
 
 async function keepServer(

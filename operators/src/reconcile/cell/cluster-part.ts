@@ -1,4 +1,5 @@
 import { PlatformError } from '@domicile/core/errors.ts';
+import { operatorAdmission } from '../../model/cell/admission.ts';
 import { type DesiredCell, desiredCell, objectBreaches } from '../../model/cell/desired.ts';
 import type { FoundPlaces } from '../../model/cell/found-places.ts';
 import { type CellPlan, labelsOf, namespaceOf } from '../../model/cell/plan.ts';
@@ -13,6 +14,7 @@ import type { CellEvents } from './cell-events.ts';
 import { digestsOf, keepAuthority, keepDoors, keepServers, type Where } from './cell-secrets.ts';
 import type { KeyPair } from './certificates.ts';
 import { kindOf, ObjectKeeper } from './object-keeper.ts';
+import { placesOfOperator } from './operator-wall.ts';
 import type { Outside } from './outside-part.ts';
 import { policiesHold } from './policy-probe.ts';
 import type { CellSettings } from './ports.ts';
@@ -86,18 +88,20 @@ export class ClusterPart {
     const condition = fine(
       'PoliciesReady',
       'Enforced',
-      'the API server refuses what is not pinned to the regions of the cell',
+      'the API server refuses what is not pinned to the regions of the cell, or of the country where the operator and buildings are',
     );
     return { kind: 'ready', condition, where, plan, authority };
   }
 
   /** What is there already must hold before anything is made that it is to hold. */
   async #policies(plan: CellPlan): Promise<BaseWaits | undefined> {
-    const { policies } = desiredCell(plan, '');
+    const { ports } = this.#parts;
+    const ofOperator = operatorAdmission(ports.country, placesOfOperator(ports));
+    const policies = [...ofOperator, ...desiredCell(plan, '').policies];
     for (const object of policies) if (await this.#keeper.keep(object)) this.#holding = undefined;
     const version = JSON.stringify(policies);
     if (this.#holding === version) return undefined;
-    if (!(await policiesHold(this.#parts.ports.kube, plan)))
+    if (!(await policiesHold(ports.kube, plan)))
       return waits('PoliciesNotActive', 'the API server has not taken up the policies yet');
     this.#holding = version;
     return undefined;

@@ -4,7 +4,13 @@ import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { podSpec } from './test-attempts.ts';
-import { apiVersion, CellHouse, cellNamespace, operatorNamespace } from './test-cell-house.ts';
+import {
+  apiVersion,
+  buildingNamespace,
+  CellHouse,
+  cellNamespace,
+  operatorNamespace,
+} from './test-cell-house.ts';
 
 let house: CellHouse;
 const cellResyncMs = 300;
@@ -20,6 +26,25 @@ const place = (name: string) => ({ name, namespace: cellNamespace });
 async function dataOf(name: string, namespace = cellNamespace): Promise<unknown> {
   return (await client().find('v1', 'Secret', { name, namespace }))?.['data'];
 }
+
+test('before there is a Cell, the namespaces of the operator and of Buildings take no pod that could go abroad', async () => {
+  for (const namespace of [operatorNamespace, buildingNamespace]) {
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'early', namespace },
+      spec: podSpec({ affinity: undefined }),
+    };
+    let told: unknown;
+    await waitFor(`it is refused in ${namespace}`, async () => {
+      told = await client()
+        .apply(pod, { dryRun: true })
+        .catch((error: unknown) => error);
+      return told instanceof Error;
+    });
+    expect(String(told)).toContain('must be pinned to DE');
+  }
+});
 
 describe('a Cell that stands on what is not there', () => {
   test('says so, begins no process, and goes on by itself', async () => {
@@ -328,6 +353,11 @@ describe('the end of a Cell', () => {
     // What is left is guarded: without its Cell, the namespace takes no pod at all.
     const pod = { apiVersion: 'v1', kind: 'Pod', metadata: place('late'), spec: podSpec() };
     await expect(client().apply(pod)).rejects.toThrow(/no params found|policy/);
+    // The operator’s own pods come back all the same, at home.
+    const own = { ...pod, metadata: { name: 'late', namespace: operatorNamespace } };
+    expect(await client().apply(own, { dryRun: true })).toMatchObject({ kind: 'Pod' });
+    const abroad = { ...own, spec: podSpec({ affinity: undefined }) };
+    await expect(client().apply(abroad)).rejects.toThrow('must be pinned to DE');
   });
 
   test('is no end: the next one adopts what is there', async () => {

@@ -4,6 +4,7 @@ import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { Dependency, Outcome, Reconciler } from '../../runtime/reconciler.ts';
 import { enrolmentLabel } from '../building/enrolment-desk.ts';
 import { CellDesk } from './cell-desk.ts';
+import { placesOfOperator } from './operator-wall.ts';
 import type { CellEnds, CellSettings } from './ports.ts';
 import { realEnds } from './real-ends.ts';
 
@@ -20,7 +21,6 @@ const ofCell: readonly Kind[] = [
   kinds.deploymentKind,
   kinds.disruptionBudgetKind,
   kinds.networkPolicyKind,
-  kinds.podKind,
   kinds.serviceAccountKind,
   kinds.serviceKind,
   kinds.statefulSetKind,
@@ -51,6 +51,11 @@ export function createCellReconciler(
       namespaces: [settings.cellNamespace],
       ownersOf: everyCell,
     })),
+    {
+      kind: kinds.podKind,
+      namespaces: [...new Set([settings.cellNamespace, ...placesOfOperator(ports)])],
+      ownersOf: everyCell,
+    },
     {
       kind: kinds.secretKind,
       namespaces: [...new Set([ports.namespace, settings.cellNamespace])],

@@ -1,5 +1,5 @@
 import type { Manifest } from '@domicile/devkit/kube/kube-client.ts';
-import { cellNamespace as namespace } from './test-cell-house.ts';
+import { buildingNamespace, cellNamespace, operatorNamespace } from './test-cell-house.ts';
 
 /** A try to place or move something of the cell abroad, and what the one who tries is told. */
 export type Attempt = readonly [what: string, manifest: Manifest, told: string | RegExp];
@@ -36,17 +36,17 @@ const labels = { app: 'thief' };
 const selector = { matchLabels: labels };
 const template = (spec: object) => ({ metadata: { labels }, spec });
 
-function pod(changes: Readonly<Record<string, unknown>>): Manifest {
+function pod(changes: Readonly<Record<string, unknown>>, annotations = {}): Manifest {
   return {
     apiVersion: 'v1',
     kind: 'Pod',
-    metadata: { name: 'thief', namespace },
+    metadata: { name: 'thief', namespace: cellNamespace, annotations },
     spec: podSpec(changes),
   };
 }
 
 function made(apiVersion: string, kind: string, body: Readonly<Record<string, unknown>>): Manifest {
-  return { apiVersion, kind, metadata: { name: 'thief', namespace }, ...body };
+  return { apiVersion, kind, metadata: { name: 'thief', namespace: cellNamespace }, ...body };
 }
 
 function service(spec: object): Manifest {
@@ -104,6 +104,23 @@ const pods: readonly Attempt[] = [
     notPinned,
   ],
   ['a pod that names its node', pod({ nodeName: 'us-a' }), 'must not name its node'],
+  [
+    'the mirror of a static pod abroad',
+    pod(
+      { nodeName: 'us-a', serviceAccountName: undefined },
+      { 'kubernetes.io/config.mirror': 'a1b2' },
+    ),
+    'must not name its node',
+  ],
+  [
+    'a pod that tolerates whatever keeps pods off a node abroad',
+    pod({
+      ...unpinned,
+      tolerations: [{ operator: 'Exists' }],
+      nodeSelector: { 'kubernetes.io/hostname': 'us-a' },
+    }),
+    notPinned,
+  ],
   [
     'a pod that selects a region abroad',
     pod({ nodeSelector: { [region]: 'us-central1' } }),
@@ -210,7 +227,7 @@ const names: readonly Attempt[] = [
     made('discovery.k8s.io/v1', 'EndpointSlice', {
       metadata: {
         name: 'thief',
-        namespace,
+        namespace: cellNamespace,
         labels: { 'kubernetes.io/service-name': 'raw-api' },
       },
       addressType: 'IPv4',
@@ -235,7 +252,7 @@ const volume = (spec: Readonly<Record<string, unknown>>): Manifest => ({
   spec: {
     capacity: { storage: '1Gi' },
     accessModes: ['ReadWriteOnce'],
-    claimRef: { namespace, name: 'issuer-state' },
+    claimRef: { namespace: cellNamespace, name: 'issuer-state' },
     ...spec,
   },
 });
@@ -282,5 +299,21 @@ const volumes: readonly Attempt[] = [
   ],
 ];
 
+/** The same beside the operator, which has the keys of administrators, and beside the Buildings, which have those of gateways. */
+function elsewhere(namespace: string): Attempt[] {
+  return [...pods, ...makers].map(([what, manifest, told]) => [
+    `${what}, in ${namespace},`,
+    { ...manifest, metadata: { ...manifest.metadata, namespace } },
+    told,
+  ]);
+}
+
 /** What the API server itself refuses, whoever tries. */
-export const refusedAttempts: readonly Attempt[] = [...pods, ...makers, ...names, ...volumes];
+export const refusedAttempts: readonly Attempt[] = [
+  ...pods,
+  ...makers,
+  ...names,
+  ...volumes,
+  ...elsewhere(operatorNamespace),
+  ...elsewhere(buildingNamespace),
+];

@@ -10,6 +10,7 @@ import { buildingDefinition } from '../../crd/building-definition.ts';
 import { cellDefinition } from '../../crd/cell-definition.ts';
 import { specOfDe } from '../../model/cell/test-plan.ts';
 import { type OperatorService, startOperator } from '../../start.ts';
+import { createOperatorWallReconciler } from './operator-wall.ts';
 import { realEnds } from './real-ends.ts';
 import { createCellReconciler } from './reconciler.ts';
 import { RememberedKafka } from './test-kafka.ts';
@@ -17,6 +18,7 @@ import { RememberedKafka } from './test-kafka.ts';
 export const apiVersion = 'domicile.dev/v1alpha1';
 export const operatorNamespace = 'domicile-system';
 export const cellNamespace = 'domicile';
+export const buildingNamespace = 'domicile-buildings';
 
 /** Below the time of a test, so that it tells what it waited for. */
 const untilMs = 45_000;
@@ -85,6 +87,7 @@ export class CellHouse implements AsyncDisposable {
       buildingDefinition,
       namespace(operatorNamespace),
       namespace(cellNamespace),
+      namespace(buildingNamespace),
       house.secret('kafka-admin', { username: 'admin', password: 'admin-secret' }),
       ...identities.map((identity) =>
         house.secret(`lake-${identity}`, { 'credentials.json': gcs.keyOf(identity) }),
@@ -123,6 +126,7 @@ export class CellHouse implements AsyncDisposable {
     const { cellResyncMs = 600_000 } = this.#options;
     const config = readConfig({
       CELL_COUNTRY: 'DE',
+      OPERATOR_BUILDING_NAMESPACES: buildingNamespace,
       OPERATOR_KUBECONFIG: this.#operator.kubeconfigPath,
       OPERATOR_LEASE_MS: '3000',
       OPERATOR_LEASE_RENEW_MS: '500',
@@ -136,7 +140,10 @@ export class CellHouse implements AsyncDisposable {
     };
     const ends = { ...realEnds, openKafka: () => this.kafka.open() };
     this.#running = await startOperator(config, (error) => (this.#failed = error), {
-      reconcilers: (ports) => [createCellReconciler(ports, settings, ends)],
+      reconcilers: (ports) => [
+        createOperatorWallReconciler(ports),
+        createCellReconciler(ports, settings, ends),
+      ],
       log: createLog('operator', { write: (line) => void this.lines.push(line) }),
     });
   }
