@@ -81,7 +81,8 @@ function todoOf(error: unknown): string {
     code.includes('SIGNATURE') ||
     code.includes('ISSUER') ||
     code.startsWith('ERR_TLS') ||
-    code.startsWith('DEPTH')
+    code.startsWith('DEPTH') ||
+    code.startsWith('SELF_SIGNED')
   )
     return 'the cell shows a certificate that uplink.caFile does not stand for: is it the right cell and the right file?';
   if (code === '134' || code === '135' || code === '4' || code === '5')

@@ -2,12 +2,8 @@ import { createHash } from 'node:crypto';
 import { appendFile, chmod, cp, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import {
-  createAuthority,
-  gatewayName,
-  issueCertificate,
-  loopbackNames,
-} from '@domicile/devkit/certificates.ts';
+import { gatewayName, issueCertificate, loopbackNames } from '@domicile/devkit/certificates.ts';
+import { createAuthority } from '@domicile/runtime/certificates.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Agent } from '../running-agent.ts';
@@ -240,7 +236,7 @@ test('check says what is wrong, each with what to do', async () => {
   });
   const names = [gatewayName({ country: 'de', building: testBuilding, gateway: 'gw-1' })];
   const good = await issueCertificate(authority, { name: 'gw-1', names });
-  const ended = await issueCertificate(authority, { name: 'gw-1', names, validDays: -1 / 48 });
+  const ended = await issueCertificate(authority, { name: 'gw-1', names, days: -1 / 48 });
   const other = await issueCertificate(authority, {
     name: 'x',
     names: [{ type: 'url', value: 'urn:domicile:de:de-other:gw-1' }],

@@ -2,10 +2,12 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempDisposable, readFile, readdir, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createAuthority, issueCertificate } from '@domicile/devkit/certificates.ts';
+import { issueCertificate } from '@domicile/devkit/certificates.ts';
+import { createAuthority } from '@domicile/runtime/certificates.ts';
+import { createKey } from '@domicile/runtime/certificates.ts';
 import { expect, test } from 'vitest';
 import { belongTogether, finishSwap, pendingKey, swapCertificate } from './certificate-files.ts';
-import { certificateRequest, certificatesIn, createKey } from './certificate-request.ts';
+import { certificateRequest, certificatesIn } from './certificate-request.ts';
 
 const directory = () => mkdtempDisposable(join(tmpdir(), 'certificate-'));
 const authority = await createAuthority('authority');

@@ -1,21 +1,11 @@
-/** Keys and certificate requests (PKCS#10), and what an issuer answers with (PKCS#7). Loaded when it is needed alone. */
-// oxlint-disable-next-line import/no-unassigned-import -- it changes a global, on which the library below builds
-import 'reflect-metadata';
+/** Certificate requests (PKCS#10), and what an issuer answers with (PKCS#7). Loaded when it is needed alone. */
 import { createPrivateKey, createPublicKey, webcrypto } from 'node:crypto';
+import { keyAlgorithm, signingKeyOf } from '@domicile/runtime/certificates.ts';
 import {
-  PemConverter,
   Pkcs10CertificateRequestGenerator,
   SubjectAlternativeNameExtension,
   X509Certificates,
 } from '@peculiar/x509';
-
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-
-/** A private key on P-256: PKCS#8, PEM. */
-export async function createKey(): Promise<string> {
-  const { privateKey } = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  return `${PemConverter.encode(await webcrypto.subtle.exportKey('pkcs8', privateKey), 'PRIVATE KEY')}\n`;
-}
 
 /** A request for the name `urn:domicile:{cc}:{building}:{gateway}`: DER. */
 export async function certificateRequest(
@@ -26,20 +16,15 @@ export async function certificateRequest(
     type: 'spki',
     format: 'der',
   });
-  const { subtle } = webcrypto;
   const request = await Pkcs10CertificateRequestGenerator.create({
     name: [{ CN: [gateway] }],
     keys: {
-      privateKey: await subtle.importKey(
-        'pkcs8',
-        PemConverter.decodeFirst(keyPem),
-        algorithm,
-        false,
-        ['sign'],
-      ),
-      publicKey: await subtle.importKey('spki', publicDer, algorithm, true, ['verify']),
+      privateKey: await signingKeyOf(keyPem),
+      publicKey: await webcrypto.subtle.importKey('spki', publicDer, keyAlgorithm, true, [
+        'verify',
+      ]),
     },
-    signingAlgorithm: algorithm,
+    signingAlgorithm: keyAlgorithm,
     extensions: [new SubjectAlternativeNameExtension([{ type: 'url', value: urn }])],
   });
   return Buffer.from(request.rawData);

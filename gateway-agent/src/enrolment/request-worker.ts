@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads';
+import { createKey } from '@domicile/runtime/certificates.ts';
 import { z } from 'zod';
-import { certificateRequest, certificatesIn, createKey } from './certificate-request.ts';
+import { certificateRequest, certificatesIn } from './certificate-request.ts';
 
 /** What the worker is asked for, one after the other; it answers with texts. */
 export const taskSchema = z.discriminatedUnion('do', [

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createAuthority, issueCertificate } from '@domicile/devkit/certificates.ts';
+import { issueCertificate } from '@domicile/devkit/certificates.ts';
+import { createAuthority } from '@domicile/runtime/certificates.ts';
 import { expect, test } from 'vitest';
 import { configText, testAgent, testBuilding, testDirectory, until } from '../test-agent.ts';
 import { TestCell } from '../test-cell.ts';

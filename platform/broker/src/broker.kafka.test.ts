@@ -4,22 +4,17 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { CommandRecord } from '@domicile/core/command.ts';
 import type { StreamName } from '@domicile/core/streams.ts';
-import {
-  type Certificate,
-  createAuthority,
-  gatewayName,
-  issueCertificate,
-  loopbackNames,
-} from '@domicile/devkit/certificates.ts';
+import { gatewayName, issueCertificate, loopbackNames } from '@domicile/devkit/certificates.ts';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { reason } from '@domicile/mqtt/reason-codes.ts';
+import { type KeyPair, createAuthority } from '@domicile/runtime/certificates.ts';
 import { connectAsync, type IClientOptions, type IConnackPacket, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { soon, TestHouse } from './test-house.ts';
 
 let house: TestHouse;
-let authority: Certificate;
+let authority: KeyPair;
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'broker-'));
@@ -142,7 +137,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   async (version) => {
     const building = freshBuilding();
     await house.declare(building, { passwordHash: null });
-    const credentials = async (issuer: Certificate, of: { country: string; building: string }) => {
+    const credentials = async (issuer: KeyPair, of: { country: string; building: string }) => {
       const own = await issueCertificate(issuer, {
         name: 'gateway',
         names: [gatewayName({ ...of, gateway: 'gw-1' })],

@@ -4,14 +4,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import {
-  type Certificate,
-  createAuthority,
-  issueCertificate,
-  loopbackNames,
-} from '@domicile/devkit/certificates.ts';
+import { issueCertificate, loopbackNames } from '@domicile/devkit/certificates.ts';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { type KeyPair, createAuthority } from '@domicile/runtime/certificates.ts';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Flood } from './admission/test-flooder.ts';
@@ -21,7 +17,7 @@ let house: TestHouse;
 let folder: string;
 let broker: ChildProcess;
 let ports: { mqttPort: number; mqttsPort: number };
-let authority: Certificate;
+let authority: KeyPair;
 const calm = freshName('de');
 let client: MqttClient;
 /** Milliseconds. */

@@ -4,8 +4,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import type { BuildingId } from '@domicile/core/identities.ts';
-import { type Certificate, gatewayName, issueCertificate } from '@domicile/devkit/certificates.ts';
+import { gatewayName, issueCertificate } from '@domicile/devkit/certificates.ts';
 import { writeEnrolment } from '@domicile/issuer/enrolment-files.ts';
+import { type KeyPair } from '@domicile/runtime/certificates.ts';
 import { writePrivate } from './secrets.ts';
 
 /** RFC 7914: 16 MiB and some tens of milliseconds a check. */
@@ -30,13 +31,13 @@ export class Credentials {
   readonly #enrolmentsDir: string;
   readonly #country: CountryCode;
   /** Who issues, to rooms that issue for this cell too. */
-  readonly authority: Certificate;
+  readonly authority: KeyPair;
 
   constructor(of: {
     dir: string;
     enrolmentsDir: string;
     country: CountryCode;
-    authority: Certificate;
+    authority: KeyPair;
   }) {
     this.#dir = of.dir;
     this.#enrolmentsDir = of.enrolmentsDir;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { createAuthority, type Certificate } from '@domicile/devkit/certificates.ts';
+import { createAuthority, type KeyPair } from '@domicile/runtime/certificates.ts';
 
 /** Files that only this user may read, made once and kept. */
 export class Secrets {
@@ -27,7 +27,7 @@ export class Secrets {
   }
 
   /** An authority of its own for each country. */
-  async authority(name: string): Promise<Certificate> {
+  async authority(name: string): Promise<KeyPair> {
     const [certificateName, keyName] = [`${name}.pem`, `${name}.key`];
     if (!existsSync(this.path(certificateName))) {
       const { certificate, key } = await createAuthority(name);

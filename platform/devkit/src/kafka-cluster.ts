@@ -14,10 +14,11 @@ import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { hearConnectionErrors } from '@domicile/kafka/connection-errors.ts';
 import { apiError } from '@domicile/kafka/errors.ts';
 import { TransactionalProducer } from '@domicile/kafka/transactional-producer.ts';
+import { type KeyPair } from '@domicile/runtime/certificates.ts';
 import { Admin, SASLMechanisms } from '@platformatic/kafka';
 import { z } from 'zod';
 import { defaultCacheDir } from './cache-dir.ts';
-import { createCertificates, type Certificate, type Certificates } from './certificates.ts';
+import { createCertificates, type Certificates } from './certificates.ts';
 import { freePorts } from './free-ports.ts';
 import { CLUSTER_ID, formatStorage, installKafka, type KafkaInstall } from './kafka-install.ts';
 
@@ -371,7 +372,7 @@ export class KafkaCluster {
     }
   }
 
-  #authority(): Certificate {
+  #authority(): KeyPair {
     if (this.#certificates === undefined) throw new Error('This cluster has no certificates');
     return this.#certificates.authority;
   }

@@ -1,10 +1,9 @@
 /** The cell's authority at work: reads certificate requests and signs certificates. */
-// oxlint-disable-next-line import/no-unassigned-import -- it changes a global, on which the library below builds
-import 'reflect-metadata';
 import { createHash, createPublicKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { GatewayIdentity } from '@domicile/core/residency.ts';
+import { serialNumber, signingKeyOf } from '@domicile/runtime/certificates.ts';
 import {
   AuthorityKeyIdentifierExtension,
   BasicConstraintsExtension,
@@ -12,7 +11,6 @@ import {
   ExtendedKeyUsageExtension,
   KeyUsageFlags,
   KeyUsagesExtension,
-  PemConverter,
   Pkcs10CertificateRequest,
   SubjectAlternativeNameExtension,
   SubjectKeyIdentifierExtension,
@@ -71,8 +69,7 @@ export class Authority {
         'Cannot issue: the authority is not on P-256 or P-384',
       );
     const algorithm = { name: 'ECDSA', namedCurve: curve, hash: `SHA-${curve.slice(2)}` };
-    const der = PemConverter.decodeFirst(keyPem ?? '');
-    const key = await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
+    const key = await signingKeyOf(keyPem ?? '', algorithm);
     const authority = new Authority(certificate, key, algorithm);
     await authority.#prove();
     return authority;
@@ -188,11 +185,4 @@ async function wantedOf(request: Pkcs10CertificateRequest): Promise<RequestedCer
     },
     isSigned: !isWeak && (await request.verify().catch(() => false)),
   };
-}
-
-/** Positive, as RFC 5280 wants it. */
-function serialNumber(): string {
-  const bytes = randomBytes(16);
-  bytes[0] = ((bytes[0] ?? 0) & 0x7f) | 0x40;
-  return bytes.toString('hex');
 }

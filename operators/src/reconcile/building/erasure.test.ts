@@ -1,8 +1,8 @@
 import { verify, X509Certificate } from 'node:crypto';
 import { parseBuildingId, parseCountryCode } from '@domicile/core/identities.ts';
-import { createAuthority } from '@domicile/devkit/certificates.ts';
 import { runErasurePass } from '@domicile/lake/erasure/erasure.ts';
 import { MemoryObjectStore } from '@domicile/lake/memory-object-store.ts';
+import { createAuthority } from '@domicile/runtime/certificates.ts';
 import { expect, test } from 'vitest';
 import { buildingKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
 import { buildingSpec, cellNamespace, operatorNamespace, testHouse } from './test-house.ts';

@@ -1,8 +1,8 @@
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
-import { createAuthority } from '@domicile/devkit/certificates.ts';
 import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
 import { MemoryObjectStore } from '@domicile/lake/memory-object-store.ts';
+import { createAuthority } from '@domicile/runtime/certificates.ts';
 import { pino } from 'pino';
 import { z } from 'zod';
 import { readConfig } from '../../config.ts';

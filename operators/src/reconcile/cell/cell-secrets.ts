@@ -3,9 +3,10 @@ import { lowerCountry } from '@domicile/core/identities.ts';
 import type { CellSpec } from '@domicile/core/resources/cell.ts';
 import { type Principal, principals } from '@domicile/core/streams.ts';
 import type { KafkaUser } from '@domicile/kafka/cell-diff.ts';
+import { createAuthority, type KeyPair } from '@domicile/runtime/certificates.ts';
 import { kafkaSecret, type LakeIdentity, lakeSecret } from '../../model/cell/access.ts';
 import { authorityName, doorSecrets } from '../../model/cell/workloads.ts';
-import { createAuthority, isServing, issueServer, type KeyPair } from './certificates.ts';
+import { isServing, issueServer } from './certificates.ts';
 import { digestOf, type SecretData, type SecretKeeper, type SecretRef } from './secret-keeper.ts';
 
 /** On the Secret of a principal: a digest of the password that Kafka was told last. */

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
+import { createAuthority, type KeyPair } from '@domicile/runtime/certificates.ts';
 import { beforeAll, expect, test } from 'vitest';
-import { createAuthority, isServing, issueServer, type KeyPair } from './certificates.ts';
+import { isServing, issueServer } from './certificates.ts';
 
 const nowMs = Date.UTC(2026, 0, 1);
 const dayMs = 86_400_000;

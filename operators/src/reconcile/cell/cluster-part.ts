@@ -1,4 +1,5 @@
 import { PlatformError } from '@domicile/core/errors.ts';
+import type { KeyPair } from '@domicile/runtime/certificates.ts';
 import { operatorAdmission } from '../../model/cell/admission.ts';
 import { type DesiredCell, desiredCell, objectBreaches } from '../../model/cell/desired.ts';
 import type { FoundPlaces } from '../../model/cell/found-places.ts';
@@ -12,7 +13,6 @@ import type { ConditionNow } from '../../runtime/status-writer.ts';
 import type { CellLook } from './cell-desk.ts';
 import type { CellEvents } from './cell-events.ts';
 import { digestsOf, keepAuthority, keepDoors, keepServers, type Where } from './cell-secrets.ts';
-import type { KeyPair } from './certificates.ts';
 import { kindOf, ObjectKeeper } from './object-keeper.ts';
 import { placesOfOperator } from './operator-wall.ts';
 import type { Outside } from './outside-part.ts';

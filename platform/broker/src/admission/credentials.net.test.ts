@@ -3,19 +3,15 @@ import { once } from 'node:events';
 import { rm } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
-import {
-  type Certificate,
-  createAuthority,
-  issueCertificate,
-  loopbackNames,
-} from '@domicile/devkit/certificates.ts';
+import { issueCertificate, loopbackNames } from '@domicile/devkit/certificates.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { type KeyPair, createAuthority } from '@domicile/runtime/certificates.ts';
 import { expect, test } from 'vitest';
 import { hashPassword } from '../password.ts';
 import { endOf, TestDoor } from './test-door.ts';
 import { revocationList } from './test-revocation-list.ts';
 
-const serialOf = ({ certificate }: Certificate) => new X509Certificate(certificate).serialNumber;
+const serialOf = ({ certificate }: KeyPair) => new X509Certificate(certificate).serialNumber;
 
 /** The serial number that the server shows to who comes now. */
 async function shownBy(door: TestDoor): Promise<string | undefined> {
@@ -30,7 +26,7 @@ async function shownBy(door: TestDoor): Promise<string | undefined> {
   return serial;
 }
 
-async function comeBy(door: TestDoor, { certificate: cert, key }: Certificate) {
+async function comeBy(door: TestDoor, { certificate: cert, key }: KeyPair) {
   return door.client('tls', { cert, key, clientId: serialOf({ certificate: cert, key }) });
 }
 
@@ -144,7 +140,7 @@ test('a connection ends with its certificate, however long it was open', async (
   await using door = await TestDoor.open({ reviewEveryMs: 50 });
   await door.declare('de-a');
   const seconds = 3;
-  const short = await door.issue('de-a', { validDays: seconds / 86_400 });
+  const short = await door.issue('de-a', { days: seconds / 86_400 });
   const client = await comeBy(door, short);
   await client.publishAsync('t', 'x', { qos: 1 });
   expect(await endOf(client)).toBe(0x87);

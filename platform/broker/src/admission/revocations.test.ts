@@ -1,4 +1,4 @@
-import { createAuthority } from '@domicile/devkit/certificates.ts';
+import { createAuthority } from '@domicile/runtime/certificates.ts';
 import { expect, test } from 'vitest';
 import { isRevoked, noRevocations, readLists, readSerials } from './revocations.ts';
 import { revocationList } from './test-revocation-list.ts';

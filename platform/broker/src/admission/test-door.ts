@@ -1,16 +1,11 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  type Certificate,
-  createAuthority,
-  gatewayName,
-  issueCertificate,
-  loopbackNames,
-} from '@domicile/devkit/certificates.ts';
+import { gatewayName, issueCertificate, loopbackNames } from '@domicile/devkit/certificates.ts';
 import type { MqttLimits } from '@domicile/mqtt/limits.ts';
 import type { InboundMessage } from '@domicile/mqtt/owner.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
+import { type KeyPair, createAuthority } from '@domicile/runtime/certificates.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
 import { Registry } from 'prom-client';
@@ -34,7 +29,7 @@ export interface DoorOptions {
 
 /** What lets clients in, with a server behind it that keeps what they say in memory. For tests. */
 export class TestDoor implements AsyncDisposable {
-  readonly authority: Certificate;
+  readonly authority: KeyPair;
   readonly folder: string;
   readonly messages: InboundMessage[] = [];
   readonly lines: string[] = [];
@@ -57,7 +52,7 @@ export class TestDoor implements AsyncDisposable {
     return door;
   }
 
-  private constructor(folder: string, authority: Certificate) {
+  private constructor(folder: string, authority: KeyPair) {
     this.folder = folder;
     this.authority = authority;
   }
@@ -144,7 +139,7 @@ export class TestDoor implements AsyncDisposable {
     await rename(this.path(`${name}.new`), this.path(name));
   }
 
-  async renewServer(): Promise<Certificate> {
+  async renewServer(): Promise<KeyPair> {
     const made = await issueCertificate(this.authority, { name: 'broker', names: loopbackNames });
     await this.write('server.key', made.key);
     await this.write('server.pem', made.certificate);
@@ -158,12 +153,12 @@ export class TestDoor implements AsyncDisposable {
     this.#admission?.gatekeeper.buildingChanged(building);
   }
 
-  issue(building: string, of: { validDays?: number; authority?: Certificate } = {}) {
-    const { authority = this.authority, validDays } = of;
+  issue(building: string, of: { days?: number; authority?: KeyPair } = {}) {
+    const { authority = this.authority, days } = of;
     return issueCertificate(authority, {
       name: 'gateway',
       names: [gatewayName({ country: 'DE', building, gateway: 'gw-1' })],
-      ...(validDays !== undefined && { validDays }),
+      ...(days !== undefined && { days }),
     });
   }
 

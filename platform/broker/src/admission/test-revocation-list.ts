@@ -1,12 +1,12 @@
 import { webcrypto } from 'node:crypto';
-import type { Certificate } from '@domicile/devkit/certificates.ts';
+import type { KeyPair } from '@domicile/runtime/certificates.ts';
 import { PemConverter, X509Certificate, X509CrlGenerator } from '@peculiar/x509';
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 
 /** A list of revoked certificates, PEM. For tests. */
 export async function revocationList(
-  authority: Certificate,
+  authority: KeyPair,
   serials: readonly string[],
   { nextUpdate = new Date(Date.now() + 86_400_000) }: { nextUpdate?: Date } = {},
 ): Promise<string> {

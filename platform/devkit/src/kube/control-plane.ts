@@ -5,12 +5,8 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { must } from '@domicile/core/invariants.ts';
-import {
-  type Certificate,
-  createAuthority,
-  issueCertificate,
-  loopbackNames,
-} from '../certificates.ts';
+import { type KeyPair, createAuthority } from '@domicile/runtime/certificates.ts';
+import { issueCertificate, loopbackNames } from '../certificates.ts';
 import { freePorts } from '../free-ports.ts';
 import type { KubeAccess } from './kube-client.ts';
 
@@ -85,7 +81,7 @@ export class Component {
 
 export interface ControlPlane {
   readonly server: string;
-  readonly authority: Certificate;
+  readonly authority: KeyPair;
   readonly admin: KubeAccess;
   readonly components: ReadonlyMap<ComponentName, Component>;
 }
@@ -154,7 +150,7 @@ function base64(text: string): string {
 }
 
 interface KeyFiles {
-  readonly admin: Certificate;
+  readonly admin: KeyPair;
   readonly authority: string;
   readonly authorityKey: string;
   readonly accountsKey: string;
@@ -167,7 +163,7 @@ interface KeyFiles {
 
 async function writeKeys(
   dir: string,
-  { server, authority }: { readonly server: string; readonly authority: Certificate },
+  { server, authority }: { readonly server: string; readonly authority: KeyPair },
 ): Promise<KeyFiles> {
   const write = async (name: string, content: string): Promise<string> => {
     await writeFile(join(dir, name), content, { mode: 0o600 });

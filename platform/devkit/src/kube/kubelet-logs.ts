@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAuthority, issueCertificate, loopbackNames } from '../certificates.ts';
+import { createAuthority } from '@domicile/runtime/certificates.ts';
+import { issueCertificate, loopbackNames } from '../certificates.ts';
 
 const pollMs = 250;
 
