@@ -27,6 +27,13 @@ export const lakeSettings = {
     .min(1)
     .optional()
     .describe('The region that requests are signed for; for s3 alone, and required there'),
+  LAKE_TIMEOUT_MS: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(30_000)
+    .describe('How long one request to the buckets may take before it is made again'),
   LAKE_CREDENTIALS_FILE: path.describe(
     'The key of a service account, for gcs; without it what the environment gives, as workload identity does',
   ),
@@ -35,7 +42,9 @@ export const lakeSettings = {
 };
 
 const schema = z.object(lakeSettings);
-export type LakeSettings = Readonly<z.output<typeof schema>>;
+type AllSettings = Readonly<z.output<typeof schema>>;
+export type LakeSettings = Omit<AllSettings, 'LAKE_TIMEOUT_MS'> &
+  Partial<Pick<AllSettings, 'LAKE_TIMEOUT_MS'>>;
 
 /** Files hold secrets and are read when the lake is opened. */
 export type LakeOptions =
@@ -52,6 +61,8 @@ export interface BucketPlaces {
   readonly endpoint?: string | undefined;
   readonly landingBucket?: string | undefined;
   readonly servingBucket?: string | undefined;
+  /** Of one request. */
+  readonly timeoutMs?: number | undefined;
 }
 
 /** Throws `CONFIG_INVALID` if what the store needs is not set. */
@@ -61,6 +72,7 @@ export function lakeOptionsOf(read: LakeSettings): LakeOptions {
     endpoint: read.LAKE_ENDPOINT,
     landingBucket: read.LAKE_LANDING_BUCKET,
     servingBucket: read.LAKE_SERVING_BUCKET,
+    timeoutMs: read.LAKE_TIMEOUT_MS,
   };
   if (places.landingBucket === undefined) required(read, 'LAKE_SERVING_BUCKET');
   if (read.LAKE_STORE === 'gcs')
@@ -74,7 +86,10 @@ export function lakeOptionsOf(read: LakeSettings): LakeOptions {
   };
 }
 
-function required(read: LakeSettings, name: Exclude<keyof LakeSettings, 'LAKE_STORE'>): string {
+function required(
+  read: LakeSettings,
+  name: Exclude<keyof LakeSettings, 'LAKE_STORE' | 'LAKE_TIMEOUT_MS'>,
+): string {
   const value = read[name];
   if (value !== undefined) return value;
   throw new PlatformError(

@@ -1,20 +1,18 @@
-import { createHash } from 'node:crypto';
+import { LandedDays } from './landed-days.ts';
 import { readManifest } from './landed-manifests.ts';
 import { crc32cOf } from './model/crc32c.ts';
 import {
-  accountDataKey,
   accountSnapshotKey,
   emptyAccount,
-  type LandedAccountData,
   landedAccountFolder,
   type LandedAccountSnapshot,
-  minuteOfDay,
-  padded,
-  parseAccountData,
   parseAccountPointer,
   parseAccountSnapshot,
 } from './model/landed-account.ts';
+import { LandedChanges } from './model/landed-changes.ts';
+import { landedStreams } from './model/landing-key.ts';
 import type { LandingManifest, ManifestFile } from './model/landing-plan.ts';
+import { keptSinceMs, parseRetention, retentionKey } from './model/retention.ts';
 import type { ObjectStore } from './object-store.ts';
 
 export type Finding = 'intact' | 'missing' | 'altered';
@@ -23,6 +21,8 @@ export interface AuditReport {
   readonly found: Readonly<Record<Finding, number>>;
   /** Announced objects that are found gone or altered for the first time. */
   readonly lost: readonly string[];
+  /** Announced objects whose readings went over from landed to expired. */
+  readonly expired: number;
   /** Whether the counts have changed. */
   readonly hasChanged: boolean;
 }
@@ -32,9 +32,9 @@ export interface LandedAuditOptions {
   readonly partitions: number;
   /** Manifests compared in one round, new ones and old ones each. */
   readonly manifestsPerRound?: number;
+  /** How long the landing bucket keeps data; undefined: for ever, so that whatever is gone is lost. */
+  readonly retentionDays?: number | undefined;
 }
-
-type Minutes = Map<number, number>;
 
 /** A place in the chain of manifests. */
 interface Cursor {
@@ -42,7 +42,7 @@ interface Cursor {
   first: bigint;
 }
 
-interface Announced extends Pick<ManifestFile, 'path' | 'bytes' | 'crc32c'> {
+interface Announced extends Pick<ManifestFile, 'path' | 'bytes' | 'crc32c' | 'receivedToMs'> {
   /** As last found with the announced content: a restored copy is read once. */
   generation: string;
 }
@@ -55,13 +55,14 @@ interface OldManifest extends Cursor {
 
 /** Manifests that are kept, so that comparing them again reads none. */
 const oldKept = 50_000;
-/** Days that are kept between rounds. */
-const daysKept = 2_000;
-
 /**
  * Counts what has landed, for those who may not look into the landing zone: the readings of each building and minute, of
  * announced files that are there as announced. New manifests are taken as they come, old ones are compared again in turn.
  * Any number may audit at once: each round begins at the newest snapshot, and the first to write the next one is believed.
+ *
+ * What the retention takes is neither landed nor lost: a manifest whose newest reading was received longer ago than that has
+ * expired, whether or not its files are gone by now. They do so in the order of offsets, and one place says how far it is. A
+ * file that was missed before its time stays missed.
  */
 export class LandedAudit {
   readonly #store: ObjectStore;
@@ -69,13 +70,21 @@ export class LandedAudit {
   readonly #perRound: number;
   readonly #cursor: Cursor = { partition: 0, first: 0n };
   #snapshot: LandedAccountSnapshot = emptyAccount;
-  #days = new Map<string, Minutes>();
+  readonly #days: LandedDays;
   readonly #old = new Map<string, OldManifest>();
+  readonly #retentionDays: number | undefined;
+  /** Partition → its first manifest that has not expired, and when its newest reading was received. */
+  readonly #nextToExpire = new Map<number, { first: bigint; overMs: number }>();
+  #dueMs = -Infinity;
+  #told: string | undefined;
 
-  constructor({ store, partitions, manifestsPerRound = 300 }: LandedAuditOptions) {
+  constructor(options: LandedAuditOptions) {
+    const { store, partitions, manifestsPerRound = 300, retentionDays } = options;
     this.#store = store;
     this.#partitions = partitions;
     this.#perRound = manifestsPerRound;
+    this.#retentionDays = retentionDays;
+    this.#days = new LandedDays(store);
   }
 
   async round(nowMs: number): Promise<AuditReport> {
@@ -83,15 +92,18 @@ export class LandedAudit {
     const before = this.#snapshot.missing;
     const draft = structuredClone(this.#snapshot);
     draft.number += 1;
-    const changes = new Changes();
+    const changes = new LandedChanges();
     const found = { intact: 0, missing: 0, altered: 0 };
+    this.#dueMs = keptSinceMs(this.#retentionDays, nowMs);
     await this.#takeNew(draft, changes, found);
+    const expired = await this.#takeExpired(draft, changes);
     await this.#takeOld(draft, changes, found);
     const hasChanged = changes.size > 0 || !isSameProgress(draft, this.#snapshot);
     if (hasChanged) await this.#publish(draft, changes);
     await this.#point(nowMs);
+    await this.#tellRetention();
     const known = new Set(before);
-    return { found, lost: draft.missing.filter((path) => !known.has(path)), hasChanged };
+    return { found, lost: draft.missing.filter((path) => !known.has(path)), expired, hasChanged };
   }
 
   /** Another auditor may have gone on, and a pointer may lag. */
@@ -106,10 +118,14 @@ export class LandedAudit {
     const content = await this.#store.get(accountSnapshotKey(number));
     if (!content) return;
     this.#snapshot = parseAccountSnapshot(content);
-    this.#days.clear();
+    this.#days.forget();
   }
 
-  async #takeNew(draft: LandedAccountSnapshot, changes: Changes, found: Found): Promise<void> {
+  async #takeNew(
+    draft: LandedAccountSnapshot,
+    changes: LandedChanges,
+    found: Found,
+  ): Promise<void> {
     let left = this.#perRound;
     for (let partition = 0; partition < this.#partitions; partition += 1) {
       let first = BigInt(draft.positions[`${partition}`] ?? 0);
@@ -127,19 +143,21 @@ export class LandedAudit {
   /** Counts the files that are there; gives the others. Undefined if there is no such manifest yet. */
   async #countNew(
     at: Cursor,
-    changes: Changes,
+    changes: LandedChanges,
     found: Found,
   ): Promise<{ lost: readonly string[]; last: bigint } | undefined> {
     for (let isAgain = false; ; isAgain = true) {
       const manifest = await this.#manifestAt(at);
       if (!manifest) return undefined;
+      // What is over already counts as landed until it expires, in its turn.
+      const kept = manifest.files.filter((file) => !this.#isOver(file));
       const findings: Finding[] = [];
-      for (const file of manifest.files) findings.push(await this.#compare(file));
-      const lost = manifest.files.filter((_, index) => findings[index] !== 'intact');
+      for (const file of kept) findings.push(await this.#compare(file));
+      const lost = kept.filter((_, index) => findings[index] !== 'intact');
       // A building may be erased meanwhile: then the manifest names successors.
       if (lost.length > 0 && !isAgain && (await this.#isSuperseded(at, manifest))) continue;
       for (const finding of findings) found[finding] += 1;
-      for (const file of manifest.files) if (!lost.includes(file)) changes.add(file, 1);
+      for (const file of manifest.files) if (!lost.includes(file)) changes.land(file);
       return { lost: lost.map(({ path }) => path), last: manifest.last };
     }
   }
@@ -149,12 +167,58 @@ export class LandedAudit {
     return files.some(({ path }) => !now.has(path));
   }
 
-  async #takeOld(draft: LandedAccountSnapshot, changes: Changes, found: Found): Promise<void> {
+  /** Counted manifests in the order of their offsets, as far as all of their files are over. Gives how many files. */
+  async #takeExpired(draft: LandedAccountSnapshot, changes: LandedChanges): Promise<number> {
+    if (this.#dueMs === -Infinity) return 0;
+    const missing = new Set(draft.missing);
+    let left = this.#perRound;
+    let expired = 0;
+    for (let partition = 0; partition < this.#partitions; partition += 1) {
+      for (; left > 0; left -= 1) {
+        const manifest = await this.#nextOver(draft, partition);
+        if (!manifest) break;
+        manifest.files
+          .filter(({ path }) => !missing.has(path))
+          .forEach((file) => changes.expire(file));
+        expired += manifest.files.length;
+        this.#old.delete(`${partition} ${manifest.first}`);
+        draft.expired[`${partition}`] = `${manifest.last + 1n}`;
+      }
+    }
+    return expired;
+  }
+
+  /** The first manifest that has not expired, if all of its files are over by now. It is read once until then. */
+  async #nextOver(
+    draft: LandedAccountSnapshot,
+    partition: number,
+  ): Promise<LandingManifest | undefined> {
+    const first = BigInt(draft.expired[`${partition}`] ?? 0);
+    if (first >= BigInt(draft.positions[`${partition}`] ?? 0)) return undefined;
+    const known = this.#nextToExpire.get(partition);
+    if (known?.first === first && known.overMs > this.#dueMs) return undefined;
+    const manifest = await this.#manifestAt({ partition, first });
+    if (!manifest) return undefined;
+    const overMs = Math.max(...manifest.files.map(({ receivedToMs }) => receivedToMs));
+    this.#nextToExpire.set(partition, { first, overMs });
+    return overMs <= this.#dueMs ? manifest : undefined;
+  }
+
+  #isOver({ receivedToMs }: Pick<ManifestFile, 'receivedToMs'>): boolean {
+    return receivedToMs <= this.#dueMs;
+  }
+
+  async #takeOld(
+    draft: LandedAccountSnapshot,
+    changes: LandedChanges,
+    found: Found,
+  ): Promise<void> {
     const missing = new Set(draft.missing);
     for (let left = this.#perRound; left > 0; left -= 1) {
-      const old = await this.#nextOld();
+      const old = await this.#nextOld(draft);
       if (!old) break;
       for (const file of old.files) {
+        if (this.#isOver(file)) continue;
         const finding = await this.#compare(file);
         const isIntact = finding === 'intact';
         const isAsKnown = isIntact !== missing.has(file.path);
@@ -164,7 +228,8 @@ export class LandedAudit {
         if (whole && !counted) this.#old.delete(`${old.partition} ${old.first}`);
         else found[finding] += 1;
         if (!counted) continue;
-        changes.add(counted, isIntact ? 1 : -1);
+        if (isIntact) changes.land(counted);
+        else changes.lose(counted);
         if (isIntact) missing.delete(file.path);
         else missing.add(file.path);
       }
@@ -173,11 +238,13 @@ export class LandedAudit {
   }
 
   /** In turn over all partitions; undefined at the end of a turn. */
-  async #nextOld(): Promise<OldManifest | undefined> {
+  async #nextOld(draft: LandedAccountSnapshot): Promise<OldManifest | undefined> {
     const cursor = this.#cursor;
     for (; cursor.partition < this.#partitions; cursor.partition += 1, cursor.first = 0n) {
       // Only what was counted before this round.
       const end = BigInt(this.#snapshot.positions[`${cursor.partition}`] ?? 0);
+      const expired = BigInt(draft.expired[`${cursor.partition}`] ?? 0);
+      if (cursor.first < expired) cursor.first = expired;
       if (cursor.first >= end) continue;
       const old = await this.#oldAt(cursor);
       if (!old) continue;
@@ -194,8 +261,8 @@ export class LandedAudit {
     if (kept) return kept;
     const manifest = await this.#manifestAt({ partition, first });
     if (!manifest) return undefined;
-    const files = manifest.files.map(({ path, bytes, generation, crc32c }) => {
-      return { path, bytes, generation, crc32c };
+    const files = manifest.files.map(({ path, bytes, generation, crc32c, receivedToMs }) => {
+      return { path, bytes, generation, crc32c, receivedToMs };
     });
     const old = { partition, first, last: manifest.last, files };
     if (this.#old.size < oldKept) this.#old.set(key, old);
@@ -218,58 +285,17 @@ export class LandedAudit {
     return 'intact';
   }
 
-  async #publish(draft: LandedAccountSnapshot, changes: Changes): Promise<void> {
-    const days = [];
-    for (const { building, dayMs, minutes } of changes.days()) {
-      const present = await this.#minutesOf(building, dayMs);
-      for (const [minute, readings] of minutes) {
-        const sum = (present.get(minute) ?? 0) + readings;
-        if (sum > 0) present.set(minute, sum);
-        else present.delete(minute);
-      }
-      days.push({ building, dayMs, minutes: [...present].toSorted(([a], [b]) => a - b) });
+  async #publish(draft: LandedAccountSnapshot, changes: LandedChanges): Promise<void> {
+    // What is kept of days must be of the snapshot that the next round begins at, also if this one fails on its way.
+    try {
+      await this.#days.write(draft, changes);
+      const content = Buffer.from(JSON.stringify(draft));
+      if (await this.#store.createOnly(accountSnapshotKey(draft.number), content))
+        this.#snapshot = draft;
+      // Else another auditor was first; the next round begins with its snapshot.
+    } finally {
+      if (this.#snapshot !== draft) this.#days.forget();
     }
-    if (days.length > 0) {
-      const name = await this.#writeData(draft.number, { days });
-      for (const { building, dayMs } of days) (draft.days[building] ??= {})[`${dayMs}`] = name;
-    }
-    const content = Buffer.from(JSON.stringify(draft));
-    if (!(await this.#store.createOnly(accountSnapshotKey(draft.number), content))) {
-      // Another auditor was first; the next round begins with its snapshot.
-      this.#days.clear();
-      return;
-    }
-    this.#snapshot = draft;
-    while (this.#days.size > daysKept) {
-      const [oldest] = this.#days.keys();
-      if (oldest === undefined) break;
-      this.#days.delete(oldest);
-    }
-  }
-
-  /** Named by its content too: one that a killed auditor left is not in the way. */
-  async #writeData(number: number, data: LandedAccountData): Promise<string> {
-    const content = Buffer.from(JSON.stringify(data));
-    const digest = createHash('sha256').update(content).digest('hex').slice(0, 16);
-    const name = `${padded(number)}-${digest}`;
-    await this.#store.createOnly(accountDataKey(name), content);
-    return name;
-  }
-
-  async #minutesOf(building: string, dayMs: number): Promise<Minutes> {
-    const key = `${building} ${dayMs}`;
-    const kept = this.#days.get(key);
-    if (kept) return kept;
-    const name = this.#snapshot.days[building]?.[`${dayMs}`];
-    const content = name === undefined ? undefined : await this.#store.get(accountDataKey(name));
-    const day = content
-      ? parseAccountData(content).days.find(
-          (one) => one.building === building && one.dayMs === dayMs,
-        )
-      : undefined;
-    const minutes: Minutes = new Map(day?.minutes);
-    this.#days.set(key, minutes);
-    return minutes;
   }
 
   async #point(verifiedAtMs: number): Promise<void> {
@@ -278,42 +304,26 @@ export class LandedAudit {
     const content = Buffer.from(JSON.stringify(pointer));
     await this.#store.replacePointer(`${landedAccountFolder}latest.json`, content);
   }
+
+  /** For readers of the landing zone, and for strangers to our code. */
+  async #tellRetention(): Promise<void> {
+    const retention = { days: this.#retentionDays ?? null, expired: this.#snapshot.expired };
+    const content = JSON.stringify(retention);
+    this.#told ??= JSON.stringify(parseRetention(await this.#store.get(retentionKey('readings'))));
+    if (this.#told === content) return;
+    for (const stream of landedStreams) {
+      const told = stream === 'readings' ? retention : { ...retention, expired: {} };
+      await this.#store.replacePointer(retentionKey(stream), Buffer.from(JSON.stringify(told)));
+    }
+    this.#told = content;
+  }
 }
 
 type Found = Record<Finding, number>;
 
-/** Readings to be added or taken off, by building and day. */
-class Changes {
-  readonly #days = new Map<string, { building: string; dayMs: number; minutes: Minutes }>();
-
-  get size(): number {
-    return this.#days.size;
-  }
-
-  add({ buildings }: ManifestFile, sign: 1 | -1): void {
-    for (const { building, minutes } of buildings) {
-      for (const [timeMs, readings] of minutes) {
-        const [dayMs, minute] = minuteOfDay(timeMs);
-        const day = this.#dayOf(building, dayMs);
-        day.set(minute, (day.get(minute) ?? 0) + sign * readings);
-      }
-    }
-  }
-
-  days(): Iterable<{ building: string; dayMs: number; minutes: Minutes }> {
-    return this.#days.values();
-  }
-
-  #dayOf(building: string, dayMs: number): Minutes {
-    const key = `${building} ${dayMs}`;
-    const found = this.#days.get(key);
-    if (found) return found.minutes;
-    const minutes: Minutes = new Map();
-    this.#days.set(key, { building, dayMs, minutes });
-    return minutes;
-  }
-}
-
 function isSameProgress(a: LandedAccountSnapshot, b: LandedAccountSnapshot): boolean {
-  return JSON.stringify([a.positions, a.missing]) === JSON.stringify([b.positions, b.missing]);
+  return (
+    JSON.stringify([a.positions, a.missing, a.expired]) ===
+    JSON.stringify([b.positions, b.missing, b.expired])
+  );
 }

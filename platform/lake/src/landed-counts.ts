@@ -13,11 +13,13 @@ import {
 } from './model/landed-account.ts';
 import type { ObjectStore } from './object-store.ts';
 
-/** How many readings of a building are in the landing zone, by the minute in which they were measured. */
+/** How many readings of a building are in the landing zone or were until their retention ended, by the minute in which they were measured. */
 export interface LandedCounts {
   /** Of the minutes that begin in [fromMs, toMs). */
   readonly landed: number;
-  /** Minute, Unix milliseconds → readings. */
+  /** Of the same minutes: readings that had landed and whose files went by retention. */
+  readonly expired: number;
+  /** Minute, Unix milliseconds → readings that are landed. */
   readonly byMinute: ReadonlyMap<number, number>;
   /** When announced and present objects were last compared, Unix milliseconds; null: never. */
   readonly verifiedAtMs: number | null;
@@ -45,19 +47,23 @@ export class LandedCountsReader {
     const snapshot = this.#snapshot;
     const byMinute = new Map<number, number>();
     let landed = 0;
+    let expired = 0;
     for (const dayMs of daysIn(fromMs, toMs)) {
       const name = snapshot.days[building]?.[`${dayMs}`];
       if (name === undefined) continue;
       const { days } = await this.#dataOf(name);
       const day = days.find((one) => one.building === building && one.dayMs === dayMs);
-      for (const [minute, readings] of day?.minutes ?? []) {
+      const isAsked = ([minute]: readonly [number, number]): boolean => {
         const timeMs = timeOfMinute(dayMs, minute);
-        if (timeMs < fromMs || timeMs >= toMs) continue;
-        byMinute.set(timeMs, readings);
+        return timeMs >= fromMs && timeMs < toMs;
+      };
+      for (const [minute, readings] of day?.minutes.filter(isAsked) ?? []) {
+        byMinute.set(timeOfMinute(dayMs, minute), readings);
         landed += readings;
       }
+      for (const [, readings] of day?.expired?.filter(isAsked) ?? []) expired += readings;
     }
-    return { landed, byMinute, verifiedAtMs };
+    return { landed, expired, byMinute, verifiedAtMs };
   }
 
   async #follow(): Promise<number | null> {

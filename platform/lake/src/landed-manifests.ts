@@ -1,49 +1,39 @@
-import { erasurePointerKey, parseErasurePointer } from './model/erasure-pointer.ts';
+import { Bounded } from './bounded.ts';
+import { type Ledger, readLedger, readsAtOnceMax } from './landed-ledger.ts';
+import {
+  type ErasurePointer,
+  erasurePointerKey,
+  parseErasurePointer,
+} from './model/erasure-pointer.ts';
+import { type LandedFile, type LandedRange, landedRange } from './model/landed-range.ts';
 import { type LandedStream, ledgerKey } from './model/landing-key.ts';
 import { type LandingManifest, parseManifest } from './model/landing-plan.ts';
+import {
+  keptForEver,
+  keptSinceMs,
+  parseRetention,
+  type Retention,
+  retentionKey,
+} from './model/retention.ts';
 import type { ObjectStore } from './object-store.ts';
-
-/** A landed file, as its manifest announces it. Bounds are Unix milliseconds, both included. */
-export interface LandedFile {
-  readonly path: string;
-  readonly partition: number;
-  /** Offsets of the range in the stream that the file was planned for; both included. */
-  readonly first: bigint;
-  readonly last: bigint;
-  readonly bytes: number;
-  readonly generation: string;
-  /** Hexadecimal. */
-  readonly crc32c: string;
-  readonly sha256: string;
-  readonly rows: number;
-  readonly readings: number;
-  readonly receivedFromMs: number;
-  readonly receivedToMs: number;
-  /** By building. */
-  readonly buildings: readonly LandedBuilding[];
-}
-
-export interface LandedBuilding {
-  readonly building: string;
-  readonly rows: number;
-  readonly readings: number;
-  readonly measuredFromMs: number;
-  readonly measuredToMs: number;
-}
 
 export interface LandedManifestsOptions {
   readonly store: ObjectStore;
   /** Of the stream. */
   readonly partitions: number;
   readonly stream?: LandedStream;
+  /** Milliseconds since 1970: by it files expire. */
+  readonly now?: () => number;
 }
 
 /** Manifests read by one refresh at most for each partition; the next one goes on. */
 const manifestsPerRefreshMax = 100_000;
+/** How often files that have expired are forgotten. */
+const forgetEveryMs = 60_000;
 
 /**
- * The manifests of the landing zone, read once each and then followed. Nothing is listed: each manifest's name follows from
- * the end of the one before. They are read again only when a building was erased.
+ * The manifests of the landing zone as far as their files are kept, read once and then followed: each one's name follows from
+ * the end of the one before. At first most are read from checkpoints. They are read again only when a building was erased.
  *
  *     const landed = await LandedManifests.open({ store, partitions });
  *     await landed.refresh();                                       // reads what is new
@@ -52,21 +42,27 @@ const manifestsPerRefreshMax = 100_000;
  *     await landed.reread(paths);                                   // these are not there: true if they have successors
  */
 export class LandedManifests {
-  readonly #options: LandedManifestsOptions;
+  readonly #options: Required<LandedManifestsOptions>;
   readonly #offsets = new Map<number, bigint>();
   readonly #files = new Map<string, LandedFile[]>();
-  #erasures: Readonly<Record<string, number>> | undefined;
+  readonly #reads = new Bounded(readsAtOnceMax);
+  #erasures: ErasurePointer['erasures'] = {};
+  #retention: Retention = keptForEver;
+  #forgottenMs = -Infinity;
   #refreshing: Promise<void> | undefined;
   #withdrawals = 0;
 
   static async open(options: LandedManifestsOptions): Promise<LandedManifests> {
     const manifests = new LandedManifests(options);
-    await manifests.refresh();
+    await manifests.#readPointers();
+    const partitions = [...manifests.#offsets.keys()];
+    const all = await Promise.all(partitions.map(async (one) => manifests.#read(one)));
+    for (const [partition, ledger] of all.entries()) manifests.#replace(partition, ledger);
     return manifests;
   }
 
   private constructor(options: LandedManifestsOptions) {
-    this.#options = options;
+    this.#options = { stream: 'readings', now: Date.now, ...options };
     for (let partition = 0; partition < options.partitions; partition += 1)
       this.#offsets.set(partition, 0n);
   }
@@ -76,14 +72,22 @@ export class LandedManifests {
     return new Map(this.#offsets);
   }
 
-  /** By partition and offset. */
+  /** What was received before it has gone by retention, Unix milliseconds; -Infinity if everything is kept. */
+  get keptSinceMs(): number {
+    return keptSinceMs(this.#retention.days, this.#options.now());
+  }
+
+  /** By partition and offset; none whose retention has ended. */
   files(of: { building: string; fromMs: number; toMs: number }): LandedFile[] {
     const { building, fromMs, toMs } = of;
-    return (this.#files.get(building) ?? []).filter(({ buildings }) =>
-      buildings.some(
-        (one) =>
-          one.building === building && one.measuredFromMs < toMs && one.measuredToMs >= fromMs,
-      ),
+    const isKept = this.#isKept();
+    return (this.#files.get(building) ?? []).filter(
+      (file) =>
+        isKept(file) &&
+        file.buildings.some(
+          (one) =>
+            one.building === building && one.measuredFromMs < toMs && one.measuredToMs >= fromMs,
+        ),
     );
   }
 
@@ -106,7 +110,7 @@ export class LandedManifests {
 
   /** Whether any of the files is named otherwise by now: its manifest is read again. */
   async reread(paths: readonly string[]): Promise<boolean> {
-    const { store, stream = 'readings' } = this.#options;
+    const { store, stream } = this.#options;
     const asked = new Set(paths);
     const ranges = new Map<string, LandedFile>();
     for (const files of this.#files.values())
@@ -119,37 +123,75 @@ export class LandedManifests {
       const before = this.#named((file) => file.partition === partition && file.first === first);
       if (!manifest || before.every((path) => named.has(path))) continue;
       this.#drop((file) => file.partition === partition && file.first === first);
-      this.#take(manifest);
+      this.#take(landedRange(manifest));
       isChanged = true;
     }
     return isChanged;
   }
 
   async #refreshAll(): Promise<void> {
-    await this.#noteErasures();
-    const all = [...this.#offsets.keys()].map(async (partition) => this.#follow(partition));
-    await Promise.all(all);
+    const before = this.#erasures;
+    await this.#readPointers();
+    this.#forget();
+    const all = [...this.#offsets.keys()].map(async (partition) => {
+      const isErased = this.#erasures[`${partition}`] !== before[`${partition}`];
+      // What was read before an erasure stays in force until it has been read again.
+      if (isErased) this.#replace(partition, await this.#read(partition));
+      await this.#follow(partition);
+    });
+    try {
+      await Promise.all(all);
+    } catch (error) {
+      // Read again by the next one.
+      this.#erasures = before;
+      throw error;
+    }
   }
 
-  /** What was read before an erasure is read again, and stays in force until then. */
-  async #noteErasures(): Promise<void> {
-    const { store, stream = 'readings' } = this.#options;
-    const { erasures } = parseErasurePointer(await store.get(erasurePointerKey(stream)));
-    const before = this.#erasures ?? erasures;
-    for (const partition of this.#offsets.keys()) {
-      if (erasures[`${partition}`] === before[`${partition}`]) continue;
-      const manifests: LandingManifest[] = [];
-      const end = this.#offsets.get(partition) ?? 0n;
-      for (let first = 0n; first < end;) {
-        const manifest = await readManifest(store, { stream, partition, first });
-        if (!manifest) break;
-        manifests.push(manifest);
-        first = manifest.last + 1n;
-      }
-      this.#drop((file) => file.partition === partition);
-      for (const manifest of manifests) this.#take(manifest);
-    }
-    this.#erasures = erasures;
+  async #readPointers(): Promise<void> {
+    const { store, stream } = this.#options;
+    const [erasures, retention] = await Promise.all([
+      store.get(erasurePointerKey(stream)),
+      store.get(retentionKey(stream)),
+    ]);
+    ({ erasures: this.#erasures } = parseErasurePointer(erasures));
+    this.#retention = parseRetention(retention);
+  }
+
+  async #read(partition: number): Promise<Ledger> {
+    const { store, stream } = this.#options;
+    return readLedger({
+      store,
+      stream,
+      partition,
+      erasures: this.#erasures[`${partition}`] ?? 0,
+      reads: this.#reads,
+      keptSinceMs: this.keptSinceMs,
+    });
+  }
+
+  #replace(partition: number, { ranges, next }: Ledger): void {
+    this.#drop((file) => file.partition === partition);
+    const isKept = this.#isKept();
+    for (const range of ranges) this.#take(range, isKept);
+    const before = this.#offsets.get(partition) ?? 0n;
+    this.#offsets.set(partition, next > before ? next : before);
+  }
+
+  #isKept(): (file: LandedFile) => boolean {
+    const sinceMs = this.keptSinceMs;
+    const { expired } = this.#retention;
+    const ends = new Map([...this.#offsets.keys()].map((one) => [one, BigInt(expired[one] ?? 0)]));
+    return ({ receivedToMs, partition, first }) =>
+      receivedToMs > sinceMs && first >= (ends.get(partition) ?? 0n);
+  }
+
+  #forget(): void {
+    const nowMs = this.#options.now();
+    if (nowMs - this.#forgottenMs < forgetEveryMs) return;
+    this.#forgottenMs = nowMs;
+    const isKept = this.#isKept();
+    this.#drop((file) => !isKept(file));
   }
 
   #named(isMeant: (file: LandedFile) => boolean): string[] {
@@ -159,35 +201,35 @@ export class LandedManifests {
   }
 
   #drop(isMeant: (file: LandedFile) => boolean): void {
-    this.#withdrawals += 1;
+    let isDropped = false;
     for (const [building, files] of this.#files) {
       const kept = files.filter((file) => !isMeant(file));
+      if (kept.length === files.length) continue;
+      isDropped = true;
       if (kept.length === 0) this.#files.delete(building);
-      else if (kept.length < files.length) this.#files.set(building, kept);
+      else this.#files.set(building, kept);
     }
+    if (isDropped) this.#withdrawals += 1;
   }
 
   async #follow(partition: number): Promise<void> {
-    const { store, stream = 'readings' } = this.#options;
+    const { store, stream } = this.#options;
     for (let count = 0; count < manifestsPerRefreshMax; count += 1) {
       const first = this.#offsets.get(partition) ?? 0n;
       const manifest = await readManifest(store, { stream, partition, first });
       if (!manifest) return;
-      this.#take(manifest);
+      this.#take(landedRange(manifest));
       this.#offsets.set(partition, manifest.last + 1n);
     }
   }
 
-  #take({ partition, first, last, files }: LandingManifest): void {
-    for (const { buildings: counted, ...file } of files) {
-      const buildings = counted.map(({ minutes: _minutes, ...building }) => building);
-      const landed = { partition, first, last, ...file, buildings };
-      for (const { building } of buildings) {
+  #take({ files }: LandedRange, isKept = this.#isKept()): void {
+    for (const file of files.filter(isKept))
+      for (const { building } of file.buildings) {
         const found = this.#files.get(building);
-        if (found) found.push(landed);
-        else this.#files.set(building, [landed]);
+        if (found) found.push(file);
+        else this.#files.set(building, [file]);
       }
-    }
   }
 }
 

@@ -3,8 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { must } from '@domicile/core/invariants.ts';
+import { checkpointedTo } from './checkpoint-files.ts';
 import type { LandingContent } from './landing-content.ts';
 import { crc32cOf } from './model/crc32c.ts';
+import { erasurePointerKey, parseErasurePointer } from './model/erasure-pointer.ts';
 import type { LandedFileContent } from './model/landed-file.ts';
 import { firstOffsetOf, type LandedStream, ledgerFolder, ledgerKey } from './model/landing-key.ts';
 import {
@@ -46,29 +48,48 @@ const pageKeys = 10_000;
  */
 export class LandingZone {
   readonly #options: LandingZoneOptions;
+  /** Partition → the first offset of its newest plan. */
+  readonly #newest = new Map<number, bigint>();
 
   constructor(options: LandingZoneOptions) {
     this.#options = options;
   }
 
-  /** Lists the names of the partition's plans and manifests, once. */
+  /** Lists the names of the partition's plans and manifests that checkpoints do not speak of. */
   async open(partition: number): Promise<LandingPosition> {
-    const planned = await this.#firstOffsets('_plans', partition);
-    const announced = new Set(await this.#firstOffsets('_manifest', partition));
+    const { store, stream } = this.#options;
+    const { erasures } = parseErasurePointer(await store.get(erasurePointerKey(stream)));
+    const folder = { stream, partition, erasures: erasures[`${partition}`] ?? 0 };
+    const copied = await checkpointedTo(store, folder);
+    const from = copied ? copied.last + 1n : 0n;
+    const planned = await this.#firstOffsets('_plans', partition, from);
+    const announced = new Set(await this.#firstOffsets('_manifest', partition, from));
     const last = planned.at(-1);
-    if (last === undefined) return { next: 0n, unfinished: [] };
+    const newest = last ?? copied?.first;
+    if (newest !== undefined) this.#newest.set(partition, newest);
+    if (last === undefined) return { next: from, unfinished: [] };
     const open = planned.filter((first) => !announced.has(first));
     const unfinished: LandingPlan[] = [];
     for (const first of open) unfinished.push(await this.#readPlan(partition, first));
     return { next: (await this.#readPlan(partition, last)).last + 1n, unfinished };
   }
 
-  /** Takes the range of `content`, or gives the plan of whoever took that position before. */
+  /**
+   * Takes the range of `content`, or gives the plan of whoever took that position before. Throws `STATE_LOST` if the plan before
+   * it is gone, and the landing zone with it: what opens anew lands again from the beginning of the stream.
+   */
   async take(content: LandingContent): Promise<LandingPlan> {
+    const { store, stream } = this.#options;
+    const { partition } = content.origin;
+    const newest = this.#newest.get(partition);
+    const folder = { stream, partition, ledger: '_plans' } as const;
+    if (newest !== undefined && !(await store.head(ledgerKey(folder, newest))))
+      throw new PlatformError('STATE_LOST', 'Cannot land: the plan before this one is gone');
     const plan = content.plan();
-    const key = ledgerKey({ ...plan, ledger: '_plans' }, plan.first);
-    if (await this.#options.store.createOnly(key, encodeLedger(plan))) return plan;
-    return this.#readPlan(plan.partition, plan.first);
+    const isOwn = await store.createOnly(ledgerKey(folder, plan.first), encodeLedger(plan));
+    const taken = isOwn ? plan : await this.#readPlan(partition, plan.first);
+    this.#newest.set(partition, taken.first);
+    return taken;
   }
 
   /**
@@ -93,13 +114,17 @@ export class LandingZone {
     throw new PlatformError('OBJECT_MISMATCH', 'Cannot announce: another manifest is there');
   }
 
-  async #firstOffsets(ledger: '_plans' | '_manifest', partition: number): Promise<bigint[]> {
+  async #firstOffsets(
+    ledger: '_plans' | '_manifest',
+    partition: number,
+    from: bigint,
+  ): Promise<bigint[]> {
     const { store, stream } = this.#options;
-    const folder = ledgerFolder({ stream, ledger, partition });
+    const folder = { stream, ledger, partition };
     const offsets: bigint[] = [];
-    let after = '';
+    let after = from === 0n ? '' : ledgerKey(folder, from - 1n);
     for (;;) {
-      const keys = await store.list(folder, { after, limit: pageKeys });
+      const keys = await store.list(ledgerFolder(folder), { after, limit: pageKeys });
       for (const key of keys) {
         const first = firstOffsetOf(key);
         if (first !== undefined) offsets.push(first);

@@ -2,6 +2,8 @@ import { readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { LakeSecret } from './admin/open-bucket-admin.ts';
+import { bucketPersistence, type Persistence } from './bucket/persistently.ts';
+import { StoreOutage } from './bucket/store-outage.ts';
 import { FsObjectStore } from './fs/fs-object-store.ts';
 import type { BucketPlaces, LakeOptions } from './lake-settings.ts';
 import type { ErasableStore } from './object-store.ts';
@@ -16,7 +18,14 @@ export interface Lake {
    * found. Throws as the store does.
    */
   locate(part: LakePart): Promise<string | undefined>;
+  /** Why buckets cannot be used at present, one text each; empty if they answer. */
+  outages(): readonly string[];
+  /** For how long the one that is out longest has been; 0 if they answer. */
+  outageSeconds(): number;
 }
+
+/** A service works on until its store answers; who is asked something says soon that it does not. */
+export type LakeUse = 'work' | 'answers';
 
 export interface OpenBuckets extends BucketPlaces {
   readonly store: 'gcs' | 's3';
@@ -26,10 +35,28 @@ export interface OpenBuckets extends BucketPlaces {
   readonly secret?: LakeSecret | undefined;
 }
 
-/** Opens the lake as the settings say. Throws `CONFIG_INVALID` for a secret that cannot be read. */
-export async function openLake(options: LakeOptions): Promise<Lake> {
+/** An answer waits half a minute at most. */
+const answering = { attemptsMax: 3, attemptTimeoutMsMax: 10_000 };
+
+/**
+ * Opens the lake as a service's settings say: what its store refuses it passes as an outage does, when its right is given back.
+ * Throws `CONFIG_INVALID` for a secret that cannot be read.
+ */
+export async function openLake(options: LakeOptions, use: LakeUse = 'work'): Promise<Lake> {
   if (options.store === 'fs') return openFolder(options.dir);
-  return openBuckets({ ...options, secret: await secretOf(options) });
+  const { attemptTimeoutMs, attemptsMax } = bucketPersistence;
+  const timeoutMs = options.timeoutMs ?? attemptTimeoutMs;
+  const { attemptsMax: few, attemptTimeoutMsMax } = answering;
+  const isAsked = use === 'answers';
+  return openParts(
+    { ...options, secret: await secretOf(options) },
+    {
+      ...bucketPersistence,
+      attemptsMax: isAsked ? few : attemptsMax,
+      attemptTimeoutMs: isAsked ? Math.min(timeoutMs, attemptTimeoutMsMax) : timeoutMs,
+      isRefusalPassing: true,
+    },
+  );
 }
 
 function openFolder(dir: string): Lake {
@@ -37,20 +64,35 @@ function openFolder(dir: string): Lake {
     store: new FsObjectStore(dir),
     dir,
     locate: async (part) => realpath(join(dir, part)).catch(() => undefined),
+    outages: () => [],
+    outageSeconds: () => 0,
   };
 }
 
 /** Opens the buckets of a lake, for whoever holds their secret in memory. Throws `CONFIG_INVALID`. */
 export async function openBuckets(options: OpenBuckets): Promise<Lake> {
+  return openParts(options, bucketPersistence);
+}
+
+async function openParts(options: OpenBuckets, persistence: Persistence): Promise<Lake> {
   const open = await bucketOpener(options);
+  const watched: StoreOutage[] = [];
+  const partOf = (name: string, bucket: string | undefined): OpenBucket | undefined => {
+    if (bucket === undefined) return undefined;
+    const outage = new StoreOutage(name);
+    watched.push(outage);
+    return open(bucket, { ...persistence, outage });
+  };
   const parts = {
-    landing: options.landingBucket === undefined ? undefined : open(options.landingBucket),
-    serving: options.servingBucket === undefined ? undefined : open(options.servingBucket),
+    landing: partOf('the landing bucket', options.landingBucket),
+    serving: partOf('the serving bucket', options.servingBucket),
   };
   return {
     store: new TwoBucketStore({ landing: parts.landing?.store, serving: parts.serving?.store }),
     dir: undefined,
     locate: async (part) => parts[part]?.locate(),
+    outages: () => watched.flatMap(({ reason }) => reason ?? []),
+    outageSeconds: () => Math.max(0, ...watched.map(({ seconds }) => seconds)),
   };
 }
 
@@ -60,7 +102,9 @@ interface OpenBucket {
 }
 
 /** A provider's client is loaded if it is used. */
-async function bucketOpener(options: OpenBuckets): Promise<(bucket: string) => OpenBucket> {
+async function bucketOpener(
+  options: OpenBuckets,
+): Promise<(bucket: string, persistence: Persistence) => OpenBucket> {
   const { endpoint, region, secret } = options;
   if (options.store === 'gcs') {
     const { openGcsBucket } = await import('./gcs/open-gcs-bucket.ts');

@@ -12,7 +12,7 @@ interface BuildingAccount {
 }
 
 export interface AccountOfPeriod {
-  readonly totals: Omit<AccountTotals, 'landed'>;
+  readonly totals: Omit<AccountTotals, 'landed' | 'expired'>;
   readonly rows: readonly AccountRow[];
 }
 

@@ -6,7 +6,7 @@ import type { Tail } from './tail.ts';
 
 /** Raw readings as one: what has landed, and what the stream holds beyond it. Each reading stands in one of the two. */
 export interface RawZone {
-  readonly landed: Pick<LandedManifests, 'offsets' | 'files' | 'reread'>;
+  readonly landed: Pick<LandedManifests, 'offsets' | 'files' | 'reread' | 'keptSinceMs'>;
   readonly tail: Tail;
 }
 
@@ -56,7 +56,7 @@ export async function withPart<Result>(
       if (!isRetry && (await of.zone.landed.reread(files.map(({ key }) => key)))) continue;
       throw new PlatformError(
         'UPSTREAM_UNAVAILABLE',
-        'Cannot answer: a landed file is not there; the account of the building tells what is landed',
+        'Cannot answer: a landed file is not there though its retention has not ended; the account of the building tells what is landed',
         { cause: error },
       );
     }

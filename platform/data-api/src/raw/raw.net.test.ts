@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { rawList, type RawRow } from '@domicile/core/answers/raw.ts';
 import type { Reading } from '@domicile/core/reading.ts';
 import { headers, streams } from '@domicile/core/streams.ts';
-import type { LandedFile } from '@domicile/lake/landed-manifests.ts';
 import { filesOfFolder } from '@domicile/lake/local-files.ts';
+import type { LandedFile } from '@domicile/lake/model/landed-range.ts';
 import {
   addReading,
   LandingRows,
@@ -37,6 +37,8 @@ const offsets = new Map<number, bigint>();
 const files: LandedFile[] = [];
 let url = '';
 let lakeDir = '';
+/** By the retention. */
+let keptSinceMs = -Infinity;
 /** What the manifests say when they are read again. */
 let reread = (): boolean => false;
 
@@ -81,9 +83,8 @@ async function land(partition: number, first: number, readings: readonly Reading
     writeParquet({ columns: rows.columns, values: rows.values }),
   );
   const last = BigInt(first + readings.length - 1);
-  const file = { path, partition, first: BigInt(first), last, bytes: 0, generation: '1' };
-  const none = { crc32c: '', sha256: '', rows: 0, readings: 0, receivedFromMs: 0, receivedToMs: 0 };
-  files.push({ ...file, ...none, buildings: [] });
+  const file = { path, partition, first: BigInt(first), last, bytes: 0 };
+  files.push({ ...file, receivedToMs: 0, buildings: [] });
   offsets.set(partition, last + 1n);
 }
 
@@ -102,7 +103,14 @@ beforeAll(async () => {
   await mkdir(join(lakeDir, 'scratch'));
   const buildings = new RegistryBook();
   for (const building of testBuildings()) buildings.take(building);
-  const landed = { offsets, files: () => files, reread: async () => reread() };
+  const landed = {
+    offsets,
+    files: () => files,
+    reread: async () => reread(),
+    get keptSinceMs() {
+      return keptSinceMs;
+    },
+  };
   const log = createLog('test', { write: () => undefined });
   const routes = rawRoutes({
     door: new Door({ country: 'DE', secret, buildings }),
@@ -303,6 +311,29 @@ test('a file that an erasure replaced is found by its manifest, and one that is 
   };
   expect(await rowsOf(query)).toEqual(rows);
   reread = () => false;
+});
+
+test('a period that reaches behind the retention says since when readings are kept', async () => {
+  keptSinceMs = start;
+  const early = 'from=2026-11-23T06:00:00Z&to=2026-11-23T08:00:00Z';
+  const told = z.object({ rows: z.array(z.unknown()), retainedFrom: z.string().optional() });
+  const answer = await ask(`building=de-one&${early}`);
+  expect(answer.headers.get('domicile-retained-from')).toBe('2026-11-23T07:00:00.000Z');
+  const page = told.parse(await answer.json());
+  expect(page.retainedFrom).toBe('2026-11-23T07:00:00.000Z');
+  expect(page.rows).toHaveLength(60);
+  const before = await ask('building=de-one&from=2026-11-23T05:00:00Z&to=2026-11-23T06:00:00Z');
+  expect(await before.json()).toEqual({
+    rows: [],
+    next: null,
+    retainedFrom: '2026-11-23T07:00:00.000Z',
+  });
+  const csv = await ask(`building=de-one&${early}`, { accept: 'text/csv' });
+  expect(csv.headers.get('domicile-retained-from')).toBe('2026-11-23T07:00:00.000Z');
+  const kept = await ask(`building=de-one&${hour}`);
+  expect(kept.headers.get('domicile-retained-from')).toBe(null);
+  expect(told.parse(await kept.json()).retainedFrom).toBe(undefined);
+  keptSinceMs = -Infinity;
 });
 
 test('files and SQL are announced', async () => {

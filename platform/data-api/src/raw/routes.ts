@@ -63,6 +63,12 @@ export function rawRoutes(parts: RawParts): Router {
   return router;
 }
 
+/** Since when readings are kept, if the period begins before it: what was received earlier has gone. */
+function retainedFromOf({ landed }: RawZone, fromMs: number): string | undefined {
+  const sinceMs = landed.keptSinceMs;
+  return fromMs < sinceMs ? new Date(sinceMs).toISOString() : undefined;
+}
+
 async function answerReadings(
   parts: RawParts,
   request: Request,
@@ -94,7 +100,9 @@ async function answerReadings(
     );
     response.vary('Accept');
     linkNext(request, response, page.next);
-    await sendPage(format, response, { connection, page, scratchDir, signal });
+    const retainedFrom = retainedFromOf(zone, query.from);
+    if (retainedFrom !== undefined) response.setHeader('Domicile-Retained-From', retainedFrom);
+    await sendPage(format, response, { connection, page, retainedFrom, scratchDir, signal });
   });
   await answer.catch((error: unknown) => {
     if (!gone.signal.aborted) throw error; // nobody waits for it any more

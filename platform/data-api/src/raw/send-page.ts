@@ -18,6 +18,8 @@ const rawColumns = Object.keys(rawRow.shape);
 interface Sending {
   readonly connection: DuckDBConnection;
   readonly page: PageReady;
+  /** RFC 3339; told if the question reaches behind it. */
+  readonly retainedFrom: string | undefined;
   readonly scratchDir: string;
   readonly signal: AbortSignal;
 }
@@ -44,7 +46,10 @@ function json(values: readonly unknown[]): string {
   return JSON.stringify(Object.fromEntries(rawColumns.map((name, index) => [name, values[index]])));
 }
 
-function textForm(format: Exclude<Format, 'parquet' | 'arrow'>, next: string | null): TextForm {
+function textForm(
+  format: Exclude<Format, 'parquet' | 'arrow'>,
+  { page: { next }, retainedFrom }: Sending,
+): TextForm {
   if (format === 'csv')
     return {
       head: csvLine(rawColumns),
@@ -55,7 +60,7 @@ function textForm(format: Exclude<Format, 'parquet' | 'arrow'>, next: string | n
   return {
     head: '{"rows":[',
     row: (values, isFirst) => `${isFirst ? '' : ','}${json(values)}`,
-    end: `],"next":${JSON.stringify(next)}}`,
+    end: `],${JSON.stringify({ next, retainedFrom }).slice(1)}`,
   };
 }
 
@@ -64,7 +69,7 @@ async function sendText(
   response: Response,
   sending: Sending,
 ): Promise<void> {
-  const form = textForm(format, sending.page.next);
+  const form = textForm(format, sending);
   response.setHeader('Content-Type', contentTypes[format]);
   response.write(form.head);
   let isFirst = true;

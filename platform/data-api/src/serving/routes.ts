@@ -99,9 +99,9 @@ async function answerAccount(
     fromMs: Math.floor(query.from / accountWindowMs) * accountWindowMs,
     toMs: Math.ceil(query.to / accountWindowMs) * accountWindowMs,
   };
-  const { landed } = await view.layer.landed({ building: building.id, ...period });
+  const { landed, expired } = await view.layer.landed({ building: building.id, ...period });
   const { totals, rows } = view.account.within(building.id, period);
   const { limit, cursor } = query;
   const page = pageOf(rows, { keyOf: ({ device, boot }) => [device, boot], limit, cursor });
-  response.json({ totals: { ...totals, landed }, ...page });
+  response.json({ totals: { ...totals, landed, expired }, ...page });
 }

@@ -298,6 +298,7 @@ test('the account adds up, page by page', async () => {
     missing: 4,
     duplicates: 2,
     landed: 0,
+    expired: 0,
   });
   expect(first.rows).toMatchObject([{ device: 'r1-air', first: 0, last: 5, missing: [[0, 1]] }]);
   const next = accountAnswer.parse(

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
+import type { StoreOutage } from './store-outage.ts';
 
 export interface Persistence {
   /** How often a call is made at most. */
@@ -9,6 +10,10 @@ export interface Persistence {
   readonly delayMsMax: number;
   /** How long one attempt may take. */
   readonly attemptTimeoutMs: number;
+  /** For a service, which waits until its right is given back: a refusal is then `UPSTREAM_UNAVAILABLE`. */
+  readonly isRefusalPassing?: boolean;
+  /** Is told how each attempt went. */
+  readonly outage?: StoreOutage;
 }
 
 export const bucketPersistence: Persistence = {
@@ -23,19 +28,30 @@ export const bucketPersistence: Persistence = {
  * failed, which may have been carried out all the same.
  */
 export async function persistently<Value>(
-  { attemptsMax, delayMs, delayMsMax, attemptTimeoutMs }: Persistence,
+  persistence: Persistence,
   work: (isRepeated: boolean) => Promise<Value>,
 ): Promise<Value> {
+  const { attemptsMax, delayMs, delayMsMax, attemptTimeoutMs, outage } = persistence;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await within(attemptTimeoutMs, work(attempt > 1));
-    } catch (error) {
-      const isRetriable = error instanceof PlatformError && error.decision.retriable;
-      if (!isRetriable || attempt >= attemptsMax) throw error;
+      const value = await within(attemptTimeoutMs, work(attempt > 1));
+      outage?.answered();
+      return value;
+    } catch (thrown) {
+      const error = persistence.isRefusalPassing === true ? passing(thrown) : thrown;
+      if (!(error instanceof PlatformError)) throw error;
+      if (!error.decision.retriable) outage?.answered();
+      else outage?.failed(error);
+      if (!error.decision.retriable || attempt >= attemptsMax) throw error;
     }
     const waitMs = Math.min(delayMsMax, delayMs * 2 ** (attempt - 1));
     await sleep(waitMs * (0.5 + Math.random() / 2));
   }
+}
+
+function passing(error: unknown): unknown {
+  if (!(error instanceof PlatformError) || error.code !== 'FORBIDDEN') return error;
+  return new PlatformError('UPSTREAM_UNAVAILABLE', error.message, { cause: error });
 }
 
 async function within<Value>(timeoutMs: number, work: Promise<Value>): Promise<Value> {

@@ -1,3 +1,4 @@
+import { gunzipSync } from 'node:zlib';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import type { BuildingId } from '@domicile/core/identities.ts';
 import type { ErasableStore } from '../object-store.ts';
@@ -111,6 +112,6 @@ export async function speaksOf(
     return (await file.read(['building'])).get('building')?.includes(building) ?? false;
   }
   // As a text in JSON, or as the first cell of CSV.
-  const text = content.toString();
+  const text = (key.endsWith('.gz') ? gunzipSync(content) : content).toString();
   return text.includes(`"${building}"`) || `\n${text}`.includes(`\n${building},`);
 }

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { LandedAudit } from '../landed-audit.ts';
 import { LandedCountsReader } from '../landed-counts.ts';
 import { LandedManifests, readManifest } from '../landed-manifests.ts';
+import { LandingCheckpoints } from '../landing-checkpoints.ts';
 import { MemoryObjectStore } from '../memory-object-store.ts';
 import { parquetOfBytes } from '../parquet/read-parquet.ts';
 import { SummarySnapshots } from '../serving-summaries.ts';
@@ -34,7 +35,15 @@ async function lake(minutes = 60) {
     });
   const audit = new LandedAudit({ store, partitions: 4 });
   await audit.round(1);
+  await copyManifests(store);
   return { store, audit, writer };
+}
+
+/** As the lander does; the copies name the buildings too. */
+async function copyManifests(store: MemoryObjectStore): Promise<void> {
+  const few = { store, partitions: 4, manifestsEach: 1, gathered: 2 };
+  for (const stream of ['readings', 'quarantine'] as const)
+    await new LandingCheckpoints({ ...few, stream }).round();
 }
 
 /** A copy to be harmed. */
@@ -216,6 +225,27 @@ test('a reader that knew the files before finds their successors', async () => {
     for (const { path } of now) expect(await store.head(path)).toBeDefined();
   }
   expect(late.files({ building: gone, ...day })).toEqual([]);
+});
+
+test('copies of manifests go with an erasure, and one that a slow lander leaves is read by nobody', async () => {
+  const { store } = await lake();
+  const copies = 'landing/readings/v1/_checkpoints/';
+  const keys: string[] = [];
+  for await (const key of keysBelow(store, copies)) keys.push(key);
+  expect(keys.length).toBeGreaterThan(2);
+  const [late = ''] = keys;
+  const content = (await store.get(late)) ?? Buffer.alloc(0);
+  await runErasurePass(erasureOf(store, gone), 'erase', options);
+  expect(await store.list(copies, { limit: 9 })).toEqual([]);
+  await store.createOnly(late, content);
+  await copyManifests(store);
+  const landed = await LandedManifests.open({ store, partitions: 4 });
+  expect(landed.files({ building: gone, ...day })).toEqual([]);
+  for (const { path } of landed.files({ building: kept, ...day }))
+    expect(await store.head(path)).toBeDefined();
+  expect(await mentions(store, gone)).toEqual([late]);
+  await runErasurePass(erasureOf(store, gone), 'verify', options);
+  expect(await mentions(store, gone)).toEqual([]);
 });
 
 test('erasers of two buildings at the same files meet without harm', async () => {

@@ -9,6 +9,7 @@ import {
   parseManifest,
 } from '../model/landing-plan.ts';
 import { exportRows } from './building-export.ts';
+import { retireCheckpoints } from './checkpoint-erasure.ts';
 import {
   addErasure,
   type ErasureCount,
@@ -43,6 +44,7 @@ export async function eraseLanding(run: ErasureRun, stream: LandedStream): Promi
   for (const hour of touched) await sweep(run, hour, named);
   // Also of a pass that was killed before it told.
   if (touched.size > 0) await tellReaders(run, stream);
+  await retireCheckpoints(run, stream);
   return all;
 }
 

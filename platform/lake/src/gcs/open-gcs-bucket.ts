@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type LakeSecret, requireEntry } from '../admin/open-bucket-admin.ts';
 import { BucketObjectStore } from '../bucket/bucket-object-store.ts';
+import type { Persistence } from '../bucket/persistently.ts';
 import { GcsBucketClient } from './gcs-bucket-client.ts';
 import { asked, callGcs, openGcs } from './gcs-client.ts';
 import { parseGcsKey } from './gcs-key.ts';
@@ -16,8 +17,8 @@ export function openGcsBucket(options: {
   const { endpoint, secret } = options;
   const key = secret && parseGcsKey(requireEntry(secret, 'credentials.json'));
   const access = openGcs({ endpoint, key });
-  return (bucket: string) => ({
-    store: new BucketObjectStore(new GcsBucketClient(access, bucket)),
+  return (bucket: string, persistence?: Persistence) => ({
+    store: new BucketObjectStore(new GcsBucketClient(access, bucket), persistence),
     async locate() {
       const answer = await asked(access, async () =>
         (await callGcs(access, { path: `b/${bucket}`, query: { fields: 'location' } })).json(),

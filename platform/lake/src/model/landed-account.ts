@@ -16,9 +16,13 @@ const snapshotSchema = z.object({
   positions: z.record(digits, digits),
   /** Landed objects that were counted and are gone or altered: their readings are taken off. */
   missing: z.array(z.string()),
+  /** Partition → the first offset whose manifest has not expired: readings before it went by retention. */
+  expired: z.record(digits, digits).default({}),
   /** Building → UTC day as Unix milliseconds → the name in `data/` of the object that holds its minutes. */
   days: z.record(z.string(), z.record(digits, z.string().regex(/^[0-9a-f-]{1,64}$/))),
 });
+
+const minuteCounts = z.array(z.tuple([count, count]));
 
 const dataSchema = z.object({
   days: z.array(
@@ -26,7 +30,9 @@ const dataSchema = z.object({
       building: z.string(),
       dayMs: whole,
       /** `[minute of the day, readings]`. */
-      minutes: z.array(z.tuple([count, count])),
+      minutes: minuteCounts,
+      /** Likewise, of files that went by retention. */
+      expired: minuteCounts.optional(),
     }),
   ),
 });
@@ -41,6 +47,7 @@ export const emptyAccount: LandedAccountSnapshot = {
   number: 0,
   positions: {},
   missing: [],
+  expired: {},
   days: {},
 };
 

@@ -2,6 +2,7 @@ import { GetBucketLocationCommand, type S3Client } from '@aws-sdk/client-s3';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { LakeSecret } from '../admin/open-bucket-admin.ts';
 import { BucketObjectStore } from '../bucket/bucket-object-store.ts';
+import type { Persistence } from '../bucket/persistently.ts';
 import { S3BucketClient } from './s3-bucket-client.ts';
 import { askedS3, openS3 } from './s3-client.ts';
 
@@ -29,8 +30,8 @@ export function openS3Bucket(options: {
       'Cannot open the store: s3 needs a region and an access key',
     );
   const client = openS3({ endpoint, region, secret });
-  return (bucket: string) => ({
-    store: new BucketObjectStore(new S3BucketClient(client, bucket)),
+  return (bucket: string, persistence?: Persistence) => ({
+    store: new BucketObjectStore(new S3BucketClient(client, bucket), persistence),
     locate: async () => s3LocationOf(client, bucket),
   });
 }

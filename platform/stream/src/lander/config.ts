@@ -36,6 +36,25 @@ export const landerSettings = z.object({
   LANDER_AUDIT_MS: durationMsSetting
     .default(3_000)
     .describe('How often landed objects are compared with their manifests and counted.'),
+  LANDER_CHECKPOINT_MS: durationMsSetting
+    .default(600_000)
+    .describe('How often manifests are looked at that can be copied together, for quick starts.'),
+  LANDER_CHECKPOINT_MANIFESTS: z.coerce
+    .number()
+    .int()
+    .min(2)
+    .max(1_000)
+    .default(256)
+    .describe('Manifests that are copied together into one object.'),
+  LANDER_RETENTION_DAYS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(36_500)
+    .optional()
+    .describe(
+      'How long the landing zone keeps data by a rule of its store; unless it is set, whatever is gone counts as lost.',
+    ),
   LANDER_PAUSE_BEFORE_PARQUET_MS: durationMsSetting
     .default(0)
     .describe('For tests that kill: a pause between plan and file.'),
@@ -54,6 +73,8 @@ export interface LanderConfig {
   readonly partitionBytesMax: number;
   readonly bytesMax: number;
   readonly auditMs: number;
+  readonly checkpoints: { readonly everyMs: number; readonly manifestsEach: number };
+  readonly retentionDays: number | undefined;
   readonly pauses: { readonly beforeParquetMs: number; readonly beforeManifestMs: number };
   readonly admin: { readonly host: string; readonly port: number };
 }
@@ -69,6 +90,11 @@ export function readConfig(env: Environment = process.env): LanderConfig {
     partitionBytesMax: read.LANDER_PARTITION_BYTES_MAX,
     bytesMax: read.LANDER_BYTES_MAX,
     auditMs: read.LANDER_AUDIT_MS,
+    checkpoints: {
+      everyMs: read.LANDER_CHECKPOINT_MS,
+      manifestsEach: read.LANDER_CHECKPOINT_MANIFESTS,
+    },
+    retentionDays: read.LANDER_RETENTION_DAYS,
     pauses: {
       beforeParquetMs: read.LANDER_PAUSE_BEFORE_PARQUET_MS,
       beforeManifestMs: read.LANDER_PAUSE_BEFORE_MANIFEST_MS,

@@ -1,6 +1,8 @@
 import type { AuditReport } from '@domicile/lake/landed-audit.ts';
+import type { CheckpointReport } from '@domicile/lake/landing-checkpoints.ts';
 import type { LandedStream } from '@domicile/lake/model/landing-key.ts';
 import type { LandingManifest } from '@domicile/lake/model/landing-plan.ts';
+import type { Lake } from '@domicile/lake/open-lake.ts';
 import type { Logger } from 'pino';
 import { Counter, Gauge, type Registry } from 'prom-client';
 
@@ -73,25 +75,33 @@ export function createLanderEvents(registry: Registry, log: Logger) {
   };
 }
 
-export type AuditEvents = ReturnType<typeof createAuditEvents>;
+export type UpkeepEvents = ReturnType<typeof createUpkeepEvents>;
 
-/** What happens in the audit of what has landed. */
-export function createAuditEvents(registry: Registry, log: Logger) {
+/** What happens in the audit of what has landed, and to the copies of its manifests. */
+export function createUpkeepEvents(registry: Registry, log: Logger) {
+  const registers = [registry];
   const audited = new Counter({
     name: 'lander_audited_objects_total',
-    help: 'Landed objects compared with their manifests, by what was found.',
+    help: 'Landed objects compared with their manifests, by what was found; expired ones went by retention.',
     labelNames: ['found'],
-    registers: [registry],
+    registers,
   });
   const auditFailures = new Counter({
     name: 'lander_audit_failures_total',
     help: 'Rounds of the audit that could not be finished.',
-    registers: [registry],
+    registers,
+  });
+  const copied = new Counter({
+    name: 'lander_checkpoints_total',
+    help: 'Copies of many manifests in one object, for quick starts.',
+    registers,
   });
   return {
-    audited({ found, lost }: AuditReport) {
+    audited({ found, lost, expired }: AuditReport) {
       for (const finding of ['intact', 'missing', 'altered'] as const)
         audited.inc({ found: finding }, found[finding]);
+      audited.inc({ found: 'expired' }, expired);
+      if (expired > 0) log.info({ count: expired }, 'Landed objects are past their retention');
       if (lost.length === 0) return;
       log.error({ objects: lost.slice(0, 10), count: lost.length }, 'Landed objects are lost');
     },
@@ -99,11 +109,24 @@ export function createAuditEvents(registry: Registry, log: Logger) {
       auditFailures.inc();
       log.warn({ err: error }, 'Audit of landed objects is tried again');
     },
+    copied({ written }: CheckpointReport) {
+      copied.inc(written);
+    },
+    copyFailed(error: unknown) {
+      log.warn({ err: error }, 'Copying of manifests is tried again');
+    },
   };
 }
 
-/** Gauges that are taken when metrics are read. `retentionMs` of the landed streams. */
-export function observeLander(registry: Registry, state: LanderState, retentionMs: number): void {
+export interface Observed {
+  readonly lander: LanderState;
+  readonly lake: Pick<Lake, 'outageSeconds'>;
+  /** Of the landed streams. */
+  readonly retentionMs: number;
+}
+
+/** Gauges that are taken when metrics are read. */
+export function observeLander(registry: Registry, { lander, lake, retentionMs }: Observed): void {
   const gauge = (name: string, help: string, value: () => number) =>
     new Gauge({
       name,
@@ -114,12 +137,12 @@ export function observeLander(registry: Registry, state: LanderState, retentionM
       },
     });
   gauge('lander_lag_records', 'Records between what was read and the end.', () =>
-    state.lagRecords(),
+    lander.lagRecords(),
   );
   gauge('lander_buffered_bytes', 'Bytes of records that wait to be landed.', () =>
-    state.bufferedBytes(),
+    lander.bufferedBytes(),
   );
-  const ageMs = () => Date.now() - (state.oldestUnlandedMs() ?? Date.now());
+  const ageMs = () => Date.now() - (lander.oldestUnlandedMs() ?? Date.now());
   gauge(
     'lander_oldest_unlanded_seconds',
     'Age of the oldest unlanded record.',
@@ -129,5 +152,10 @@ export function observeLander(registry: Registry, state: LanderState, retentionM
     'lander_retention_used_ratio',
     'That age as a part of retention; above 0.5 is an alarm.',
     () => ageMs() / retentionMs,
+  );
+  gauge(
+    'lake_outage_seconds',
+    'For how long a bucket of the lake has not answered; 0: it does.',
+    () => lake.outageSeconds(),
   );
 }

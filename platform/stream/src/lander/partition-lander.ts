@@ -1,9 +1,9 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { LandingContent, type LandingRecord } from '@domicile/lake/landing-content.ts';
 import type { LandingPosition, LandingZone } from '@domicile/lake/landing-zone.ts';
 import type { LandingPlan } from '@domicile/lake/model/landing-plan.ts';
+import { whileStoreFails } from '@domicile/lake/while-store-fails.ts';
 import type { LandedPartition, LanderEvents } from './events.ts';
 
 /** A record with when it was received, Unix milliseconds. */
@@ -21,8 +21,6 @@ export interface PartitionLanderOptions extends LandedPartition {
   /** Ends retries. */
   readonly signal: AbortSignal;
 }
-
-const retryDelayMsMax = 10_000;
 
 /** What a record takes in memory beside its bytes. */
 const recordOverheadBytes = 200;
@@ -154,14 +152,7 @@ export class PartitionLander {
   }
 
   async #persistently<Value>(step: () => Promise<Value>): Promise<Value> {
-    for (let delayMs = 250; ; delayMs = Math.min(delayMs * 2, retryDelayMsMax)) {
-      try {
-        return await step();
-      } catch (error) {
-        if (!(error instanceof PlatformError && error.decision.retriable)) throw error;
-        this.#options.events.retried(this.place, error);
-        await sleep(delayMs, undefined, { signal: this.#options.signal });
-      }
-    }
+    const { signal, events } = this.#options;
+    return whileStoreFails({ signal, retried: (error) => events.retried(this.place, error) }, step);
   }
 }

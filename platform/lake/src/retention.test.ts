@@ -1,0 +1,184 @@
+import { parseCountryCode } from '@domicile/core/identities.ts';
+import { expect, test } from 'vitest';
+import { LandedAudit } from './landed-audit.ts';
+import { LandedCountsReader } from './landed-counts.ts';
+import { LandedManifests } from './landed-manifests.ts';
+import { LandingContent } from './landing-content.ts';
+import { LandingZone } from './landing-zone.ts';
+import { MemoryObjectStore } from './memory-object-store.ts';
+import { parseRetention, retentionKey } from './model/retention.ts';
+
+const country = parseCountryCode('DE');
+const dayMs = 86_400_000;
+const startMs = Date.UTC(2026, 0, 1);
+const period = { building: 'de-a', fromMs: startMs, toMs: startMs + 40 * dayMs };
+const readingsEach = 10;
+
+/** A range a day, of readings that were received as they were measured, in one hour or in several. */
+async function landDays(
+  store: MemoryObjectStore,
+  days: number,
+  { partition = 0, everyMs = 1000 } = {},
+): Promise<string[]> {
+  const zone = new LandingZone({ store, country, stream: 'readings' });
+  const paths: string[] = [];
+  for (let day = 0; day < days; day += 1) {
+    const first = BigInt(day * readingsEach);
+    const content = new LandingContent({ country, stream: 'readings', partition, first });
+    for (let index = 0; index < readingsEach; index += 1) {
+      const atMs = startMs + day * dayMs + index * everyMs;
+      const reading = {
+        building: 'de-a',
+        floor: '1',
+        room: 'r101',
+        device: 'r101-air',
+        client: 'acme',
+        type: 'air-quality',
+        boot: 'b1',
+        seq: day * readingsEach + index,
+        measuredAtMs: atMs,
+        receivedAtMs: atMs,
+        timeSource: 'device',
+        values: { co2: 400 },
+        units: { co2: '[ppm]' },
+      };
+      content.add({ offset: first + BigInt(index), value: Buffer.from(JSON.stringify(reading)) });
+    }
+    const { files } = await zone.complete(await zone.take(content), content);
+    paths.push(...files.map(({ path }) => path));
+  }
+  return paths;
+}
+
+async function counts(store: MemoryObjectStore): Promise<[landed: number, expired: number]> {
+  const { landed, expired } = await new LandedCountsReader(store).read(period);
+  return [landed, expired];
+}
+
+/** The end of the day by which so many days have been kept. */
+const afterDays = (days: number): number => startMs + days * dayMs - 1;
+
+test('what the retention takes is expired, neither landed nor lost, whether it is gone already or not', async () => {
+  const store = new MemoryObjectStore();
+  const paths = await landDays(store, 10);
+  const audit = new LandedAudit({ store, partitions: 1, retentionDays: 20 });
+  await audit.round(afterDays(10));
+  expect(await counts(store)).toEqual([100, 0]);
+  // Files of days 0 to 3 are over; the store has taken two of them so far.
+  for (const path of paths.slice(0, 2)) store.harm(path);
+  const report = await audit.round(afterDays(24));
+  expect(report).toMatchObject({ expired: 4, lost: [], found: { missing: 0, altered: 0 } });
+  expect(await counts(store)).toEqual([60, 40]);
+  for (const path of paths.slice(2, 4)) store.harm(path);
+  expect(await audit.round(afterDays(24))).toMatchObject({ hasChanged: false, lost: [] });
+  expect(await counts(store)).toEqual([60, 40]);
+  expect(await counts(store)).toEqual([60, 40]);
+});
+
+test('a file that goes before its time is lost, and stays lost when its time has come', async () => {
+  const store = new MemoryObjectStore();
+  const paths = await landDays(store, 10);
+  const audit = new LandedAudit({ store, partitions: 1, retentionDays: 20 });
+  await audit.round(afterDays(10));
+  const early = paths[3] ?? '';
+  store.harm(early);
+  expect((await audit.round(afterDays(11))).lost).toEqual([early]);
+  expect(await counts(store)).toEqual([90, 0]);
+  for (const path of paths) store.harm(path);
+  expect((await audit.round(afterDays(31))).lost).toEqual([]);
+  // Ten of the hundred are in neither figure.
+  expect(await counts(store)).toEqual([0, 90]);
+});
+
+test('a file that is over before the others of its range is not lost', async () => {
+  const store = new MemoryObjectStore();
+  const paths = await landDays(store, 1, { everyMs: 3_600_000 });
+  expect(paths).toHaveLength(readingsEach);
+  const audit = new LandedAudit({ store, partitions: 1, retentionDays: 20 });
+  await audit.round(afterDays(1));
+  for (const path of paths.slice(0, 4)) store.harm(path);
+  const afterHours = startMs + 20 * dayMs + 4 * 3_600_000;
+  expect(await audit.round(afterHours)).toMatchObject({ lost: [], expired: 0 });
+  for (const path of paths) store.harm(path);
+  expect(await audit.round(afterDays(22))).toMatchObject({ lost: [], expired: readingsEach });
+  expect(await counts(store)).toEqual([0, readingsEach]);
+});
+
+test('an audit that begins when files are gone already counts them as expired', async () => {
+  const store = new MemoryObjectStore();
+  const paths = await landDays(store, 10);
+  for (const path of paths.slice(0, 6)) store.harm(path);
+  const audit = new LandedAudit({ store, partitions: 1, retentionDays: 20, manifestsPerRound: 4 });
+  const lost: string[] = [];
+  for (let round = 0; round < 6; round += 1) lost.push(...(await audit.round(afterDays(26))).lost);
+  expect(lost).toEqual([]);
+  expect(await counts(store)).toEqual([40, 60]);
+});
+
+test('without a retention whatever is gone is lost', async () => {
+  const store = new MemoryObjectStore();
+  const paths = await landDays(store, 3);
+  const audit = new LandedAudit({ store, partitions: 1 });
+  await audit.round(afterDays(3));
+  for (const path of paths) store.harm(path);
+  expect((await audit.round(afterDays(4_000))).lost).toHaveLength(3);
+  expect(await counts(store)).toEqual([0, 0]);
+  expect(await store.get(retentionKey('readings'))).toBe(undefined);
+});
+
+test('the figures can be told from manifests alone, auditors are started anew in between', async () => {
+  const store = new MemoryObjectStore();
+  await landDays(store, 10);
+  await landDays(store, 10, { partition: 1 });
+  for (let day = 10; day < 32; day += 1) {
+    const audit = new LandedAudit({ store, partitions: 2, retentionDays: 20 });
+    await audit.round(afterDays(day));
+    const over = Math.min(10, Math.max(0, day - 20));
+    expect(await counts(store)).toEqual([200 - over * 20, over * 20]);
+  }
+});
+
+test('readers name no file whose retention has ended, also after it was made longer', async () => {
+  const store = new MemoryObjectStore();
+  const paths = await landDays(store, 10);
+  let nowMs = afterDays(10);
+  const open = () => LandedManifests.open({ store, partitions: 1, now: () => nowMs });
+  const manifests = await open();
+  const named = () => manifests.files(period).map(({ path }) => path);
+  expect(named()).toEqual(paths);
+  expect(manifests.keptSinceMs).toBe(-Infinity);
+  await new LandedAudit({ store, partitions: 1, retentionDays: 20 }).round(nowMs);
+  await manifests.refresh();
+  expect(named()).toEqual(paths);
+  nowMs = afterDays(24);
+  expect(named()).toEqual(paths.slice(4));
+  expect(manifests.keptSinceMs).toBe(nowMs - 20 * dayMs);
+  await manifests.refresh();
+  expect([...manifests.paths()]).toEqual(paths.slice(4));
+  await new LandedAudit({ store, partitions: 1, retentionDays: 20 }).round(nowMs);
+  await new LandedAudit({ store, partitions: 1, retentionDays: 400 }).round(nowMs);
+  expect(parseRetention(await store.get(retentionKey('readings')))).toEqual({
+    days: 400,
+    expired: { 0: '40' },
+  });
+  expect((await open()).files(period).map(({ path }) => path)).toEqual(paths.slice(4));
+});
+
+test('a round that the store ends is done again, and counts nothing twice', async () => {
+  const store = new MemoryObjectStore();
+  await landDays(store, 2);
+  const audit = new LandedAudit({ store, partitions: 1 });
+  await audit.round(1);
+  await landDays(store, 5);
+  const createOnly = store.createOnly.bind(store);
+  let left = 3;
+  store.createOnly = async (key, content) => {
+    if (!key.includes('/snapshots/') || left === 0) return createOnly(key, content);
+    left -= 1;
+    throw new Error('the store does not answer');
+  };
+  for (let round = 0; round < 3; round += 1)
+    await expect(audit.round(2)).rejects.toThrow('does not answer');
+  await audit.round(3);
+  expect(await counts(store)).toEqual([50, 0]);
+});
