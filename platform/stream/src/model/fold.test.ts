@@ -162,6 +162,33 @@ describe.each(Object.keys(arrangements))('readings that come %s', (name) => {
   });
 });
 
+test('nothing is kept or told of a building that was erased, and all of the others (also taken over)', () => {
+  const random = dice(7);
+  const task = run(byTime(history(random), random), random);
+  const before = canonical(task.state);
+  const nowMs = startMs + 60 * minuteMs;
+  const journal = {
+    commit: task.state.commit + 1,
+    inputs: {},
+    readings: [],
+    recordMs: nowMs,
+    tickMs: nowMs,
+    account: [],
+    strangers: [],
+    forgotten: ['de-a', 'de-unheard-of'],
+    snapshot: null,
+  };
+  const successor = PartitionState.decode(passed(task.state.encode()));
+  const told = task.state.fold(passed(journal), []);
+  expect(before.buildings.map(([id]) => id)).toEqual(['de-a', 'de-b']);
+  expect(canonical(task.state).buildings.map(([id]) => id)).toEqual(['de-b']);
+  expect(JSON.stringify(task.state.encode())).not.toContain('de-a');
+  expect(JSON.stringify(told)).not.toContain('de-a');
+  expect([task.state.holds('de-a'), task.state.holds('de-b')]).toEqual([false, true]);
+  successor.fold(passed(journal), []);
+  expect(canonical(successor)).toEqual(canonical(task.state));
+});
+
 function canonical(state: PartitionState) {
   const { buildings: known, ...rest } = passed(state.encode());
   return { ...rest, buildings: known.toSorted(([a], [b]) => (a < b ? -1 : 1)) };

@@ -28,6 +28,8 @@ export interface Journal {
   readonly account: readonly AccountRecord[];
   /** Devices first heard of that nobody declared. */
   readonly strangers: readonly (readonly [building: string, device: string])[];
+  /** Buildings that were erased: nothing of them is kept after it. Absent: none. */
+  readonly forgotten?: readonly string[];
   /** The newest snapshot, this commit's own included. */
   readonly snapshot: SnapshotPlace | null;
 }

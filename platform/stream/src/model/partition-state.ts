@@ -65,6 +65,10 @@ export class PartitionState {
     return found;
   }
 
+  holds(building: string): boolean {
+    return this.#buildings.has(building);
+  }
+
   /** Before a fold of what was committed elsewhere: a live commit took its numbers when it refined. */
   takeNumbers(readings: readonly PlacedReading[]): void {
     for (const { reading } of readings) {
@@ -95,6 +99,12 @@ export class PartitionState {
       this.building(building).noteStranger(device);
     const isTick = journal.tickMs > this.#tickMs;
     if (isTick) this.#tickMs = journal.tickMs;
+    // First, so that nothing more is told of them.
+    for (const id of journal.forgotten ?? []) {
+      const building = this.#buildings.get(id);
+      if (building) touched.delete(building);
+      this.#buildings.delete(id);
+    }
     return this.#tell(isTick ? this.#buildings.values() : touched, isTick);
   }
 

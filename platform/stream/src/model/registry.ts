@@ -16,6 +16,8 @@ export interface KnownBuilding {
   readonly id: string;
   readonly client: string;
   readonly isServed: boolean;
+  /** Nothing of it may be kept. */
+  readonly isErased: boolean;
   readonly devices: ReadonlyMap<string, readonly KnownPlacement[]>;
 }
 
@@ -44,6 +46,7 @@ export function knownBuilding(record: BuildingRecord): KnownBuilding {
     id: record.id,
     client: record.client,
     isServed: record.state === 'active',
+    isErased: record.state === 'offboarded' && record.erased === true,
     devices: new Map(record.devices.map((device) => [device.id, placementsOf(device)])),
   };
 }

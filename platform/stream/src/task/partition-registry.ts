@@ -28,6 +28,7 @@ export class PartitionRegistry {
   readonly #options: PartitionRegistryOptions;
   readonly #topic: string;
   readonly #buildings = new Map<string, KnownBuilding>();
+  readonly #erased = new Set<string>();
   #follower: TopicFollower | undefined;
   #neededTo = -1n;
   #givenUpTo = -1n;
@@ -53,6 +54,11 @@ export class PartitionRegistry {
 
   get known(): KnownBuildings {
     return this.#buildings;
+  }
+
+  /** Those of which nothing may be kept. */
+  get erased(): ReadonlySet<string> {
+    return this.#erased;
   }
 
   /** Whether the record at `offset` was read, or waiting for it was given up. Otherwise the next `catchUp` waits for it. */
@@ -86,13 +92,21 @@ export class PartitionRegistry {
     for (const { key, value, offset } of records) {
       this.#position = offset + 1n;
       const id = key?.toString() ?? '';
-      if (value === null) this.#buildings.delete(id);
-      else {
-        const building = readBuilding(value, this.#options.country);
-        if (building?.id === id) this.#buildings.set(id, building);
-        else this.#options.onRefused(offset);
+      if (value === null) {
+        this.#buildings.delete(id);
+        this.#erased.delete(id);
+        continue;
       }
+      const building = readBuilding(value, this.#options.country);
+      if (building?.id === id) this.#note(building);
+      else this.#options.onRefused(offset);
     }
+  }
+
+  #note(building: KnownBuilding): void {
+    this.#buildings.set(building.id, building);
+    if (building.isErased) this.#erased.add(building.id);
+    else this.#erased.delete(building.id);
   }
 }
 

@@ -2,12 +2,12 @@ import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { headers as headerNames, streams, topicOf } from '@domicile/core/streams.ts';
 import type { PartitionProcessor } from '@domicile/kafka/exactly-once-task.ts';
+import { cut } from '@domicile/kafka/parts.ts';
 import type { InputRecord, OutputRecord } from '@domicile/kafka/records.ts';
 import { CommitDraft, type Received } from '../model/commit-draft.ts';
 import { type Journal, offsetRanges, type SnapshotPlace } from '../model/journal.ts';
 import type { PartitionState } from '../model/partition-state.ts';
 import { refine } from '../model/refine.ts';
-import { cut } from './blobs.ts';
 import type { TaskEvents } from './events.ts';
 import type { PartitionRegistry } from './partition-registry.ts';
 import type { Recovered } from './recovery.ts';
@@ -85,6 +85,8 @@ export class PartitionTask implements PartitionProcessor {
     inputs: readonly { readonly topic: string; readonly next: bigint }[],
   ): readonly OutputRecord[] {
     const { recordMs, tickMs, strangers, readings, quarantined, duplicates } = this.#draft;
+    const { registry } = this.#options;
+    const forgotten = [...registry.erased].filter((id) => this.#state.holds(id));
     const facts = {
       commit: this.#state.commit + 1,
       inputs: Object.fromEntries(
@@ -95,13 +97,15 @@ export class PartitionTask implements PartitionProcessor {
       tickMs,
       strangers,
       account: this.#draft.accountRecords(),
+      ...(forgotten.length > 0 && { forgotten }),
     };
     const placed = readings.map((reading, index) => ({
       reading,
       offset: Number(offsets[index] ?? -1n),
     }));
     const told = this.#state.fold({ ...facts, snapshot: null }, placed);
-    this.#isChanged ||= readings.length + quarantined.length + duplicates > 0;
+    const changes = readings.length + quarantined.length + duplicates + forgotten.length;
+    this.#isChanged ||= changes > 0;
     const outputs: OutputRecord[] = [];
     for (const one of told.summaries) outputs.push(this.#records.summary(one));
     for (const one of told.latest) outputs.push(this.#records.latest(one));

@@ -3,6 +3,7 @@ import type { CountryCode } from '@domicile/core/countries.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type StreamName, topicOf } from '@domicile/core/streams.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { Joiner } from '@domicile/kafka/parts.ts';
 import type { InputRecord } from '@domicile/kafka/records.ts';
 import { beginOffsets, endOffsets, readRange } from '@domicile/kafka/topic-follower.ts';
 import type { Journal, SnapshotPlace } from '../model/journal.ts';
@@ -13,7 +14,6 @@ import {
   type PlacedReading,
   stateVersion,
 } from '../model/partition-state.ts';
-import { Joiner } from './blobs.ts';
 
 export interface RecoveryOptions {
   readonly client: ClientOptions;

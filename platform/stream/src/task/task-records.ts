@@ -12,9 +12,9 @@ import {
   topicOf,
 } from '@domicile/core/streams.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
+import type { Part } from '@domicile/kafka/parts.ts';
 import type { OutputRecord } from '@domicile/kafka/records.ts';
 import { keptBytes } from '@domicile/runtime/kept-bytes.ts';
-import type { Part } from './blobs.ts';
 
 const keysMax = 50_000;
 

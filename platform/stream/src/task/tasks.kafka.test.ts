@@ -14,7 +14,9 @@ import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { readTopic } from '@domicile/devkit/kafka-reading.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { ensureTopics, grantRights } from '@domicile/kafka/admin.ts';
+import { Joiner } from '@domicile/kafka/parts.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { EncodedState } from '../model/partition-state.ts';
 import { readConfig, type TaskConfig } from './config.ts';
 import { startTasks } from './tasks.ts';
 import { buildingOf, Sender } from './test-cell.ts';
@@ -133,6 +135,57 @@ test('the first reading of a new building waits until the registry is read as fa
   await waitFor('the reading', async () => (await read('readings')).length > 0);
   expect(await read('quarantine')).toEqual([]);
 });
+
+test('of an erased building nothing stays in the state, also not after a take-over; of others all does', async () => {
+  const { read, config, sender } = await cellOf('NL');
+  await using _sender = sender;
+  const [gone, kept] = ['nl-gone', 'nl-kept'];
+  const settings = config({ TASK_SNAPSHOT_INTERVAL_MS: '500' });
+  const record = buildingOf('NL', gone);
+  const offsets = [await sender.declare(record), await sender.declare(buildingOf('NL', kept))];
+  const at = Date.now() - 1_000;
+  for (const [index, building] of [gone, kept].entries())
+    await sender.send(
+      { building, device: 'd1', registryOffset: offsets[index] ?? 0n },
+      { boot: 'b', seq: 0, at, values: { temperature: 20.125 } },
+    );
+  const inState = async () => buildingsInState('NL');
+  {
+    await using _tasks = await startTasks(settings, rethrow);
+    await waitFor('both in the state', async () => {
+      const buildings = await inState();
+      return buildings.includes(gone) && buildings.includes(kept);
+    });
+    // Offboarded alone it is kept: it may come back, and its numbers with it.
+    await sender.declare({ ...record, state: 'offboarded' });
+    await sleep(2_000);
+    expect(await inState()).toContain(gone);
+    await sender.declare({ ...record, state: 'offboarded', erased: true });
+    await waitFor('it to be forgotten', async () => !(await inState()).includes(gone));
+  }
+  await using _tasks = await startTasks(settings, rethrow);
+  const next = { boot: 'b', seq: 1, at: at + 1, values: { temperature: 21 } };
+  await sender.send({ building: kept, device: 'd1', registryOffset: offsets[1] ?? 0n }, next);
+  await waitFor('a reading after it', async () => (await read('readings')).length === 3);
+  await sleep(1_500);
+  expect(await inState()).toEqual([kept]);
+});
+
+/** Named by the newest snapshot of each partition. */
+async function buildingsInState(country: CountryCode): Promise<string[]> {
+  const joiners = new Map<number, Joiner>();
+  const newest = new Map<number, string>();
+  for (const record of await readTopic(kafka.admin(), topicOf(country, 'state'))) {
+    const joiner = joiners.get(record.partition) ?? new Joiner();
+    joiners.set(record.partition, joiner);
+    const whole = joiner.add(record);
+    if (whole) newest.set(record.partition, whole.text);
+  }
+  return [...newest.values()].flatMap((text) => {
+    const { buildings }: EncodedState = JSON.parse(text);
+    return buildings.map(([id]) => id);
+  });
+}
 
 test('a state without its positions stops the task and is not begun anew', async () => {
   const { read, config, sender } = await cellOf('US');

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { cut, Joiner, type Part, partBytesMax } from './blobs.ts';
+import { cut, Joiner, type Part, partBytesMax } from './parts.ts';
 
 const record = ({ value, headers }: Part) => ({
   value,
