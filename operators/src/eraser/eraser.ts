@@ -8,12 +8,15 @@ import { createLog } from '@domicile/runtime/log.ts';
 import type { Logger } from 'pino';
 import type { EraserConfig } from './config.ts';
 import { eraseLatest } from './latest-erasure.ts';
+import { untilForgotten } from './state-erasure.ts';
 
 export interface EraserPorts {
   readonly signal: AbortSignal;
   readonly now?: () => number;
   readonly log?: Logger;
 }
+
+const none = { objects: 0, rows: 0, readings: 0, missing: 0 };
 
 /** One pass of one erasure, as a process of its own with an identity of its own. What was done before is not done again. */
 export async function runEraser(
@@ -23,11 +26,7 @@ export async function runEraser(
   const { CELL_COUNTRY: country, ERASER_BUILDING: building, ERASER_PASS: pass } = config;
   const partition = partitionOf(Buffer.from(building), config.ERASER_PARTITIONS);
   const { store } = await openLake(lakeOptionsOf(config));
-  if (pass !== 'export') {
-    const client = clientOptionsOf(config);
-    const devices = await eraseLatest({ client, country, building, partition });
-    log.info({ building, devices }, 'Newest values erased');
-  }
+  const kafka = { client: clientOptionsOf(config), country, building, partition };
   const report = await runErasurePass(
     {
       landing: store,
@@ -41,7 +40,23 @@ export async function runEraser(
       signal,
     },
     pass,
-    { graceMs: config.ERASER_GRACE_MS, now },
+    {
+      graceMs: config.ERASER_GRACE_MS,
+      now,
+      elsewhere: async (tally) => {
+        await eraseLatest(kafka, async (devices) => {
+          await tally.note('kafka/latest', 'all', { ...none, objects: devices });
+          log.info({ building, devices }, 'Newest values are erased');
+        });
+        await untilForgotten(kafka, {
+          signal,
+          found: async (isHeld) => {
+            await tally.note('kafka/state', 'all', { ...none, objects: isHeld ? 1 : 0 });
+            if (isHeld) log.info({ building, partition }, 'Waits for the task to forget it');
+          },
+        });
+      },
+    },
   );
   const { counts, export: exported } = report;
   log.info({ building, pass, counts, exported }, 'Pass of an erasure done');

@@ -11,8 +11,11 @@ export interface LatestOf {
   readonly partition: number;
 }
 
-/** Writes a tombstone for the newest values of each device of a building; gives how many. */
-export async function eraseLatest({ client, country, building, partition }: LatestOf) {
+/** Writes a tombstone for the newest values of each device of a building. `found` is told first of how many. */
+export async function eraseLatest(
+  { client, country, building, partition }: LatestOf,
+  found: (devices: number) => Promise<void>,
+): Promise<void> {
   const topic = topicOf(country, 'latest');
   const [begins, ends] = [
     await beginOffsets({ client, topic }),
@@ -26,7 +29,8 @@ export async function eraseLatest({ client, country, building, partition }: Late
       if (value === null) present.delete(name);
       else if (name.startsWith(`${building}/`)) present.add(name);
     }
-  if (present.size === 0) return 0;
+  await found(present.size);
+  if (present.size === 0) return;
   const producer = await IdempotentProducer.open({ client, clientId: 'eraser', topics: [topic] });
   try {
     const sent = [...present].map((name) =>
@@ -41,5 +45,4 @@ export async function eraseLatest({ client, country, building, partition }: Late
   } finally {
     await producer.close();
   }
-  return present.size;
 }

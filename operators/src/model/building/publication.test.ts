@@ -17,7 +17,7 @@ const entry: RegistryEntry = {
   state: 'active',
   passwordHash: null,
   claim,
-  writtenAtMs: 0,
+  sinceMs: 0,
 };
 
 test('what the registry says already is not written again', () => {

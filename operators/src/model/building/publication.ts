@@ -9,8 +9,8 @@ export interface RegistryEntry {
   readonly state: 'active' | 'offboarded';
   readonly passwordHash: string | null;
   readonly claim: Claim | undefined;
-  /** When it was written, Unix milliseconds. */
-  readonly writtenAtMs: number;
+  /** Since when it says so, Unix milliseconds: when it was written, unless that was said with it. */
+  readonly sinceMs: number;
 }
 
 export interface PublicationRequest {
@@ -18,6 +18,8 @@ export interface PublicationRequest {
   readonly claim: Claim;
   /** Null: the building is erased, and its record with it. */
   readonly record: BuildingRecord | null;
+  /** Absent: since it is written. */
+  readonly sinceMs?: number;
   /** A claim that was found void, or younger: it is overridden. */
   readonly over?: Claim;
 }
@@ -47,6 +49,11 @@ export function publicationOf(
   return standing === 'mine' && present?.value === value
     ? { kind: 'same' }
     : { kind: 'write', value };
+}
+
+/** By which whoever keeps something of an offboarded building by itself drops it. */
+export function erasedRecord(record: BuildingRecord): BuildingRecord {
+  return { ...offboardedRecord(record), erased: true };
 }
 
 /** The record of a building that is out, from the one that was there. */

@@ -1,10 +1,14 @@
 import { verify, X509Certificate } from 'node:crypto';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { parseBuildingId, parseCountryCode } from '@domicile/core/identities.ts';
 import { runErasurePass } from '@domicile/lake/erasure/erasure.ts';
 import { MemoryObjectStore } from '@domicile/lake/memory-object-store.ts';
 import { createAuthority } from '@domicile/runtime/certificates.ts';
 import { expect, test } from 'vitest';
+import { z } from 'zod';
+import { erasureCertificateSchema } from '../../model/building/erasure-certificate.ts';
 import { buildingKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
+import { createBuildingReconciler } from './reconciler.ts';
 import { buildingSpec, cellNamespace, operatorNamespace, testHouse } from './test-house.ts';
 import { conditionsOf } from './test-kube.ts';
 
@@ -15,9 +19,16 @@ const authority = await createAuthority('test-authority');
 /** A house whose building is deleted, with a landing bucket in memory. */
 async function taking(spec: object) {
   const store = new MemoryObjectStore();
-  const house = testHouse({
-    erasure: { settleMs: 600_000, kafkaRetentionMs: 30 * dayMs, openArchive: async () => store },
-  });
+  const away: { error?: PlatformError } = {};
+  const erasure = {
+    settleMs: 600_000,
+    kafkaRetentionMs: 30 * dayMs,
+    openArchive: async () => {
+      if (away.error) throw away.error;
+      return store;
+    },
+  };
+  const house = testHouse({ erasure });
   const { kube, declare, look, ports } = house;
   house.registry.now = ports.now;
   const data = { 'tls.crt': authority.certificate, 'tls.key': authority.key };
@@ -51,7 +62,7 @@ async function taking(spec: object) {
       { graceMs: 0, now: ports.now },
     );
   const jobs = () => kube.all(jobKind).map(({ metadata }) => metadata.name);
-  return { ...house, store, told, done, jobs, id };
+  return { ...house, store, away, erasure, told, done, jobs, id };
 }
 
 test('Delete: refused, settled, erased, waited for, verified, certified, gone', async () => {
@@ -62,13 +73,20 @@ test('Delete: refused, settled, erased, waited for, verified, certified, gone', 
   expect(registry.entry('de-7f3k')).toMatchObject({ state: 'offboarded' });
   expect(told()).toBe('False Settling');
   expect(kube.seen(buildingKind, de7)?.['status']).toMatchObject({
-    erasure: { phase: 'Erasing', startedAt: '2026-11-23T09:00:00.000Z' },
+    erasure: { phase: 'Refused', startedAt: '2026-11-23T09:00:00.000Z' },
   });
   expect(jobs()).toEqual([]);
+
+  expect(JSON.parse(registry.entry('de-7f3k')?.value ?? '')).not.toHaveProperty('erased');
 
   pass(600_000);
   expect(await look('de-7f3k')).toMatchObject({ kind: 'again' });
   expect(told()).toBe('False Erasing');
+  // Tasks drop what they keep of it; it is refused since before.
+  expect(JSON.parse(registry.entry('de-7f3k')?.value ?? '')).toMatchObject({
+    state: 'offboarded',
+    erased: true,
+  });
   expect(jobs()).toEqual([`erase-${id}-erase`]);
   const writes = kube.writes.length;
   await look('de-7f3k');
@@ -146,12 +164,139 @@ test('an export comes first when it is asked for', async () => {
   expect(jobs()).toEqual([`erase-${id}-export`, `erase-${id}-erase`]);
 });
 
-test('a policy that is changed to Retain lets it go', async () => {
-  const { kube, declare, look } = await taking({ deletionPolicy: 'Delete' });
+test('a policy that is changed to Retain lets it go, and ends a pass that runs', async () => {
+  const { kube, declare, look, pass, jobs } = await taking({ deletionPolicy: 'Delete' });
   await look('de-7f3k');
+  pass(dayMs);
+  await look('de-7f3k');
+  expect(jobs().length).toBe(1);
   declare('de-7f3k', 'north', { ...buildingSpec, deletionPolicy: 'Retain' });
   expect(await look('de-7f3k')).toEqual({ kind: 'done' });
+  expect(jobs()).toEqual([]);
   expect(kube.seen(buildingKind, de7)).toBeUndefined();
+});
+
+test('a hold that comes while a pass runs stops it, and it goes on when that is lifted', async () => {
+  const spec = { ...buildingSpec, deletionPolicy: 'Delete' };
+  const { declare, look, pass, told, jobs, id } = await taking(spec);
+  await look('de-7f3k');
+  pass(dayMs);
+  await look('de-7f3k');
+  expect(jobs()).toEqual([`erase-${id}-erase`]);
+  declare('de-7f3k', 'north', { ...spec, legalHold: true });
+  expect(await look('de-7f3k')).toEqual({ kind: 'refused', reason: 'LegalHold' });
+  expect(jobs()).toEqual([]);
+  declare('de-7f3k', 'north', spec);
+  await look('de-7f3k');
+  expect(told()).toBe('False Erasing');
+  expect(jobs()).toEqual([`erase-${id}-erase`]);
+});
+
+test('a store that is away is told, how far it had come stays told, and it goes on by itself', async () => {
+  const { kube, away, look, pass, told, jobs, id } = await taking({
+    deletionPolicy: 'Delete',
+    exportBeforeDelete: true,
+  });
+  await look('de-7f3k');
+  pass(dayMs);
+  away.error = new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot read: the store does not answer');
+  expect(await look('de-7f3k')).toMatchObject({ kind: 'failed' });
+  expect(told()).toBe('Unknown CannotTakeOut');
+  const seen = kube.seen(buildingKind, de7);
+  expect(JSON.stringify(seen?.['status'])).toContain(
+    'the store does not answer. Its gateway is refused',
+  );
+  expect(seen?.['status']).toMatchObject({
+    cell: 'DE',
+    erasure: { phase: 'Refused', startedAt: '2026-11-23T09:00:00.000Z' },
+  });
+  expect(conditionsOf(seen)).toMatchObject({
+    ResidencyVerified: 'True InCountry',
+    Registered: 'False Offboarded',
+    Enrolled: 'False Offboarded',
+  });
+  expect(jobs()).toEqual([]);
+  delete away.error;
+  await look('de-7f3k');
+  expect(told()).toBe('False Exporting');
+  expect(jobs()).toEqual([`erase-${id}-export`]);
+});
+
+/** The whole way, with an operator that dies at that write and another that goes on; what is left of it at the end. */
+async function wayWithDeathAt(write: number) {
+  const { kube, registry, erasure, ports, pass, done, id, store } = await taking({
+    deletionPolicy: 'Delete',
+    exportBeforeDelete: true,
+  });
+  let left = write;
+  const mayDie = () => {
+    left -= 1;
+    if (left === 0) throw new Error('killed');
+  };
+  kube.refuse = mayDie;
+  const publish = registry.publish.bind(registry);
+  registry.publish = async (request) => {
+    mayDie();
+    return publish(request);
+  };
+  const operator = () =>
+    createBuildingReconciler(ports, { openRegistry: async () => registry, erasure });
+  let one = operator();
+  const ran: string[] = [];
+  for (let looks = 0; kube.seen(buildingKind, de7) && looks < 60; looks += 1) {
+    const outcome = await one
+      .reconcile(de7, kube.seen(buildingKind, de7), AbortSignal.timeout(10_000))
+      .catch((error: unknown) => ({ kind: 'failed', error }) as const);
+    if (outcome.kind === 'failed') one = operator();
+    for (const { metadata } of kube.all(jobKind)) {
+      const name = (['export', 'erase', 'verify'] as const).find((which) =>
+        metadata.name.endsWith(`-${which}`),
+      );
+      if (name === undefined || ran.includes(name)) continue;
+      ran.push(name);
+      await done(name);
+    }
+    pass(dayMs);
+  }
+  const name = `erasure-de-7f3k-${id.slice(0, 8)}`;
+  const kept = kube.seen(configMapKind, { name, namespace: operatorNamespace })?.['data'];
+  const json = z.object({ 'certificate.json': z.string() }).parse(kept)['certificate.json'];
+  const { erased, exported, building, refusedSince } = erasureCertificateSchema.parse(
+    JSON.parse(json),
+  );
+  return {
+    isReached: left <= 0,
+    ran,
+    isGone: kube.seen(buildingKind, de7) === undefined,
+    entry: registry.entry('de-7f3k'),
+    secrets: kube.all(secretKind).map(({ metadata }) => metadata.name),
+    certificate: { erased, exported, building, refusedSince },
+    isSigned: (await store.get(`erasures/de-7f3k/${id}/certificate.jws`)) !== undefined,
+  };
+}
+
+test('an operator that is killed at any write leaves the same as one that is not', async () => {
+  const { isReached, ...whole } = await wayWithDeathAt(Infinity);
+  expect(whole).toMatchObject({
+    ran: ['export', 'erase', 'verify'],
+    isGone: true,
+    isSigned: true,
+    entry: undefined,
+    certificate: { refusedSince: '2026-11-23T09:00:00.000Z' },
+  });
+  expect(isReached).toBe(false);
+  for (let write = 1; ; write += 1) {
+    const { isReached: isKilled, ...resumed } = await wayWithDeathAt(write);
+    // Who is killed before the gateway is refused leaves that to the next one, a day later.
+    const { refusedSince } = resumed.certificate;
+    const certificate = { ...whole.certificate, refusedSince };
+    expect({ write, ...resumed }).toEqual({ write, ...whole, certificate });
+    if (write > 2) expect(refusedSince).toBe(whole.certificate.refusedSince);
+    if (!isKilled) {
+      expect(write).toBeGreaterThan(12);
+      return;
+    }
+  }
 });
 
 test('a Job that failed is told and made anew', async () => {

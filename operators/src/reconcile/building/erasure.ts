@@ -1,6 +1,6 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type Stream, streams } from '@domicile/core/streams.ts';
-import { type ErasureReport, sumOf } from '@domicile/lake/erasure/erasure.ts';
+import { erasurePasses, type ErasureReport, sumOf } from '@domicile/lake/erasure/erasure.ts';
 import type { Finding } from '../../model/building/building-conditions.ts';
 import { type BuildingResource, farewellOf } from '../../model/building/building-resource.ts';
 import { eraserJob, eraserJobName } from '../../model/building/eraser-job.ts';
@@ -81,6 +81,8 @@ export interface ErasureCase {
   readonly cell: CellInForce;
   readonly building: BuildingResource;
   readonly revokedAtMs: number;
+  /** Asks all who keep something of it by themselves to drop it. */
+  readonly markErased: () => Promise<void>;
 }
 
 /** Takes the data of a building out, a step a look. Where it stands is read from the landing bucket each time. */
@@ -99,7 +101,10 @@ export class Erasures {
   async look(of: ErasureCase): Promise<ErasureLook> {
     const { cell, building, revokedAtMs } = of;
     const farewell = farewellOf(building.spec);
-    if (farewell.deletionPolicy === 'Retain') return { kind: 'retain' };
+    if (farewell.deletionPolicy === 'Retain') {
+      await this.#stop(of);
+      return { kind: 'retain' };
+    }
     const archive = new ErasureArchive(await this.#openArchive(cell));
     const erasure = { building: building.name, id: building.claim.uid };
     const reports = await archive.reports(erasure);
@@ -129,15 +134,30 @@ export class Erasures {
     step: Exclude<ErasureStep, { kind: 'retain' | 'certify' }>,
     facts: ErasureFacts,
   ): Promise<{ finding: Finding; phase: string; afterMs: number | undefined }> {
-    if (step.kind === 'held') return { finding: heldBack(), phase: 'Refused', afterMs: undefined };
+    if (step.kind === 'held') {
+      await this.#stop(of);
+      return { finding: heldBack(facts), phase: 'Refused', afterMs: undefined };
+    }
     if (step.kind === 'run') {
+      if (step.pass !== 'export') await of.markErased();
       const phase = step.pass === 'export' ? 'Exporting' : 'Erasing';
       return { finding: await this.#run(of, step.pass), phase, afterMs: pollMs };
     }
     const afterMs = Math.min(step.untilMs - facts.nowMs, waitMsMax);
     return step.kind === 'settle'
-      ? { finding: settling(step.untilMs), phase: 'Erasing', afterMs }
+      ? { finding: settling(step.untilMs), phase: 'Refused', afterMs }
       : { finding: waiting(step.untilMs), phase: 'Waiting', afterMs };
+  }
+
+  /** Whatever runs of it: a hold, or a change of mind, holds from now on. */
+  async #stop({ cell, building }: ErasureCase): Promise<void> {
+    const { kube } = this.#parts.ports;
+    for (const pass of erasurePasses) {
+      const name = eraserJobName({ id: building.claim.uid, pass });
+      const ref = { name, namespace: cell.spec.namespace };
+      const uid = (await kube.get(jobKind, ref))?.metadata.uid;
+      if (uid !== undefined) await kube.delete(jobKind, ref, { uid });
+    }
   }
 
   /** The Job of a pass, made if it is not there. */
@@ -292,12 +312,12 @@ function hasCondition({ status }: KubeObject, type: string): boolean {
   );
 }
 
-function heldBack(): Finding {
+function heldBack({ done }: ErasureFacts): Finding {
+  const kept = done.erase ? 'what was erased before is gone' : 'its data is kept';
   return {
     status: 'False',
     reason: 'LegalHold',
-    message:
-      'Nothing is erased while spec.legalHold is set: its gateway is refused, its data is kept. Set it to false to go on',
+    message: `Nothing is erased while spec.legalHold is set: its gateway is refused, ${kept}. Set it to false to go on`,
   };
 }
 

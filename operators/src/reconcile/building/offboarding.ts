@@ -6,7 +6,7 @@ import {
   buildingResourceOf,
 } from '../../model/building/building-resource.ts';
 import type { Claim } from '../../model/building/claim.ts';
-import { offboardedRecord } from '../../model/building/publication.ts';
+import { erasedRecord, offboardedRecord } from '../../model/building/publication.ts';
 import { buildingKind } from '../../model/kinds.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
@@ -22,6 +22,8 @@ export class Offboarding {
   readonly #erasures: Erasures;
   readonly #seen: KubeObject;
   readonly #building: BuildingResource;
+  /** Its gateway is refused by now. */
+  #isOut = false;
 
   constructor(parts: BuildingParts, erasures: Erasures, object: KubeObject) {
     this.#parts = parts;
@@ -40,7 +42,7 @@ export class Offboarding {
       return await this.#takeOut(cell);
     } catch (error) {
       if (isOvertaken(error)) throw error;
-      await this.#tellFailure(error);
+      await this.#tellFailure(error, cell);
       return { kind: 'failed', error };
     }
   }
@@ -54,8 +56,14 @@ export class Offboarding {
     const isOut = await revoke(this.#parts, { cell, registry, building: name, claim });
     if (!isOut) return { kind: 'again', afterMs: overtakenMs };
     const entry = registry.entry(name);
-    const revokedAtMs = entry?.writtenAtMs ?? this.#building.deletedAtMs ?? 0;
-    const look = await this.#erasures.look({ cell, building: this.#building, revokedAtMs });
+    const revokedAtMs = entry?.sinceMs ?? this.#building.deletedAtMs ?? 0;
+    this.#isOut = true;
+    const look = await this.#erasures.look({
+      cell,
+      building: this.#building,
+      revokedAtMs,
+      markErased: () => this.#markErased(registry, revokedAtMs),
+    });
     if (look.kind === 'retain') return this.#letGo();
     if (look.kind === 'erased') return this.#forget({ cell, registry }, look.certificate);
     const { finding, fields, afterMs } = look;
@@ -73,6 +81,22 @@ export class Offboarding {
     return afterMs === undefined
       ? { kind: 'refused', reason: finding.reason }
       : { kind: 'again', afterMs };
+  }
+
+  async #markErased(registry: Registry, revokedAtMs: number): Promise<void> {
+    const { name, claim } = this.#building;
+    const entry = registry.entry(name);
+    const record = entry && recordIn(entry.value);
+    if (!record) return;
+    const published = await registry.publish({
+      building: name,
+      claim,
+      record: erasedRecord(record),
+      // It is refused as long as before.
+      sinceMs: revokedAtMs,
+    });
+    if (published.kind !== 'written' && published.kind !== 'same')
+      throw new PlatformError('CONFLICT', 'Cannot erase: the registry knows a newer state of it');
   }
 
   /** Nothing is left of it but its certificate. */
@@ -110,16 +134,34 @@ export class Offboarding {
     return { kind: 'done' };
   }
 
-  async #tellFailure(error: unknown): Promise<void> {
-    const message =
+  /** How far it had come stays told. */
+  async #tellFailure(error: unknown, cell: CellInForce): Promise<void> {
+    const why =
       error instanceof PlatformError ? error.message : 'Something unexpected failed; see the log';
-    await this.#parts.writeStatus(this.#seen, {
-      erased: { status: 'Unknown', reason: 'CannotTakeOut', message },
-    });
+    const where = this.#isOut
+      ? 'Its gateway is refused, and nothing more is done until this is mended, which is looked at again by itself'
+      : 'Its gateway may come in until this is mended, which is looked at again by itself';
+    const erased = {
+      status: 'Unknown',
+      reason: 'CannotTakeOut',
+      message: `${why}. ${where}`,
+    } as const;
+    const erasure = erasureIn(this.#seen);
+    await this.#parts.writeStatus(
+      this.#seen,
+      this.#isOut ? { ...outOf(cell), erased } : { erased },
+      { cell: cell.spec.country, ...(erasure !== undefined && { erasure }) },
+    );
   }
 }
 
 const overtakenMs = 500;
+
+function erasureIn({ status }: KubeObject): unknown {
+  return status !== null && typeof status === 'object' && 'erasure' in status
+    ? status.erasure
+    : undefined;
+}
 
 /** A namespace that is deleted loses our Role first, and its Secrets by itself. */
 async function unlessForbidden<Result>(work: Promise<Result>): Promise<Result | undefined> {

@@ -44,6 +44,15 @@ interface Waiting {
   readonly settled: PromiseWithResolvers<Published>;
 }
 
+/** What is told with a record. */
+interface Told {
+  readonly claim: string;
+  readonly sinceMs: number;
+}
+
+/** The header of a record of the registry that tells since when it holds, Unix milliseconds. */
+const sinceHeader = 'since';
+
 interface Placed {
   readonly partition: number;
   readonly offset: bigint;
@@ -141,8 +150,11 @@ export class RegistryDesk implements Registry {
     const building = key?.toString() ?? '';
     // What was just written here is known already, and newer than what comes back first.
     if ((this.#placed.get(building)?.offset ?? -1n) >= offset) return;
+    const sinceMs = Number(told.get(sinceHeader) ?? timestampMs);
     const entry =
-      value === null ? undefined : entryOf(value.toString(), told.get(claimHeader), timestampMs);
+      value === null
+        ? undefined
+        : entryOf(value.toString(), { claim: told.get(claimHeader), sinceMs });
     this.#placed.set(building, { partition, offset, entry });
   }
 
@@ -169,15 +181,16 @@ export class RegistryDesk implements Registry {
       { readonly record: OutputRecord; readonly entry: RegistryEntry | undefined }
     >();
     const answers = batch.map(({ request }) => {
-      const { building, claim } = request;
+      const { building, claim, sinceMs } = request;
       const present = writing.has(building) ? writing.get(building)?.entry : this.entry(building);
       const publication = publicationOf(request, present);
       if (publication.kind !== 'write') return publication;
       const { value } = publication;
-      const record = this.#recordOf(building, value, encodeClaim(claim));
+      const told = { claim: encodeClaim(claim), sinceMs: sinceMs ?? Date.now() };
+      const record = this.#recordOf(building, value, told);
       writing.set(building, {
         record,
-        entry: value === null ? undefined : entryOf(value, encodeClaim(claim), Date.now()),
+        entry: value === null ? undefined : entryOf(value, told),
       });
       return publication;
     });
@@ -212,14 +225,18 @@ export class RegistryDesk implements Registry {
     return offsets;
   }
 
-  #recordOf(building: string, value: string | null, claim: string): OutputRecord {
+  #recordOf(building: string, value: string | null, { claim, sinceMs }: Told): OutputRecord {
     const key = Buffer.from(building);
     return {
       topic: this.#topic,
       partition: partitionOf(key, this.#partitions),
       key,
       ...(value !== null && { value: Buffer.from(value) }),
-      headers: { [headers.schema]: streams.registry.schema, [claimHeader]: claim },
+      headers: {
+        [headers.schema]: streams.registry.schema,
+        [claimHeader]: claim,
+        [sinceHeader]: `${sinceMs}`,
+      },
     };
   }
 
@@ -236,13 +253,12 @@ export class RegistryDesk implements Registry {
 /** Records of the registry are our own writing; one that cannot be read is written anew. */
 function entryOf(
   value: string,
-  claim: string | undefined,
-  writtenAtMs: number,
+  { claim, sinceMs }: { readonly claim: string | undefined; readonly sinceMs: number },
 ): RegistryEntry | undefined {
   const record = recordIn(value);
   if (!record) return undefined;
   const { client, state, passwordHash } = record;
-  return { value, client, state, passwordHash, claim: parseClaim(claim), writtenAtMs };
+  return { value, client, state, passwordHash, claim: parseClaim(claim), sinceMs };
 }
 
 /** Undefined for what is no JSON object. */

@@ -32,7 +32,7 @@ export class MemoryRegistry implements Registry {
 
   async publish(request: PublicationRequest): Promise<Published> {
     if (this.failing) throw this.failing;
-    const { building, claim, record } = request;
+    const { building, claim, record, sinceMs = this.now() } = request;
     const publication = publicationOf(request, this.entries.get(building));
     if (publication.kind === 'same') return { kind: 'same', at: '0/1' };
     if (publication.kind !== 'write') return publication;
@@ -47,7 +47,7 @@ export class MemoryRegistry implements Registry {
         state,
         passwordHash,
         claim,
-        writtenAtMs: this.now(),
+        sinceMs,
       });
     }
     return { kind: 'written', at: '0/1' };

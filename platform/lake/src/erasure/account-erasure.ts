@@ -11,16 +11,25 @@ import {
   parseAccountSnapshot,
 } from '../model/landed-account.ts';
 import type { ErasableStore } from '../object-store.ts';
-import { type ErasureCount, type ErasureRun, noErasure, removeOlder } from './erasure-run.ts';
+import {
+  type ErasureCount,
+  type ErasureRun,
+  noErasure,
+  oneObject,
+  removeOlder,
+} from './erasure-run.ts';
+import type { ErasureTally } from './erasure-tally.ts';
 
 /** Auditors may be faster now and then. */
 const attemptsMax = 50;
+/** As the report names it. */
+export const accountKind = 'serving/account';
 
 /**
  * Takes a building's counts out of the account of what has landed, as one more auditor: the others go on from this snapshot,
  * and what they counted of other buildings stands as it was.
  */
-export async function eraseAccount(run: ErasureRun): Promise<ErasureCount> {
+export async function eraseAccount(run: ErasureRun, tally?: ErasureTally): Promise<ErasureCount> {
   const { serving, building, signal } = run;
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     signal.throwIfAborted();
@@ -32,6 +41,7 @@ export async function eraseAccount(run: ErasureRun): Promise<ErasureCount> {
     }
     const { draft, objects } = await without(serving, newest, building);
     const content = Buffer.from(JSON.stringify(draft));
+    await tally?.note(accountKind, 'newest', { ...noErasure(), objects });
     if (!(await serving.createOnly(accountSnapshotKey(draft.number), content))) continue;
     await point(serving, draft.number);
     return { ...noErasure(), objects };
@@ -43,14 +53,19 @@ export async function eraseAccount(run: ErasureRun): Promise<ErasureCount> {
 }
 
 /** Removes older snapshots and counts that speak of the building. */
-export async function retireAccount(run: ErasureRun): Promise<ErasureCount> {
+export async function retireAccount(run: ErasureRun, tally?: ErasureTally): Promise<ErasureCount> {
   const newest = await newestSnapshot(run.serving);
   if (!newest) return noErasure();
   const kept = new Set(
     Object.values(newest.days).flatMap((days) => Object.values(days).map(accountDataKey)),
   );
   kept.add(accountSnapshotKey(newest.number));
-  return removeOlder(run, { folder: landedAccountFolder, number: newest.number, kept });
+  return removeOlder(run, {
+    folder: landedAccountFolder,
+    number: newest.number,
+    kept,
+    noted: (key) => tally?.note(accountKind, key, oneObject),
+  });
 }
 
 async function newestSnapshot(serving: ErasableStore): Promise<LandedAccountSnapshot | undefined> {

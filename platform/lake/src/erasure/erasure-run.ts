@@ -36,6 +36,9 @@ export function noErasure(): ErasureCount {
   return { objects: 0, rows: 0, readings: 0, missing: 0 };
 }
 
+/** Something that was removed as a whole. */
+export const oneObject: Readonly<ErasureCount> = { ...noErasure(), objects: 1 };
+
 /** In place. */
 export function addErasure(to: ErasureCount, more: Readonly<ErasureCount>): void {
   to.objects += more.objects;
@@ -86,6 +89,8 @@ export async function removeOlder(
     readonly folder: string;
     readonly number: number;
     readonly kept: ReadonlySet<string>;
+    /** Called before each removal. */
+    readonly noted: (key: string) => Promise<void> | undefined;
   },
 ): Promise<ErasureCount> {
   const count = noErasure();
@@ -94,6 +99,7 @@ export async function removeOlder(
     const number = snapshotNumberIn(key);
     if (number === undefined || number > of.number || of.kept.has(key)) continue;
     if (!(await speaksOf(serving, key, building))) continue;
+    await of.noted(key);
     if (await removeObject(serving, key)) count.objects += 1;
   }
   return count;

@@ -179,6 +179,7 @@ test.each([
     const reference = (await lake()).store;
     const others = (await globbed(reference)).filter((row) => !row.startsWith(`${gone} `));
     const counts = [await landedOf(reference, kept), await landedOf(reference, other)];
+    const whole = await runErasurePass(erasureOf(await copyOf(reference), gone), 'erase', options);
     let kills = 0;
     for (let writes = 1; ; writes += 1) {
       const store = await copyOf(reference);
@@ -192,7 +193,9 @@ test.each([
       const seen = new Set(await globbed(store));
       expect(others.filter((row) => !seen.has(row))).toEqual([]);
       expect((await audit.round(writes)).lost).toEqual([]);
-      await runErasurePass(erasureOf(store, gone), 'erase', options);
+      const resumed = await runErasurePass(erasureOf(store, gone), 'erase', options);
+      expect(resumed.counts).toEqual(whole.counts);
+      expect(await keysOf(store, 'erasures/')).toEqual([`erasures/${gone}/uid-1/erase.json`]);
       expect(await mentions(store, gone)).toEqual([]);
       expect(await globbed(store)).toEqual(others);
       await audit.round(writes + 1);
@@ -316,6 +319,12 @@ test('what lands after the export was made is exported before it is erased', asy
   expect(verified.export).toMatchObject({ rows: 22 + 2 + 4 + 2, missing: 0 });
   expect(await mentions(store, gone)).toEqual([]);
 });
+
+async function keysOf(store: MemoryObjectStore, folder: string): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const key of keysBelow(store, folder)) keys.push(key);
+  return keys;
+}
 
 /** Dies at a write, before or after it was done. */
 class DyingStore extends MemoryObjectStore {

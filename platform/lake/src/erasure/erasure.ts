@@ -2,11 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { landedStreams } from '../model/landing-key.ts';
 import type { ErasableStore } from '../object-store.ts';
-import { eraseAccount, retireAccount } from './account-erasure.ts';
+import { accountKind, eraseAccount, retireAccount } from './account-erasure.ts';
 import { type BuildingExport, exportBuilding, exportSoFar } from './building-export.ts';
 import { addErasure, type ErasureRun, noErasure } from './erasure-run.ts';
+import { ErasureTally } from './erasure-tally.ts';
 import { eraseLanding } from './landing-erasure.ts';
-import { eraseSummaries, retireSummaries } from './summary-erasure.ts';
+import { eraseSummaries, retireSummaries, summariesKind } from './summary-erasure.ts';
 
 /** The steps of taking a building's data out; `verify` is a second `erase`, after all that was on its way has landed. */
 export const erasurePasses = ['export', 'erase', 'verify'] as const;
@@ -24,7 +25,10 @@ const reportSchema = z.object({
   /** RFC 3339. */
   startedAt: z.string(),
   finishedAt: z.string(),
-  /** By what it was done to: `landing/readings`, `landing/quarantine`, `serving/summaries`, `serving/account`. */
+  /**
+   * By what it was done to: `landing/readings`, `landing/quarantine`, `serving/summaries`, `serving/account`, and what the caller does
+   * beside the store. All processes of the pass together.
+   */
   counts: z.record(z.string(), counts),
   export: z.object({ folder: z.string(), files: count, rows: count, missing: count }).optional(),
 });
@@ -37,6 +41,8 @@ export interface PassOptions {
   readonly graceMs: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** Done first, of `erase` and `verify`: what is erased elsewhere, noted before it is. */
+  readonly elsewhere?: (tally: ErasureTally) => Promise<void>;
 }
 
 export function erasureFolder(building: string, id: string): string {
@@ -47,14 +53,22 @@ export function erasureFolder(building: string, id: string): string {
 export async function runErasurePass(
   run: ErasureRun,
   pass: ErasurePass,
-  { graceMs, now }: PassOptions,
+  { graceMs, now, elsewhere }: PassOptions,
 ): Promise<ErasureReport> {
   const { landing, building, id, signal } = run;
+  const tally = new ErasureTally(landing, `${erasureFolder(building, id)}${pass}/`);
   const present = await readErasureReport(landing, { building, id, pass });
-  if (present) return present;
+  if (present) {
+    await tally.remove();
+    return present;
+  }
   const startedAt = timeOf(now());
   const made = pass === 'export' ? await exportBuilding(run) : undefined;
-  const done = made ? {} : await erase(run, () => sleep(graceMs, undefined, { signal }));
+  if (!made) {
+    await elsewhere?.(tally);
+    await erase(run, tally, () => sleep(graceMs, undefined, { signal }));
+  }
+  const done = made ? {} : { ...noneOfOurs(), ...(await tally.sums()) };
   const exported = run.isExported
     ? { ...(await exportSoFar(run)), missing: made?.missing ?? 0 }
     : made && told(made);
@@ -70,6 +84,7 @@ export async function runErasurePass(
   };
   const key = reportKey({ building, id, pass });
   await landing.createOnly(key, Buffer.from(JSON.stringify(report)));
+  await tally.remove();
   return (await readErasureReport(landing, { building, id, pass })) ?? report;
 }
 
@@ -88,16 +103,21 @@ function reportKey(of: { building: string; id: string; pass: ErasurePass }): str
 
 async function erase(
   run: ErasureRun,
+  tally: ErasureTally,
   grace: () => Promise<unknown>,
-): Promise<ErasureReport['counts']> {
-  const found: ErasureReport['counts'] = {};
-  for (const stream of landedStreams) found[`landing/${stream}`] = await eraseLanding(run, stream);
-  const summaries = await eraseSummaries(run);
-  const account = await eraseAccount(run);
+): Promise<void> {
+  for (const stream of landedStreams) await eraseLanding(run, stream, tally);
+  await eraseSummaries(run, tally);
+  await eraseAccount(run, tally);
   await grace();
-  addErasure(summaries, await retireSummaries(run));
-  addErasure(account, await retireAccount(run));
-  return { ...found, 'serving/summaries': summaries, 'serving/account': account };
+  await retireSummaries(run, tally);
+  await retireAccount(run, tally);
+}
+
+/** What was looked for is told, though nothing was found. */
+function noneOfOurs(): ErasureReport['counts'] {
+  const kinds = [...landedStreams.map((stream) => `landing/${stream}`), summariesKind, accountKind];
+  return Object.fromEntries(kinds.map((kind) => [kind, noErasure()]));
 }
 
 /** Of all passes of one building. */

@@ -18,6 +18,7 @@ import {
   noErasure,
   removeObject,
 } from './erasure-run.ts';
+import type { ErasureTally } from './erasure-tally.ts';
 import { rowsOfOthers, writeSuccessor } from './successor-file.ts';
 
 /** Another eraser may be at the same manifest, for another building. */
@@ -28,14 +29,18 @@ const attemptsMax = 10;
  * file without its rows; the manifest, replaced by one that names the successors; then the files before are removed. Killed
  * anywhere, the next pass goes on: a manifest always names files that are there, and remembers those that must not be.
  */
-export async function eraseLanding(run: ErasureRun, stream: LandedStream): Promise<ErasureCount> {
+export async function eraseLanding(
+  run: ErasureRun,
+  stream: LandedStream,
+  tally?: ErasureTally,
+): Promise<ErasureCount> {
   const all = noErasure();
   const touched = new Set<string>();
   const named = new Set<string>();
   const folder = ledgerFolder({ stream, ledger: '_manifest', partition: run.partition });
   for await (const key of keysBelow(run.landing, folder)) {
     run.signal.throwIfAborted();
-    const { count, manifest } = await eraseManifest(run, stream, key);
+    const { count, manifest } = await eraseManifest(run, { stream, key, tally });
     addErasure(all, count);
     if (!manifest?.superseded?.length) continue;
     for (const path of manifest.superseded) touched.add(folderOf(path));
@@ -56,10 +61,14 @@ interface ErasedManifest {
 
 async function eraseManifest(
   run: ErasureRun,
-  stream: LandedStream,
-  key: string,
+  of: {
+    readonly stream: LandedStream;
+    readonly key: string;
+    readonly tally: ErasureTally | undefined;
+  },
 ): Promise<ErasedManifest> {
   const { landing, building } = run;
+  const { stream, key, tally } = of;
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     const head = await landing.head(key);
     const content = await landing.get(key);
@@ -71,6 +80,7 @@ async function eraseManifest(
       return { count: noErasure(), manifest };
     }
     const { next, count, gone, made } = await successorOf(run, stream, manifest);
+    await tally?.note(`landing/${stream}`, key, count);
     if (await landing.replace(key, encodeLedger(next), head.generation)) {
       await removeAll(run, gone);
       return { count, manifest: next };

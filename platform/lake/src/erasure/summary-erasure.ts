@@ -18,17 +18,21 @@ import {
   type ErasureCount,
   type ErasureRun,
   noErasure,
+  oneObject,
   removeOlder,
 } from './erasure-run.ts';
+import type { ErasureTally } from './erasure-tally.ts';
 
 /** The writer of the serving layer is faster now and then. */
 const attemptsMax = 50;
+/** As the report names it. */
+export const summariesKind = 'serving/summaries';
 
 /**
  * Takes a building out of the newest snapshot of summaries, as a second writer of it: the one that runs is fenced by the number
  * of the snapshot and goes on from this one. What is older is removed by `retireSummaries`, once nobody reads it any more.
  */
-export async function eraseSummaries(run: ErasureRun): Promise<ErasureCount> {
+export async function eraseSummaries(run: ErasureRun, tally?: ErasureTally): Promise<ErasureCount> {
   const { serving, building, signal } = run;
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     signal.throwIfAborted();
@@ -40,6 +44,7 @@ export async function eraseSummaries(run: ErasureRun): Promise<ErasureCount> {
     }
     const { draft, count } = await without(serving, newest, building);
     const key = summarySnapshotKey('PT1M', draft.number);
+    await tally?.note(summariesKind, 'newest', count);
     if (!(await serving.createOnly(key, Buffer.from(JSON.stringify(draft))))) continue;
     await publishNewest(serving);
     return count;
@@ -56,7 +61,10 @@ async function publishNewest(serving: ErasableStore): Promise<void> {
 }
 
 /** Removes older snapshots and files that speak of the building. Readers of the newest snapshot miss none of it. */
-export async function retireSummaries(run: ErasureRun): Promise<ErasureCount> {
+export async function retireSummaries(
+  run: ErasureRun,
+  tally?: ErasureTally,
+): Promise<ErasureCount> {
   const count = noErasure();
   const newest = await newestManifest(run.serving);
   if (!newest) return count;
@@ -64,7 +72,9 @@ export async function retireSummaries(run: ErasureRun): Promise<ErasureCount> {
     const kept = new Set(newest.files[interval].map(({ key }) => key));
     kept.add(summarySnapshotKey(interval, newest.number));
     const folder = summaryFolder(interval);
-    addErasure(count, await removeOlder(run, { folder, number: newest.number, kept }));
+    const { number } = newest;
+    const noted = (key: string) => tally?.note(summariesKind, key, oneObject);
+    addErasure(count, await removeOlder(run, { folder, number, kept, noted }));
   }
   return count;
 }
