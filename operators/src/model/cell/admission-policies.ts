@@ -65,10 +65,11 @@ function homeOf({ country, regions }: Wall) {
   ];
 }
 
-const podSpec =
-  "request.kind.kind == 'Pod' ? object.spec : " +
-  "request.kind.kind == 'CronJob' ? object.spec.jobTemplate.spec.template.spec : " +
-  "request.kind.kind == 'PodTemplate' ? object.template.spec : object.spec.template.spec";
+/** Of `object` or `oldObject`. */
+const podSpecOf = (object: string): string =>
+  `(request.kind.kind == 'Pod' ? ${object}.spec : ` +
+  `request.kind.kind == 'CronJob' ? ${object}.spec.jobTemplate.spec.template.spec : ` +
+  `request.kind.kind == 'PodTemplate' ? ${object}.template.spec : ${object}.spec.template.spec)`;
 
 const allowedVolumes = [
   'configMap',
@@ -91,15 +92,14 @@ export function placement(wall: Wall): Policy {
     ],
     conditions: [
       {
-        // What is only labelled or finalised stays possible, also for what was there before the policy.
-        name: 'changes-the-spec',
-        expression:
-          "request.operation == 'CREATE' || (has(object.spec) ? object.spec != oldObject.spec : object != oldObject)",
+        // What was there before, and has no pin or one to a region that was given up, may be labelled, finalised and scaled down.
+        name: 'changes-the-pod',
+        expression: `request.operation == 'CREATE' || ${podSpecOf('object')} != ${podSpecOf('oldObject')}`,
       },
     ],
     variables: [
       ...homeOf(wall),
-      { name: 'pod', expression: podSpec },
+      { name: 'pod', expression: podSpecOf('object') },
       {
         name: 'terms',
         expression:

@@ -379,6 +379,55 @@ describe('the end of a Cell', () => {
     expect(await dataOf('cell-authority')).toEqual(authority);
   }, 120_000);
 
+  test('a Deployment beside the operator that had no pin before the policies is rolled out with one', async () => {
+    await house.stopOperator();
+    const binding = { name: 'domicile-operator-placement' };
+    await client().delete(
+      'admissionregistration.k8s.io/v1',
+      'ValidatingAdmissionPolicyBinding',
+      binding,
+    );
+    const labels = { app: 'before' };
+    const before = (affinity: unknown) => ({
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'before', namespace: operatorNamespace },
+      spec: {
+        replicas: 2,
+        selector: { matchLabels: labels },
+        template: { metadata: { labels }, spec: podSpec({ affinity }) },
+      },
+    });
+    const pods = async () =>
+      (await client().list('v1', 'Pod', { namespace: operatorNamespace })).items;
+    await waitFor('it may be made', async () =>
+      client()
+        .apply(before(undefined))
+        .then(
+          () => true,
+          () => false,
+        ),
+    );
+    await waitFor('its pods', async () => (await pods()).length === 2);
+    await house.startOperator();
+    await waitFor('what has no pin is told', async () => {
+      const found = await house.condition('ResidencyVerified');
+      return found?.message.includes('pod domicile-system/before-') === true;
+    });
+    await client().apply(before(podSpec().affinity));
+    await waitFor('those without a pin are gone', async () => {
+      const found = await pods();
+      return (
+        found.length === 2 && found.every((pod) => JSON.stringify(pod).includes('"values":["eu'))
+      );
+    });
+    expect(await house.until('ResidencyVerified', 'True')).toContain('all are in the country');
+    await client().delete('apps/v1', 'Deployment', {
+      name: 'before',
+      namespace: operatorNamespace,
+    });
+  });
+
   test('does not hang without an operator either', async () => {
     await house.stopOperator();
     await client().delete(apiVersion, 'Cell', { name: house.name });

@@ -1,8 +1,13 @@
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { GcsEmulator } from '@domicile/devkit/gcs/gcs-emulator.ts';
 import type { KubeObject } from '@domicile/devkit/kube/kube-client.ts';
-import { type KubeCaller, KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
+import {
+  type KubeCaller,
+  KubeTestbed,
+  type KubeTestbedOptions,
+} from '@domicile/devkit/kube/kube-testbed.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
+import type { KafkaAccess } from '@domicile/kafka/cell-diff.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { z } from 'zod';
 import { readConfig } from '../../config.ts';
@@ -23,6 +28,8 @@ export const buildingNamespace = 'domicile-buildings';
 /** Below the time of a test, so that it tells what it waited for. */
 const untilMs = 45_000;
 const identities = ['admin', 'writer', 'serving-reader', 'raw-reader', 'eraser'];
+/** Beside them, for those who change credentials. */
+const nextIdentities = ['next-admin', 'next-writer'];
 
 const statusSchema = z.object({
   status: z
@@ -51,6 +58,9 @@ function namespace(name: string) {
 export interface HouseOptions {
   /** How often Kafka and the store are looked at again. */
   readonly cellResyncMs?: number;
+  readonly leaseMs?: number;
+  /** Of the control plane. */
+  readonly flags?: KubeTestbedOptions['flags'];
 }
 
 /** A cluster with nodes at home and abroad, a bucket emulator, a remembered Kafka, and the operator with the loop of `Cell`. */
@@ -77,8 +87,12 @@ export class CellHouse implements AsyncDisposable {
         { name: 'de-b', region: 'europe-west10', zone: 'europe-west10-a' },
         { name: 'us-a', region: 'us-central1', zone: 'us-central1-a' },
       ],
+      ...(options.flags && { flags: options.flags }),
     });
-    const gcs = await GcsEmulator.start({ identities, admins: ['admin'] });
+    const gcs = await GcsEmulator.start({
+      identities: [...identities, ...nextIdentities],
+      admins: ['admin', 'next-admin'],
+    });
     const operator = await bed.user('operator', ['system:masters']);
     const mallory = await bed.user('mallory', ['system:masters']);
     const house = new CellHouse({ bed, gcs, operator, mallory, options });
@@ -123,12 +137,12 @@ export class CellHouse implements AsyncDisposable {
   }
 
   async startOperator(): Promise<void> {
-    const { cellResyncMs = 600_000 } = this.#options;
+    const { cellResyncMs = 600_000, leaseMs = 3_000 } = this.#options;
     const config = readConfig({
       CELL_COUNTRY: 'DE',
       OPERATOR_BUILDING_NAMESPACES: buildingNamespace,
       OPERATOR_KUBECONFIG: this.#operator.kubeconfigPath,
-      OPERATOR_LEASE_MS: '3000',
+      OPERATOR_LEASE_MS: `${leaseMs}`,
       OPERATOR_LEASE_RENEW_MS: '500',
       OPERATOR_RESYNC_MS: '600000',
     });
@@ -138,7 +152,7 @@ export class CellHouse implements AsyncDisposable {
       cellNamespace,
       cellResyncMs,
     };
-    const ends = { ...realEnds, openKafka: () => this.kafka.open() };
+    const ends = { ...realEnds, openKafka: (access: KafkaAccess) => this.kafka.open(access) };
     this.#running = await startOperator(config, (error) => (this.#failed = error), {
       reconcilers: (ports) => [
         createOperatorWallReconciler(ports),

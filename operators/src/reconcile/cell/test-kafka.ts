@@ -1,6 +1,6 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import { streamNames, topicOf } from '@domicile/core/streams.ts';
-import type { KafkaDiff, KafkaRefusal, KafkaWish } from '@domicile/kafka/cell-diff.ts';
+import type { KafkaAccess, KafkaDiff, KafkaRefusal, KafkaWish } from '@domicile/kafka/cell-diff.ts';
 import type { BrokerPlace } from '../../model/residency-guard.ts';
 import type { KafkaPort } from './ports.ts';
 
@@ -15,26 +15,33 @@ export class RememberedKafka {
   readonly passwords = new Map<string, string>();
   refusals: KafkaRefusal[] = [];
   isDown = false;
+  /** By which its administrator comes in. */
+  adminPassword = 'admin-secret';
   /** Times that it was looked at, and changes that were made. */
   looks = 0;
   readonly acts: string[] = [];
 
-  open(): KafkaPort {
+  open({ password }: Pick<KafkaAccess, 'password'>): KafkaPort {
     return {
       brokers: async () => {
         this.looks += 1;
-        this.#answer();
+        this.#answer(password);
         return this.brokers;
       },
       diff: async (wish) => {
-        this.#answer();
+        this.#answer(password);
         return this.#diff(wish);
       },
       [Symbol.asyncDispose]: async () => {},
     };
   }
 
-  #answer(): void {
+  #answer(password = this.adminPassword): void {
+    if (password !== this.adminPassword)
+      throw new PlatformError(
+        'UNAUTHENTICATED',
+        'Cannot look at the brokers: Kafka refuses the user or its password',
+      );
     if (this.isDown)
       throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot look at the brokers: no answer');
   }
