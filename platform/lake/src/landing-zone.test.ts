@@ -203,3 +203,16 @@ test('quarantined units land in their own zone', async () => {
   const columns = await file.read(['reason', 'source_offset', 'payload_base64']);
   expect([...columns.values()].flat()).toEqual(['out-of-range', 12n, 'MTIz']);
 });
+
+test('a landing zone that is lost under its lander ends it, and the next one begins anew', async () => {
+  const store = new MemoryObjectStore();
+  const zone = new LandingZone({ store, country, stream });
+  await zone.open(3);
+  const content = contentOf(records);
+  await zone.complete(await zone.take(content), content);
+  for (const key of await store.list('landing/', { limit: 100 })) store.harm(key);
+  const later = contentOf([recordOf(9n)], 8n);
+  await expect(zone.take(later)).rejects.toMatchObject({ code: 'STATE_LOST' });
+  expect(await store.list('landing/', { limit: 100 })).toEqual([]);
+  expect((await new LandingZone({ store, country, stream }).open(3)).next).toBe(0n);
+});

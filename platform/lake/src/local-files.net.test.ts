@@ -17,7 +17,7 @@ const ever = new AbortController().signal;
 let count = 0;
 
 /** A store of six files of ten bytes, and room for three copies. */
-async function opened(options: { freshMs?: number; idleMs?: number } = {}) {
+async function opened(options: { freshMs?: number; idleMs?: number; held?: Promise<void> } = {}) {
   const store = new MemoryObjectStore();
   const files = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ({
     key: `landing/${name}`,
@@ -33,6 +33,7 @@ async function opened(options: { freshMs?: number; idleMs?: number } = {}) {
       }
       return async (key: string) => {
         gets.push(key);
+        await options.held;
         return target.get(key);
       };
     },
@@ -82,6 +83,25 @@ test('what is in use stays, and who needs its room waits or gives up', async () 
   done.resolve();
   expect(await first).toEqual(['landing/a.', 'landing/b.']);
   expect(await second).toEqual(['landing/c.', 'landing/d.', 'landing/e.']);
+});
+
+test('who asks a store that hangs gives up in time, and what is on its way keeps its place until it ends', async () => {
+  const { promise: held, resolve: answer } = Promise.withResolvers<void>();
+  const { files, gets, dir, copies } = await opened({ held });
+  await using _closed = copies;
+  for (let round = 0; round < 3; round += 1)
+    await expect(
+      copies.borrow(files.slice(0, 3), AbortSignal.timeout(20), texts),
+    ).rejects.toMatchObject({ name: 'TimeoutError' });
+  expect(copies.bytes).toBe(30);
+  await expect(copies.borrow(files.slice(3), AbortSignal.timeout(20), texts)).rejects.toMatchObject(
+    { name: 'TimeoutError' },
+  );
+  expect(gets).toHaveLength(3);
+  answer();
+  expect(await copies.borrow(files.slice(3), ever, texts)).toHaveLength(3);
+  while ((await readdir(dir)).length > 3) await sleep(10);
+  expect(copies.bytes).toBe(30);
 });
 
 test('many questions at once over few places all get their own files', async () => {

@@ -39,6 +39,19 @@ export function filesOfFolder(dir: string): LocalFiles {
   };
 }
 
+/** Throws the signal's reason as soon as it aborts, whatever becomes of the work. */
+async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
+  const gone = Promise.withResolvers<never>();
+  const giveUp = (): void => gone.reject(signal.reason);
+  signal.addEventListener('abort', giveUp);
+  if (signal.aborted) giveUp();
+  try {
+    return await Promise.race([work, gone.promise]);
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
 async function requireFile(path: string): Promise<void> {
   await access(path).catch((cause: unknown) => {
     throw notThere(cause);
@@ -111,16 +124,21 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
     signal: AbortSignal,
     work: (paths: readonly string[]) => Promise<Result>,
   ): Promise<Result> {
-    await this.#refresh(files);
+    await unlessAborted(signal, this.#refresh(files));
     const copies = await this.#take(files, signal);
+    const all = copies.map(({ ready }) => ready);
     try {
-      const paths = await Promise.all(copies.map(({ ready }) => ready));
-      signal.throwIfAborted();
-      return await work(paths);
+      return await work(await unlessAborted(signal, Promise.all(all)));
     } finally {
-      for (const copy of copies) copy.users -= 1;
-      this.#free();
+      // A download that outlasts its asker keeps its place until it ends.
+      void this.#giveBack(copies);
     }
+  }
+
+  async #giveBack(copies: readonly Copy[]): Promise<void> {
+    await Promise.allSettled(copies.map(({ ready }) => ready));
+    for (const copy of copies) copy.users -= 1;
+    this.#free();
   }
 
   keepOnly(keys: ReadonlySet<string>): void {
@@ -157,17 +175,7 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
         'UPSTREAM_UNAVAILABLE',
         'Cannot answer: more landed files are needed than fit beside the engine; ask for less',
       );
-    while (!this.#hasRoomFor(files)) {
-      const gone = Promise.withResolvers<never>();
-      const giveUp = (): void => gone.reject(signal.reason);
-      signal.addEventListener('abort', giveUp);
-      if (signal.aborted) giveUp();
-      try {
-        await Promise.race([this.#freed.promise, gone.promise]);
-      } finally {
-        signal.removeEventListener('abort', giveUp);
-      }
-    }
+    while (!this.#hasRoomFor(files)) await unlessAborted(signal, this.#freed.promise);
     return files.map((file) => this.#pinned(file));
   }
 

@@ -105,3 +105,22 @@ test('a writer that was killed between snapshot and pointer is found again by it
   expect(await store.head(summarySnapshotKey('PT1H', 2))).toBeDefined();
   expect(await flush(next, [windowOf(2)])).toMatchObject({ number: 3 });
 });
+
+test('a serving layer that is lost under its writer ends it, and the next one begins anew', async () => {
+  const store = new MemoryObjectStore();
+  const writer = await SummaryWriter.open(store);
+  await flush(writer, [windowOf(0)]);
+  for (const key of await store.list('serving/', { limit: 100 })) store.harm(key);
+  await expect(flush(writer, [windowOf(1)])).rejects.toMatchObject({ code: 'STATE_LOST' });
+  expect(await store.list('serving/', { limit: 100 })).toEqual([]);
+  expect((await SummaryWriter.open(store)).offsets).toEqual(new Map());
+});
+
+test('a writer whose snapshot was retired by a later one is fenced', async () => {
+  const store = new MemoryObjectStore();
+  const writer = await SummaryWriter.open(store);
+  await flush(writer, [windowOf(0)]);
+  await flush(await SummaryWriter.open(store), [windowOf(1)]);
+  store.harm(summarySnapshotKey('PT1M', 1));
+  await expect(flush(writer, [windowOf(2)])).rejects.toMatchObject({ code: 'FENCED' });
+});

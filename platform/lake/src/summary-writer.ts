@@ -78,9 +78,11 @@ export class SummaryWriter {
 
   /**
    * Makes the next snapshot. If it throws something retriable the same flush may be tried again.
-   * Throws `FENCED` if another writer made that snapshot.
+   * Throws `FENCED` if another writer made that snapshot, and `STATE_LOST` if the one before is gone, and the serving layer with
+   * it: what opens anew begins at the beginning of the stream.
    */
   async flush(flush: SummaryFlush): Promise<FlushReport> {
+    await this.#requireBefore();
     const draft = structuredClone(this.#manifest);
     draft.number += 1;
     for (const [partition, offset] of flush.offsets) draft.offsets[`${partition}`] = `${offset}`;
@@ -98,6 +100,14 @@ export class SummaryWriter {
     );
     const { number } = draft;
     return { number, rows: flush.rows.length, merged, pending, compactedRows };
+  }
+
+  async #requireBefore(): Promise<void> {
+    const { number } = this.#manifest;
+    if (number === 0 || (await this.#store.head(summarySnapshotKey('PT1M', number)))) return;
+    if ((await this.#pointedNumber()) > number)
+      throw new PlatformError('FENCED', 'Cannot write a snapshot: another writer has gone on');
+    throw new PlatformError('STATE_LOST', 'Cannot write a snapshot: the one before it is gone');
   }
 
   async #write(
@@ -176,10 +186,14 @@ export class SummaryWriter {
     }
   }
 
+  async #pointedNumber(): Promise<number> {
+    const pointer = await this.#store.get(`${summaryFolder('PT1M')}latest.json`);
+    return pointer ? parsePointer(pointer).number : 0;
+  }
+
   /** The pointer may lag behind a writer that was killed. */
   async #findNewest(): Promise<void> {
-    const pointer = await this.#store.get(`${summaryFolder('PT1M')}latest.json`);
-    let number = pointer ? parsePointer(pointer).number : 0;
+    let number = await this.#pointedNumber();
     while (await this.#store.head(summarySnapshotKey('PT1M', number + 1))) number += 1;
     if (number === 0) return;
     const content = await this.#store.get(summarySnapshotKey('PT1M', number));

@@ -10,14 +10,16 @@ import { LandedManifests } from '@domicile/lake/landed-manifests.ts';
 import { filesOfFolder, LocalCopies, type LocalFiles } from '@domicile/lake/local-files.ts';
 import { type Lake, openLake } from '@domicile/lake/open-lake.ts';
 import { SummarySnapshots } from '@domicile/lake/serving-summaries.ts';
+import { whileStoreFails } from '@domicile/lake/while-store-fails.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { startHttp } from '@domicile/runtime/http.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
-import { startLoop } from '@domicile/runtime/service.ts';
+import { startLoop, terminationSignal } from '@domicile/runtime/service.ts';
 import { Router } from 'express';
 import { followStream, type Handler } from '../follow.ts';
 import { Door } from '../http/door.ts';
+import { observeLake } from '../lake-outage.ts';
 import { RegistryBook } from '../model/registry-book.ts';
 import { SummaryTail } from '../model/summary-tail.ts';
 import { analysisRoutes } from './analysis/routes.ts';
@@ -36,7 +38,10 @@ export interface RawService extends AsyncDisposable {
 
 type Fail = (error: unknown) => void;
 
-/** Starts the raw API of a cell. It listens at once and is ready when it has caught up with its streams. */
+/**
+ * Starts the raw API of a cell. It listens when it has read the manifests, and is ready when it has caught up with its streams.
+ * Then it stays so while the store is out: what needs the store is answered 503, the rest goes on.
+ */
 export async function startRaw(config: RawConfig, fail: Fail): Promise<RawService> {
   const country = config.CELL_COUNTRY;
   const log = createLog('raw');
@@ -52,8 +57,16 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
     waitingMax: config.RAW_QUERIES_WAITING_MAX,
     timeoutMs: config.RAW_QUERY_TIMEOUT_MS,
   });
-  const lake = await openLake(lakeOptionsOf(config));
+  const lake = await openLake(lakeOptionsOf(config), 'answers');
   const { store } = lake;
+  observeLake(registry, lake);
+  let followed: Followed | undefined;
+  const host = config.RAW_HOST;
+  const ready = () =>
+    followed?.caughtUp() === true ? true : [...lake.outages(), 'streams are being read'];
+  const admin = parts.use(
+    await startAdmin({ host, port: config.RAW_ADMIN_PORT, log, registry, ready }),
+  );
   const files = await openFiles(config, { lake, scratchDir, parts });
   const readable = [...files.folders, scratchDir];
   const engine = parts.use(await startEngine(config, readable, gate));
@@ -61,11 +74,15 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   const partitions = (
     await endOffsets({ client: kafkaOf(config), topic: topicOf(country, 'readings') })
   ).length;
-  const zone = { landed: await LandedManifests.open({ store, partitions }), tail: new Tail() };
-  const summaries = { layer: await SummarySnapshots.open(store), tail: new SummaryTail() };
-  const followed = parts.use(
-    await follow({ config, zone, files, summaries, buildings, events, fail }),
-  );
+  const opening = {
+    signal: terminationSignal(),
+    retried: (error: unknown) => events.lakeUnreadable(error),
+  };
+  const landed = await whileStoreFails(opening, () => LandedManifests.open({ store, partitions }));
+  const layer = await whileStoreFails(opening, () => SummarySnapshots.open(store));
+  const zone = { landed, tail: new Tail() };
+  const summaries = { layer, tail: new SummaryTail() };
+  followed = parts.use(await follow({ config, zone, files, summaries, buildings, events, fail }));
   const door = new Door({ country, secret, buildings });
   const routes = Router();
   routes.use(analysisRoutes({ door, gate, source: summaries }));
@@ -79,11 +96,6 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
       files,
       scratchDir,
     }),
-  );
-  const host = config.RAW_HOST;
-  const ready = () => (followed.caughtUp() ? true : ['streams are being read']);
-  const admin = parts.use(
-    await startAdmin({ host, port: config.RAW_ADMIN_PORT, log, registry, ready }),
   );
   const http = parts.use(
     await startHttp(routes, { host, port: config.RAW_PORT, log, registry, trustRequestId: true }),

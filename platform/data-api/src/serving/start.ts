@@ -3,20 +3,22 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { lakeOptionsOf } from '@domicile/lake/lake-settings.ts';
 import { openLake } from '@domicile/lake/open-lake.ts';
+import { whileStoreFails } from '@domicile/lake/while-store-fails.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { startHttp } from '@domicile/runtime/http.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
-import { startLoop } from '@domicile/runtime/service.ts';
+import { startLoop, terminationSignal } from '@domicile/runtime/service.ts';
 import { Router } from 'express';
 import { Door } from '../http/door.ts';
+import { observeLake } from '../lake-outage.ts';
 import { kafkaOf, type ServingConfig } from './config.ts';
 import { dataRoutes } from './data-routes.ts';
 import { devicesSeenRoute } from './devices-seen-route.ts';
 import { type ServingEvents, servingEvents } from './events.ts';
 import { followStreams } from './follow-streams.ts';
 import { LiveHub } from './live-hub.ts';
-import { openServingLayer } from './open-serving-layer.ts';
+import { servingLayerOf } from './open-serving-layer.ts';
 import { residencyProof } from './residency.ts';
 import { servingRoutes } from './routes.ts';
 import { emptyView, type ServingView } from './view.ts';
@@ -26,7 +28,10 @@ export interface ServingService extends AsyncDisposable {
   readonly adminUrl: string;
 }
 
-/** Starts the serving API of a cell. It listens at once and is ready when it has caught up with its streams. */
+/**
+ * Starts the serving API of a cell. It listens when it has read the serving layer, and is ready when it has caught up with its
+ * streams. Then it stays so while the store is out: what needs the store is answered 503, the rest goes on.
+ */
 export async function startServing(
   config: ServingConfig,
   fail: (error: unknown) => void,
@@ -39,12 +44,32 @@ export async function startServing(
   const client = kafkaOf(config);
 
   await using parts = new AsyncDisposableStack();
-  const lake = await openLake(lakeOptionsOf(config));
+  const lake = await openLake(lakeOptionsOf(config), 'answers');
   const { store } = lake;
   const hub = parts.use(new LiveHub());
   const answersBytesMax = config.SERVING_ANSWERS_MEGABYTES_MAX * 1024 * 1024;
-  const view = emptyView(hub, await openServingLayer(store), answersBytesMax);
-  const followed = parts.use(await follow({ config, client, view, events, fail }));
+  const layer = servingLayerOf(store);
+  const view = emptyView(hub, layer, answersBytesMax);
+  observeLake(registry, lake);
+  let followed: Followed | undefined;
+  const caughtUp = (): boolean => followed?.caughtUp() ?? false;
+  const host = config.SERVING_HOST;
+  const admin = parts.use(
+    await startAdmin({
+      host,
+      port: config.SERVING_ADMIN_PORT,
+      log,
+      registry,
+      ready: () => (caughtUp() ? true : [...lake.outages(), 'streams are being read']),
+      routes: devicesSeenRoute({ view, caughtUp }),
+    }),
+  );
+  const opening = {
+    signal: terminationSignal(),
+    retried: (error: unknown) => events.layerUnreadable(error),
+  };
+  await whileStoreFails(opening, () => layer.open());
+  followed = parts.use(await follow({ config, client, view, events, fail }));
   const door = new Door({ country, secret, buildings: view.registry });
   const proof = parts.use(
     residencyProof({
@@ -64,26 +89,8 @@ export async function startServing(
   );
   routes.use(dataRoutes({ door, store }));
   routes.use(proof.routes(door));
-  const host = config.SERVING_HOST;
-  const admin = parts.use(
-    await startAdmin({
-      host,
-      port: config.SERVING_ADMIN_PORT,
-      log,
-      registry,
-      ready: () => (followed.caughtUp() ? true : ['streams are being read']),
-      routes: devicesSeenRoute({ view, caughtUp: () => followed.caughtUp() }),
-    }),
-  );
-  const http = parts.use(
-    await startHttp(routes, {
-      host,
-      port: config.SERVING_PORT,
-      log,
-      registry,
-      trustRequestId: true,
-    }),
-  );
+  const listening = { host, port: config.SERVING_PORT, log, registry, trustRequestId: true };
+  const http = parts.use(await startHttp(routes, listening));
   events.listening(http.url, admin.url);
   const running = parts.move();
   return {

@@ -47,7 +47,7 @@ async function startLander(lake: string, env: Record<string, string> = {}): Prom
     LAKE_DIR: lake,
     LANDER_FLUSH_MS: '200',
     LANDER_AUDIT_MS: '200',
-    LANDER_CHECKPOINT_MS: '50',
+    LANDER_CHECKPOINT_MS: '200',
     LANDER_CHECKPOINT_MANIFESTS: '2',
     ...env,
   };

@@ -168,10 +168,11 @@ class Lander {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#follower?.[Symbol.asyncDispose]();
-    await this.#ticks?.[Symbol.asyncDispose]();
+    // They may wait for a store that does not answer.
     const timer = setTimeout(() => this.#retries.abort(), drainTimeoutMs);
     try {
+      await this.#follower?.[Symbol.asyncDispose]();
+      await this.#ticks?.[Symbol.asyncDispose]();
       for (const partition of this.#partitions.values()) await partition.flush();
     } catch (error) {
       // What is not landed now is landed by the next process: it stands in the stream.

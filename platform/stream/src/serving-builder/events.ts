@@ -6,6 +6,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 export interface BuilderState {
   lagRecords(): number;
   heldRows(): number;
+  outageSeconds(): number;
 }
 
 export type ServingBuilderEvents = ReturnType<typeof createServingBuilderEvents>;
@@ -90,4 +91,9 @@ export function observeServingBuilder(registry: Registry, state: BuilderState): 
     state.lagRecords(),
   );
   gauge('serving_held_rows', 'Rows that wait for the next snapshot.', () => state.heldRows());
+  gauge(
+    'lake_outage_seconds',
+    'For how long a bucket of the lake has not answered; 0: it does.',
+    () => state.outageSeconds(),
+  );
 }

@@ -1,5 +1,5 @@
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PlatformError } from '@domicile/core/errors.ts';
 import { lowerCountry } from '@domicile/core/identities.ts';
 import { topicOf } from '@domicile/core/streams.ts';
 import type { InputRecord } from '@domicile/kafka/records.ts';
@@ -7,6 +7,7 @@ import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
 import { UnflushedSummaries } from '@domicile/lake/model/unflushed-summaries.ts';
 import { openLake } from '@domicile/lake/open-lake.ts';
 import { type SummaryFlush, SummaryWriter } from '@domicile/lake/summary-writer.ts';
+import { whileStoreFails } from '@domicile/lake/while-store-fails.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
@@ -19,11 +20,13 @@ import {
   type ServingBuilderEvents,
 } from './events.ts';
 
-const retryDelayMsMax = 10_000;
 /** How long a stop waits for the last snapshot. */
 const drainTimeoutMs = 30_000;
 
-/** Builds the serving layer of one country until it is disposed; then what was read is flushed first. */
+/**
+ * Builds the serving layer of one country until it is disposed; then what was read is flushed first. While the store does not
+ * answer it waits, from the start on.
+ */
 export async function startServingBuilder(
   config: ServingBuilderConfig,
   fail: (error: unknown) => void,
@@ -31,14 +34,26 @@ export async function startServingBuilder(
   const log = createLog('serving-builder');
   const registry = createRegistry({ service: 'serving-builder', country: config.country });
   const events = createServingBuilderEvents(registry, log);
+  const lake = await openLake(config.lake);
   await using parts = new AsyncDisposableStack();
   let builder: Builder | undefined;
-  const ready = () => (builder ? [] : ['finding its place']);
+  const ready = () => [...(builder ? [] : ['finding its place']), ...lake.outages()];
   parts.use(await startAdmin({ ...config.admin, log, registry, ready }));
-  const { store } = await openLake(config.lake);
-  const writer = await SummaryWriter.open(store);
-  builder = parts.use(await Builder.start({ config, writer, events, fail }));
-  observeServingBuilder(registry, builder);
+  observeServingBuilder(registry, {
+    lagRecords: () => builder?.lagRecords() ?? 0,
+    heldRows: () => builder?.heldRows() ?? 0,
+    outageSeconds: () => lake.outageSeconds(),
+  });
+  const retried = (error: unknown): void => events.retried(error);
+  parts.use(
+    startLoop(async (signal) => {
+      const opening = { signal, retried };
+      const writer = await whileStoreFails(opening, () => SummaryWriter.open(lake.store));
+      await using opened = await Builder.start({ config, writer, events, fail });
+      builder = opened;
+      if (!signal.aborted) await once(signal, 'abort');
+    }, fail),
+  );
   return parts.move();
 }
 
@@ -79,10 +94,11 @@ class Builder {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const follower of this.#followers) await follower[Symbol.asyncDispose]();
-    await this.#ticks?.[Symbol.asyncDispose]();
+    // They may wait for a store that does not answer.
     const timer = setTimeout(() => this.#retries.abort(), drainTimeoutMs);
     try {
+      for (const follower of this.#followers) await follower[Symbol.asyncDispose]();
+      await this.#ticks?.[Symbol.asyncDispose]();
       await this.#flush();
     } catch (error) {
       // What is not flushed now is read again by the next process.
@@ -162,18 +178,11 @@ class Builder {
 
   async #persistently(flush: SummaryFlush): Promise<void> {
     const { writer, events } = this.#options;
-    for (let delayMs = 250; ; delayMs = Math.min(delayMs * 2, retryDelayMsMax)) {
+    const { signal } = this.#retries;
+    await whileStoreFails({ signal, retried: (error) => events.retried(error) }, async () => {
       const startMs = performance.now();
-      try {
-        const report = await writer.flush(flush);
-        events.flushed(report, (performance.now() - startMs) / 1000);
-        return;
-      } catch (error) {
-        const isRetriable = error instanceof PlatformError && error.decision.retriable;
-        if (!isRetriable || error.code === 'FENCED') throw error;
-        events.retried(error);
-        await sleep(delayMs, undefined, { signal: this.#retries.signal });
-      }
-    }
+      const report = await writer.flush(flush);
+      events.flushed(report, (performance.now() - startMs) / 1000);
+    });
   }
 }
