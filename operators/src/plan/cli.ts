@@ -5,7 +5,7 @@ import { parseArgs } from 'node:util';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { readPresent } from './compare.ts';
 import { readConfig, type ToolConfig } from './config.ts';
-import { readDeclared } from './declared.ts';
+import { type Declared, readDeclared } from './declared.ts';
 import { makePlan } from './make-plan.ts';
 import { isRefused, type Plan, tableOfPlan } from './plan.ts';
 import {
@@ -38,7 +38,14 @@ Of both:
       --kubeconfig FILE  else KUBECONFIG, ~/.kube/config, or the pod's own account
   -h, --help
 
-Ends with 0 if nothing is refused (all is Ready), 1 if something is (not), 2 if that cannot be told.
+Ends with
+  0  plan: nothing is refused; ready: all of it is
+  1  plan: something is refused, and each fault is told with its place; ready: something is not, and why
+  2  it cannot be told: the command line, a file that is no YAML, no API server, or a fault of this tool; told on the standard error
+
+  domicile plan -f buildings.yaml                        before a commit, without a cluster
+  domicile plan -f buildings.yaml --server --release b   before helm upgrade b
+  domicile ready cell/de --timeout 300
 `;
 
 export const exitCodes = { fine: 0, refused: 1, unknown: 2 } as const;
@@ -53,10 +60,11 @@ export async function runTool(args: readonly string[], io: ToolIo): Promise<numb
   try {
     const { values, positionals } = read(args);
     const [command, ...rest] = positionals;
-    if (values.help === true || command === undefined) {
+    if (values.help === true || command === 'help') {
       io.write(help);
       return exitCodes.fine;
     }
+    if (command === undefined) throw new Misunderstood('a command is missing: plan or ready');
     const config = readConfig();
     if (command === 'plan' && rest.length === 0) return await plan(values, config, io);
     if (command === 'ready' && rest.length === 1)
@@ -70,7 +78,9 @@ export async function runTool(args: readonly string[], io: ToolIo): Promise<numb
     if (error instanceof Misunderstood)
       io.complain(`domicile: ${error.message}; domicile --help tells how\n`);
     else if (error instanceof PlatformError) io.complain(`domicile: ${error.message}\n`);
-    else throw error;
+    // By itself Node would end with 1, which says that something is refused.
+    else
+      io.complain(`domicile: a fault of this tool: ${error instanceof Error ? error.stack : ''}\n`);
     return exitCodes.unknown;
   }
 }
@@ -111,9 +121,7 @@ async function plan(values: Options, config: ToolConfig, io: ToolIo): Promise<nu
     throw new Misunderstood(`--output is table or json, not ${output}`);
   if (values.release !== undefined && values.server !== true)
     throw new Misunderstood('--release wants --server');
-  const declared = (await Promise.all(files.map(contentOf))).flatMap(({ source, content }) =>
-    readDeclared(content, source),
-  );
+  const declared = await declaredIn(files);
   const ofCheckout = join(import.meta.dirname, '../../../regions');
   const packs = await readPacks(config.OPERATOR_REGIONS_DIR ?? ofCheckout);
   const request = {
@@ -129,6 +137,24 @@ async function plan(values: Options, config: ToolConfig, io: ToolIo): Promise<nu
       : await makePlan({ ...request, server: undefined });
   io.write(output === 'json' ? `${JSON.stringify(made, undefined, 2)}\n` : tableOfPlan(made));
   return isRefused(made) ? exitCodes.refused : exitCodes.fine;
+}
+
+/** Throws `VALUE_INVALID` for all of them that cannot be read, a line each. */
+async function declaredIn(files: readonly string[]): Promise<Declared[]> {
+  const all = await Promise.all(
+    files.map(async (file) => {
+      try {
+        return readDeclared(await contentOf(file), file);
+      } catch (error) {
+        if (error instanceof PlatformError) return error;
+        throw error;
+      }
+    }),
+  );
+  const failed = all.filter((one) => one instanceof PlatformError);
+  if (failed.length > 0)
+    throw new PlatformError('VALUE_INVALID', failed.map(({ message }) => message).join('\n'));
+  return all.flatMap((one) => (one instanceof PlatformError ? [] : one));
 }
 
 async function planOnServer(
@@ -147,10 +173,9 @@ async function planOnServer(
   return await makePlan({ ...request, server: { kube: opened.kube, present } });
 }
 
-async function contentOf(source: string): Promise<{ source: string; content: string }> {
+async function contentOf(source: string): Promise<string> {
   try {
-    const content = source === '-' ? await text(process.stdin) : await readFile(source, 'utf8');
-    return { source, content };
+    return source === '-' ? await text(process.stdin) : await readFile(source, 'utf8');
   } catch (error) {
     const why = error instanceof Error ? error.message : 'it cannot be opened';
     throw new PlatformError('VALUE_INVALID', `Cannot read ${source}: ${why}`, { cause: error });

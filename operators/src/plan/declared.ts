@@ -10,6 +10,8 @@ export type Declared =
       readonly source: string;
       readonly name?: string;
       readonly spec: unknown;
+      /** A value of the chart is a field of the spec. */
+      readonly isValues: boolean;
     }
   | { readonly kind: 'building'; readonly source: string; readonly building: BuildingResource }
   | { readonly kind: 'buildings'; readonly source: string; readonly values: BuildingsFile };
@@ -41,9 +43,11 @@ const resource = z.looseObject({
  * the resources of this project. Throws `VALUE_INVALID` for what is neither.
  */
 export function readDeclared(text: string, source: string): Declared[] {
-  return parseAllDocuments(text, { version: '1.1' }).flatMap((document) => {
-    const [error] = document.errors;
-    if (error) throw unreadable(source, error.message.split('\n')[0] ?? 'no YAML');
+  const documents = [...parseAllDocuments(text, { version: '1.1' })];
+  const errors = documents.flatMap((document) => document.errors);
+  if (errors.length > 0)
+    throw unreadable(source, ...errors.map(({ message }) => message.split('\n')[0] ?? 'no YAML'));
+  return documents.flatMap((document) => {
     const value: unknown = document.toJS();
     return value === null ? [] : declaredIn(value, source);
   });
@@ -71,7 +75,7 @@ function ofResource(
   if (kind === 'List') return (items ?? []).flatMap((item) => declaredIn(item, source));
   if (!apiVersion.startsWith(`${resourceGroup}/`) || metadata === undefined) return [];
   const { name, namespace } = metadata;
-  if (kind === 'Cell') return [{ kind: 'cell', source, name, spec }];
+  if (kind === 'Cell') return [{ kind: 'cell', source, name, spec, isValues: false }];
   if (kind === 'Building')
     return [{ kind: 'building', source, building: { name, namespace, spec } }];
   return [];
@@ -81,7 +85,7 @@ function ofResource(
 function ofCellValues(values: Readonly<Record<string, unknown>>, source: string): Declared {
   const { name, ...spec } = values;
   const named = typeof name === 'string' && name !== '' ? { name } : {};
-  return { kind: 'cell', source, ...named, spec };
+  return { kind: 'cell', source, ...named, spec, isValues: true };
 }
 
 function ofBuildingsValues(values: Readonly<Record<string, unknown>>, source: string): Declared {
@@ -91,7 +95,8 @@ function ofBuildingsValues(values: Readonly<Record<string, unknown>>, source: st
   return { kind: 'buildings', source, values: { country, shared, buildings: all.data } };
 }
 
-function unreadable(source: string, detail: string): PlatformError {
-  const faults: Fault[] = [{ pointer: '', detail }];
-  return new PlatformError('VALUE_INVALID', `Cannot read ${source}: ${detail}`, { faults });
+function unreadable(source: string, ...details: readonly string[]): PlatformError {
+  const faults: Fault[] = details.map((detail) => ({ pointer: '', detail }));
+  const told = details.join('; ');
+  return new PlatformError('VALUE_INVALID', `Cannot read ${source}: ${told}`, { faults });
 }

@@ -6,7 +6,7 @@ import { packOfDe, specOfDe } from '../model/cell/test-plan.ts';
 import type { ApplyOptions, Kind, Kube, KubeObject } from '../runtime/kube.ts';
 import { readDeclared } from './declared.ts';
 import { makePlan, type PlanRequest } from './make-plan.ts';
-import { isRefused, type Plan, tableOfPlan } from './plan.ts';
+import { faultTold, isRefused, type Plan, tableOfPlan } from './plan.ts';
 
 const packs = new Map<CountryPack['country'], CountryPack>([['DE', packOfDe]]);
 const roomTypes = { standard: { air: 'air-quality', presence: 'presence' } };
@@ -73,8 +73,114 @@ const refusedCells: Record<string, readonly [spec: object, why: RegExp]> = {
     /onprem-de-kiel is not in the pack of DE/,
   ],
   'an engine that is not built': [specOfDe({ stream: { engine: 'spark' } }), /spark is refused/],
-  'an unknown field': [specOfDe({ region: 'europe-west3' }), /Unrecognized key: "region"/],
+  'an unknown field': [
+    specOfDe({ region: 'europe-west3' }),
+    /region: is no field here; did you mean regions\? There are: api, /,
+  ],
 };
+
+test('every fault of a values file is told at once, with its place and what may stand there', async () => {
+  const plan = await planned([
+    {
+      roomTypes: { standard: { air: 'air-qualty' }, Office: { air: 'air-quality' } },
+      deviceTypes: { radon: { every: 'PT1M', metrics: { radon: { unit: 'furlong' } } } },
+      bildings: {},
+      buildings: {
+        'de-1': {
+          clinet: 'acme',
+          timeZone: 'Europe/Berln',
+          quotas: { messagesPerSecond: 0, connections: 'many' },
+          deletionPolicy: 'Keep',
+          floors: {
+            '1': { rooms: { 'r1[01-25]': 'standrd', 'r2[05-01]': { typ: 'standard' } } },
+            '2': { rooms: { r1: { type: 5, devices: { radon: 'radon' } } } },
+          },
+        },
+        'us-2': { ...house, floors: { '1': { rooms: { r1: 'suite' } } } },
+        'de-3': house,
+      },
+    },
+  ]);
+  expect(told(plan)).toEqual([
+    'refuse values file-0.yaml',
+    'refuse Building de-1',
+    'refuse Building us-2',
+    'refuse Building de-3',
+  ]);
+  const faults = (name: string) =>
+    (plan.resources.find((one) => one.name === name)?.faults ?? []).map(faultTold).toSorted();
+  expect(faults('file-0.yaml')).toEqual([
+    'bildings: is no field here; did you mean buildings? There are: buildings, country, deviceTypes, roomTypes',
+    'deviceTypes.radon.metrics.radon.unit: expected a UCUM code of the unit table, not "furlong"',
+    'roomTypes.Office: is no name for this: expected lower-case letters, digits and hyphens',
+  ]);
+  expect(faults('de-1')).toEqual([
+    'buildings.de-1.client: is missing: expected a text',
+    expect.stringMatching(
+      /^buildings\.de-1\.clinet: is no field here; did you mean client\? There are: client, country, /,
+    ),
+    'buildings.de-1.deletionPolicy: expected one of Retain, Delete, not "Keep"',
+    'buildings.de-1.floors.1.rooms.r1[01-25]: there is no room type standrd; did you mean standard? There are: standard',
+    'buildings.de-1.floors.1.rooms.r2[05-01].typ: is no field here; did you mean type? There are: devices, type, validFrom',
+    'buildings.de-1.floors.1.rooms.r2[05-01]: expected a room or a range such as r1[01-25]',
+    'buildings.de-1.floors.2.rooms.r1.type: expected a text, not 5',
+    'buildings.de-1.quotas.connections: expected a number, not "many"',
+    'buildings.de-1.quotas.messagesPerSecond: expected at least 1, not 0',
+    'buildings.de-1.timeZone: expected an IANA time zone such as Europe/Berlin, not "Europe/Berln"',
+  ]);
+  expect(faults('us-2')).toEqual([
+    'buildings.us-2.floors.1.rooms.r1: there is no room type suite; there are: standard',
+    'buildings.us-2: is not in DE, which this cluster serves alone: declare it in the cluster of its own country',
+  ]);
+  expect(faults('de-3')).toEqual([
+    expect.stringMatching(
+      /^buildings\.de-3: there is no device type air-qualty; did you mean air-quality\? There are: /,
+    ),
+  ]);
+  expect(tableOfPlan(plan)).toContain('4 refused');
+});
+
+test('every fault of a cell is told at once, by the fields of its values', async () => {
+  const { kafka: _kafka, ...rest } = specOfDe({
+    regions: ['europe-west9'],
+    lake: { ...specOfDe().lake, softDeleteDays: 3, landingBucket: 'No Bucket' },
+    stream: { engine: 'spark' },
+    broker: { replicas: 0, servicetype: 'NodePort' },
+  });
+  const [cell] = (await planned([rest])).resources;
+  expect((cell?.faults ?? []).map(faultTold).toSorted()).toEqual([
+    'broker.replicas: expected at least 1, not 0',
+    expect.stringMatching(/^broker\.servicetype: is no field here; did you mean serviceType\?/),
+    'kafka: is missing: expected a map of fields',
+    expect.stringMatching(/^lake\.landingBucket: expected the name of a bucket/),
+    expect.stringMatching(/^lake\.region: .* is none of the cell's regions/),
+    expect.stringMatching(/^lake\.softDeleteDays: .*7 to 90/),
+    'regions.0: europe-west9 is no region of DE',
+    expect.stringMatching(/^stream\.engine: spark is refused/),
+  ]);
+});
+
+test('a manifest is told by its own fields', async () => {
+  const [one] = (
+    await planned([
+      {
+        apiVersion: 'domicile.dev/v1alpha1',
+        kind: 'Building',
+        metadata: { name: 'de-1', namespace: 'homes' },
+        spec: {
+          ...house,
+          country: 'DE',
+          legalHld: true,
+          floors: { '1': { rooms: { r1: { type: 'suite' } } } },
+        },
+      },
+    ])
+  ).resources;
+  expect((one?.faults ?? []).map(faultTold).toSorted()).toEqual([
+    'spec.floors.1.rooms.r1: there is no room type suite: declare it in roomTypes',
+    expect.stringMatching(/^spec\.legalHld: is no field here; did you mean legalHold\?/),
+  ]);
+});
 
 test.each(Object.entries(refusedCells))('%s is refused', async (_what, [spec, why]) => {
   const plan = await planned([spec]);

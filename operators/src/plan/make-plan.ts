@@ -1,5 +1,5 @@
 import type { CountryPack } from '@domicile/core/country-pack.ts';
-import { PlatformError } from '@domicile/core/errors.ts';
+import { type Fault, PlatformError } from '@domicile/core/errors.ts';
 import type { Kube } from '../runtime/kube.ts';
 import { compareBuilding, compareCell, type Present, removedBuildings } from './compare.ts';
 import type { Declared } from './declared.ts';
@@ -90,13 +90,16 @@ type CellFile = Extract<Declared, { kind: 'cell' }>;
 type BuildingsFileOrResource = Exclude<Declared, { kind: 'cell' }>;
 
 async function planCell(
-  { source, ...declared }: CellFile,
+  { source, isValues, ...declared }: CellFile,
   { packs, server }: PlanRequest,
   pack: CountryPack,
 ): Promise<PlannedResource> {
   const looked = lookAtCell(declared, packs);
   const refused = { kind: 'Cell', source, action: 'refuse', details: [], warnings: [] } as const;
-  if ('faults' in looked) return { ...refused, name: looked.name, faults: looked.faults };
+  if ('faults' in looked) {
+    const { name, faults } = looked;
+    return { ...refused, name, faults: isValues ? faults.map(inValues) : faults };
+  }
   const { accepted } = looked;
   const { name } = accepted;
   if (accepted.pack !== pack) {
@@ -118,6 +121,10 @@ async function planCell(
   };
 }
 
+function inValues({ pointer, detail }: Fault): Fault {
+  return { pointer: pointer.replace(/^\/spec(?=\/|$)/, ''), detail };
+}
+
 async function planBuildings(
   declared: BuildingsFileOrResource,
   request: PlanRequest,
@@ -127,19 +134,17 @@ async function planBuildings(
   if (declared.kind === 'building')
     return [await planBuilding(lookAtResource(declared.building, pack), source, { request, pack })];
   const { shared, buildings } = lookAtValues(declared.values, pack);
-  if (shared.length > 0)
-    return [
-      {
-        kind: 'values',
-        name: source,
-        source,
-        action: 'refuse',
-        details: [],
-        warnings: [],
-        faults: shared,
-      },
-    ];
   const planned: PlannedResource[] = [];
+  if (shared.length > 0)
+    planned.push({
+      kind: 'values',
+      name: source,
+      source,
+      action: 'refuse',
+      details: [],
+      warnings: [],
+      faults: shared,
+    });
   for (const one of buildings) planned.push(await planBuilding(one, source, { request, pack }));
   return planned;
 }

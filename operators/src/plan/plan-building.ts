@@ -1,9 +1,20 @@
 import type { BuildingRecord, PlacedDevice } from '@domicile/core/building.ts';
+import { type CountryCode, isCountryCode } from '@domicile/core/countries.ts';
 import type { CountryPack } from '@domicile/core/country-pack.ts';
+import { builtInDeviceTypes } from '@domicile/core/device-types.ts';
 import { type Fault, PlatformError } from '@domicile/core/errors.ts';
-import { buildingsOf, buildingSpecSchema, recordOfSpec } from '@domicile/core/values.ts';
+import { isBuildingId } from '@domicile/core/identities.ts';
+import {
+  buildingsOf,
+  buildingSpecSchema,
+  buildingsValuesSchema,
+  recordOfSpec,
+} from '@domicile/core/values.ts';
+import { alikeTold } from './alike.ts';
 import type { BuildingResource, BuildingsFile } from './declared.ts';
 import type { PlannedResource } from './plan.ts';
+import { pointerOf, shapeFaults } from './schema-faults.ts';
+import { usableOf, withoutEchoes } from './usable.ts';
 
 /** A building that may be declared, with the resource that the chart makes of it. */
 export interface AcceptedBuilding {
@@ -28,13 +39,27 @@ const resourceName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 /** The building of a `Building` resource. */
 export function lookAtResource(resource: BuildingResource, pack: CountryPack): LookedAt {
   const { name } = resource;
-  try {
-    const record = recordOfSpec(name, resource.spec, pack.country);
-    const spec = buildingSpecSchema.parse(resource.spec);
-    return named(name, { record, farewell: spec, resource });
-  } catch (error) {
-    return { name, faults: faultsOf(error) };
-  }
+  const shape = shapeFaults(buildingSpecSchema, resource.spec).map((fault) => ({
+    ...fault,
+    pointer: `/spec${fault.pointer}`,
+  }));
+  const usable = usableOf(buildingSpecSchema, resource.spec, standInOf(pack, 0));
+  const found = faultsAtHome(name, pack, {
+    asSaid: () => recordOfSpec(name, usable, pack.country),
+    atHome: (country) => recordOfSpec(name, { ...entriesOf(usable), country }, country),
+  });
+  const own = found.map(({ pointer, detail }) => ({
+    pointer: pointer.replace(pointerOf(['buildings', name]), '/spec'),
+    detail: withChoice(detail, usable),
+  }));
+  const faults = [
+    ...shape.map(faultAlone),
+    ...withoutEchoes(own, shape),
+    ...faultsOfName(name, ''),
+  ];
+  if (faults.length > 0) return { name, faults };
+  const record = recordOfSpec(name, resource.spec, pack.country);
+  return { accepted: { record, farewell: buildingSpecSchema.parse(resource.spec), resource } };
 }
 
 /** The buildings of values, each by itself, and what is wrong with what they share. */
@@ -42,31 +67,114 @@ export function lookAtValues(
   { country, shared, buildings }: BuildingsFile,
   pack: CountryPack,
 ): { readonly shared: readonly Fault[]; readonly buildings: readonly LookedAt[] } {
-  const around = { ...shared, ...(country !== undefined && { country }) };
-  try {
-    buildingsOf({ ...around, buildings: {} }, pack.country);
-  } catch (error) {
-    return { shared: faultsOf(error), buildings: [] };
-  }
+  const around = { ...shared, ...(country !== undefined && { country }), buildings: {} };
+  const shape = shapeFaults(buildingsValuesSchema, around);
+  const usable = entriesOf(usableOf(buildingsValuesSchema, around, standInOf(pack, -1)));
+  const found = faultsIn(() => buildingsOf(usable, pack.country)).map(({ pointer, detail }) => ({
+    pointer,
+    detail: pointer === '/country' ? `is ${String(country)}, and this is ${pack.country}` : detail,
+  }));
+  const { country: _said, ...types } = usable;
   return {
-    shared: [],
-    buildings: Object.entries(buildings).map(([name, building]): LookedAt => {
-      try {
-        const [record] = buildingsOf({ ...around, buildings: { [name]: building } }, pack.country);
-        if (record === undefined) return { name, faults: [{ pointer: '', detail: 'is none' }] };
-        const resource = { name, namespace: undefined, spec: specOf(building, shared, record) };
-        return named(name, { record, farewell: buildingSpecSchema.parse(resource.spec), resource });
-      } catch (error) {
-        return { name, faults: faultsOf(error) };
-      }
-    }),
+    shared: [...shape.map(faultAlone), ...withoutEchoes(found, shape)],
+    buildings: Object.entries(buildings).map(([name, building]) =>
+      lookAtBuilding({ name, building, types, shared }, pack),
+    ),
   };
 }
 
-function named(name: string, accepted: AcceptedBuilding): LookedAt {
-  if (resourceName.test(name)) return { accepted };
-  const detail = 'the name of a resource ends with a letter or a digit';
-  return { name, faults: [{ pointer: `/buildings/${name}`, detail }] };
+function lookAtBuilding(
+  of: {
+    readonly name: string;
+    readonly building: unknown;
+    /** What it may use, as far as that can be read. */
+    readonly types: Readonly<Record<string, unknown>>;
+    readonly shared: BuildingsFile['shared'];
+  },
+  pack: CountryPack,
+): LookedAt {
+  const { name, building, types, shared } = of;
+  const values = { ...types, buildings: { [name]: building } };
+  const shape = shapeFaults(buildingsValuesSchema, values);
+  const usable = usableOf(buildingsValuesSchema, values, standInOf(pack, 2));
+  const { country: _said, ...fields } = entriesOf(fieldOf(fieldOf(usable, 'buildings'), name));
+  const found = faultsAtHome(name, pack, {
+    asSaid: () => buildingsOf(usable, pack.country),
+    atHome: (country) => buildingsOf({ ...types, buildings: { [name]: fields } }, country),
+  }).map(({ pointer, detail }) => ({ pointer, detail: withChoice(detail, types) }));
+  const faults = [
+    ...shape.map(faultAlone),
+    ...withoutEchoes(found, shape),
+    ...faultsOfName(name, pointerOf(['buildings', name])),
+  ];
+  if (faults.length > 0) return { name, faults };
+  const [record] = buildingsOf(values, pack.country);
+  if (record === undefined) return { name, faults: [{ pointer: '', detail: 'is none' }] };
+  const resource = { name, namespace: undefined, spec: specOf(building, shared, record) };
+  return { accepted: { record, farewell: buildingSpecSchema.parse(resource.spec), resource } };
+}
+
+const faultAlone = ({ pointer, detail }: Fault): Fault => ({ pointer, detail });
+
+/** Something that may stand where a field is missing or wrong; `depth`: of a building's own fields. */
+function standInOf({ country }: CountryPack, depth: number) {
+  const ofBuilding: Readonly<Record<string, unknown>> = {
+    client: 'some-client',
+    timeZone: 'UTC',
+    country,
+    floors: {},
+  };
+  return (path: readonly PropertyKey[]): unknown => {
+    const [first, second] = path;
+    // A type that is wrong is there all the same for whoever uses it.
+    if (first === 'roomTypes' && path.length === 2) return {};
+    if (first === 'deviceTypes' && second !== undefined && path.length === 2)
+      return { metrics: { some_metric: {} } };
+    if (depth >= 0 && path.length === depth + 1) {
+      const [field] = path.slice(depth);
+      return structuredClone(ofBuilding[String(field)]);
+    }
+    return undefined;
+  };
+}
+
+/** What core says against it; if that is its country, also what else there is, as if it were at home. */
+function faultsAtHome(
+  name: string,
+  { country }: CountryPack,
+  read: { readonly asSaid: () => unknown; readonly atHome: (own: CountryCode) => unknown },
+): readonly Fault[] {
+  const faults = faultsIn(read.asSaid);
+  const own = name.slice(0, 2).toUpperCase();
+  const isAbroad = faults.some(({ detail }) => detail === `is not in ${country}`);
+  return isAbroad && isCountryCode(own) ? [...faults, ...faultsIn(() => read.atHome(own))] : faults;
+}
+
+/** Those of what it throws; none if it does not. */
+export function faultsIn(read: () => unknown): readonly Fault[] {
+  try {
+    read();
+    return [];
+  } catch (error) {
+    return faultsOf(error);
+  }
+}
+
+/** With what may be done about it. */
+function withChoice(detail: string, around: unknown): string {
+  if (/^is not in [A-Z]{2}$/.test(detail))
+    return `${detail}, which this cluster serves alone: declare it in the cluster of its own country`;
+  const [, what, name] = /^there is no (room|device) type (\S+)$/.exec(detail) ?? [];
+  if (what === undefined || name === undefined) return detail;
+  const own = Object.keys(entriesOf(fieldOf(around, `${what}Types`)));
+  const builtIn = what === 'device' ? Object.keys(builtInDeviceTypes) : [];
+  const choice = alikeTold(name, [...own, ...builtIn]);
+  return choice === '' ? `${detail}: declare it in ${what}Types` : `${detail}${choice}`;
+}
+
+function faultsOfName(name: string, pointer: string): Fault[] {
+  if (resourceName.test(name) || !isBuildingId(name)) return [];
+  return [{ pointer, detail: 'the name of a resource ends with a letter or a digit' }];
 }
 
 /** What the chart renders: the building with the types that it uses, so that it stands alone. */
@@ -111,7 +219,7 @@ function fieldOf(value: unknown, name: string): unknown {
   return entriesOf(value)[name];
 }
 
-export function faultsOf(error: unknown): readonly Fault[] {
+function faultsOf(error: unknown): readonly Fault[] {
   if (!(error instanceof PlatformError)) throw error;
   return error.faults.length > 0 ? error.faults : [{ pointer: '', detail: error.message }];
 }

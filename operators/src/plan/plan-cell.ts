@@ -1,10 +1,12 @@
 import type { CountryPack } from '@domicile/core/country-pack.ts';
 import type { Fault } from '@domicile/core/errors.ts';
-import { lowerCountry } from '@domicile/core/identities.ts';
-import { type CellSpec, parseCellSpec } from '@domicile/core/resources/cell.ts';
+import { type CellSpec, cellSpecSchema, parseCellSpec } from '@domicile/core/resources/cell.ts';
 import { principals, streamNames } from '@domicile/core/streams.ts';
+import type { z } from 'zod';
 import { desiredCell } from '../model/cell/desired.ts';
-import { count, faultsOf } from './plan-building.ts';
+import { count, faultsIn } from './plan-building.ts';
+import { pointerOf, shapeFaults } from './schema-faults.ts';
+import { usableOf, withoutEchoes } from './usable.ts';
 import { packOf, type Packs } from './world.ts';
 
 export interface AcceptedCell {
@@ -19,34 +21,75 @@ export type LookedAtCell =
   | { readonly accepted: AcceptedCell }
   | { readonly name: string; readonly faults: readonly Fault[] };
 
-/** A cell as the operator would take it, or why it would not. */
+/** A cell as the operator would take it, or why it would not: every fault at once. */
 export function lookAtCell(
   { name, spec }: { readonly name?: string; readonly spec: unknown },
   packs: Packs,
 ): LookedAtCell {
-  try {
-    const parsed = parseCellSpec(spec);
-    const called = name ?? lowerCountry(parsed.country);
-    const pack = packOf(packs, parsed.country);
-    if (pack === undefined)
-      return {
-        name: called,
-        faults: [{ pointer: '/spec/country', detail: noPack(parsed.country) }],
-      };
-    const faults = faultsOfCell(parsed, pack);
-    return faults.length > 0
-      ? { name: called, faults }
-      : { accepted: { name: called, spec: parsed, pack, declared: spec } };
-  } catch (error) {
-    return { name: name ?? '', faults: faultsOf(error) };
-  }
+  const shape = shapeFaults(cellSpecSchema, spec).map((fault) => ({
+    ...fault,
+    pointer: `/spec${fault.pointer}`,
+  }));
+  const usable = cellSpecSchema.safeParse(usableOf(cellSpecSchema, spec, standIn));
+  const found = usable.success ? faultsOfCell(usable.data, packs) : [];
+  const faults = [
+    ...shape.map(({ pointer, detail }) => ({ pointer, detail })),
+    ...withoutEchoes(found, shape),
+  ];
+  const country = usable.success ? usable.data.country : '';
+  const called = name ?? country.toLowerCase();
+  if (faults.length > 0) return { name: called, faults };
+  const parsed = parseCellSpec(spec);
+  const pack = packOf(packs, parsed.country);
+  return pack
+    ? { accepted: { name: called, spec: parsed, pack, declared: spec } }
+    : { name: called, faults: [{ pointer: '/spec/country', detail: noPack(parsed.country) }] };
+}
+
+const someUrl = 'https://id.example.org';
+
+/** Something that may stand where a field is missing or wrong; faults of it are not told. */
+function standIn(path: readonly PropertyKey[]): unknown {
+  const places: Readonly<Record<string, unknown>> = {
+    '/kafka': { bootstrap: 'kafka:9092' },
+    '/kafka/bootstrap': 'kafka:9092',
+    '/lake': {
+      store: 'gcs',
+      region: 'some-region',
+      landingBucket: 'some-landing',
+      servingBucket: 'some-serving',
+    },
+    '/lake/store': 'gcs',
+    '/lake/region': 'some-region',
+    '/lake/landingBucket': 'some-landing',
+    '/lake/servingBucket': 'some-serving',
+    '/api': { issuer: someUrl, jwks: someUrl },
+    '/api/issuer': someUrl,
+    '/api/jwks': someUrl,
+    '/regions': ['some-region'],
+  };
+  return structuredClone(places[pointerOf(path)]);
 }
 
 export function noPack(country: string): string {
   return `${country} has no country pack: write and review regions/${country.toLowerCase()}.yaml first`;
 }
 
-function faultsOfCell(spec: CellSpec, pack: CountryPack): Fault[] {
+/** The first one of each place is the one to mend. */
+function faultsOfCell(spec: z.output<typeof cellSpecSchema>, packs: Packs): Fault[] {
+  const pack = packOf(packs, spec.country);
+  const all = [
+    ...faultsIn(() => parseCellSpec(spec)),
+    ...(pack
+      ? faultsByPack(spec, pack)
+      : [{ pointer: '/spec/country', detail: noPack(spec.country) }]),
+  ];
+  return all.filter(
+    ({ pointer }, index) => all.findIndex((one) => one.pointer === pointer) === index,
+  );
+}
+
+function faultsByPack(spec: z.output<typeof cellSpecSchema>, pack: CountryPack): Fault[] {
   const { regions, lake, stream, api } = spec;
   const names = Object.values(lake.identities);
   return [
@@ -118,10 +161,15 @@ export function detailsOfCell({ name, spec, pack }: AcceptedCell): string[] {
 }
 
 export function warningsOfCell({ spec, pack }: AcceptedCell): string[] {
-  const { kafka, broker, regions, lake } = spec;
+  const { kafka, broker, enrolment, regions, lake } = spec;
   return [
     ...(kafka.replicas < 3
       ? [`kafka.replicas is ${kafka.replicas}: what was acked may be lost with one broker`]
+      : []),
+    ...(enrolment.url === undefined
+      ? [
+          'enrolment.url is not said: gateways outside of the cluster cannot renew their certificates, which end after 90 days',
+        ]
       : []),
     ...(broker.host === undefined
       ? ['broker.host is not said: gateways outside of the cluster know the broker by no name']

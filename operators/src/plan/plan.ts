@@ -60,12 +60,22 @@ function blockOf(resource: PlannedResource, nameWidth: number): string {
   const { kind, name, action, details, warnings, faults } = resource;
   const head = `  ${signs[action]} ${kind.padEnd(8)} ${name.padEnd(nameWidth)}  `;
   const lines = [
-    ...faults.map(({ pointer, detail }) => (pointer === '' ? detail : `${pointer}: ${detail}`)),
+    ...faults.map(faultTold),
     ...details,
     ...warnings.map((warning) => `Note: ${warning}`),
   ];
   const [first = words[action], ...rest] = action === 'refuse' ? ['refused', ...lines] : lines;
   return [`${head}${first}`, ...rest.map((line) => `${' '.repeat(head.length)}${line}`)].join('\n');
+}
+
+/** With its place as Helm writes it: `buildings.de-7f3k.floors.1`. */
+export function faultTold({ pointer, detail }: Fault): string {
+  const path = pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'))
+    .join('.');
+  return path === '' ? detail : `${path}: ${detail}`;
 }
 
 function summaryOf({ resources, server }: Plan): string {
