@@ -278,6 +278,27 @@ function many(count: number, rooms: object = standardRooms): object {
   return { roomTypes, buildings: Object.assign({}, ...of) };
 }
 
+test('its notes name a few buildings and count many', async () => {
+  const house = { client: 'acme', timeZone: 'Europe/Berlin', floors: {} };
+  const notesOf = async (count: number) => {
+    const ids = Array.from({ length: count }, (_, n) => [`de-${`${n}`.padStart(4, '0')}`, house]);
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'values-'));
+    const file = join(folder.path, 'values.yaml');
+    writeFileSync(file, yaml({ buildings: Object.fromEntries(ids) }));
+    const release = ['install', 'homes', chart, '--namespace', 'homes', '--dry-run=client'];
+    const { stdout } = await runHelm([...release, '--values', file]);
+    return stdout.slice(stdout.indexOf('NOTES:'));
+  };
+  expect(await notesOf(2)).toContain('2 buildings are declared: de-0000, de-0001.\n');
+  expect(await notesOf(1)).toContain('1 building is declared: de-0000.\n');
+  const many = await notesOf(500);
+  expect(many).toContain(
+    '500 buildings are declared: de-0000, de-0001, de-0002, de-0003, de-0004 and 495 more.\n',
+  );
+  expect(many).toContain('--selector app.kubernetes.io/instance=homes --output wide');
+  expect(many.length).toBeLessThan(1000);
+});
+
 test('every fault is told at once', async () => {
   const { stderr } = await render(
     yaml({
