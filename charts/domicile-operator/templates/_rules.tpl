@@ -4,7 +4,7 @@
 - { apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create] }
 - { apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [{{ include "domicile.name" . }}], verbs: [get, patch] }
 - { apiGroups: [''], resources: [secrets], verbs: [get, list, watch, create] }
-- { apiGroups: [''], resources: [configmaps], verbs: [get, create] }
+- { apiGroups: [''], resources: [configmaps], verbs: [get, create, patch] }
 - { apiGroups: [''], resources: [pods], verbs: [list, watch] }
 {{- end }}
 

@@ -220,6 +220,13 @@ test('a Secret that is read at start restarts who reads it, and nobody else', ()
       before[index]?.spec.template.metadata.annotations['domicile.dev/read-at-start'],
   );
   expect(changed.map(({ metadata }) => metadata.name)).toEqual(['lander', 'serving-builder']);
+  const authority = controllers(planOfDe({}, { digests: new Map([['cell-authority', 'abc']]) }));
+  const told = (one: (typeof before)[number]) => one.spec.template.metadata.annotations;
+  const trusting = authority.filter((one, index) => {
+    const was = before[index];
+    return was !== undefined && JSON.stringify(told(one)) !== JSON.stringify(told(was));
+  });
+  expect(trusting.map(({ metadata }) => metadata.name)).toEqual(['issuer', 'api-gateway']);
 });
 
 test('an autoscaler holds the replicas once it is there', () => {

@@ -1,6 +1,6 @@
 import type { BucketState } from '@domicile/lake/admin/bucket-admin.ts';
 import { expect, test } from 'vitest';
-import { bucketDifference, type LakeIdentities, wantedBucket } from './store.ts';
+import { bucketDifference, type LakeIdentities, strangeAuthority, wantedBucket } from './store.ts';
 import { planOfDe, specOfDe } from './test-plan.ts';
 
 const identities: LakeIdentities = {
@@ -32,6 +32,20 @@ test('landing is read by raw alone; serving by both; nobody but the eraser delet
     );
   expect(rightsOf('landing')).toEqual(['writer write', 'raw read', 'eraser erase']);
   expect(rightsOf('serving')).toEqual(['writer write', 'serving read', 'raw read', 'eraser erase']);
+});
+
+test('a landing bucket tells which authority its gateways know, and another cell’s is not taken over unasked', () => {
+  const authority = (fingerprint: string, accepted?: string) =>
+    strangeAuthority(state({ labels: { 'domicile-authority': 'a1' } }), { fingerprint, accepted });
+  expect(authority('a1')).toBeUndefined();
+  expect(authority('b2')).toContain('domicile.dev/new-authority=b2');
+  expect(authority('b2', 'a1')).toContain('Restore the Secret');
+  expect(authority('b2', 'b2')).toBeUndefined();
+  expect(strangeAuthority(state(), { fingerprint: 'b2', accepted: undefined })).toBeUndefined();
+  const labelsOf = (role: 'landing' | 'serving') =>
+    wantedBucket(planOfDe(), role, identities, 'a1').settings.labels;
+  expect(labelsOf('landing')).toHaveProperty('domicile-authority', 'a1');
+  expect(labelsOf('serving')).not.toHaveProperty('domicile-authority');
 });
 
 test('retention is the country pack’s unless the Cell says another', () => {

@@ -41,11 +41,15 @@ export function retentionDaysOf(
   return spec.lake.retentionDays[role] ?? pack.retentionDays[role];
 }
 
-/** How a bucket of the cell has to be. */
+/** On the landing bucket: by which authority the cell that fills it knows its gateways. */
+const authorityLabel = 'domicile-authority';
+
+/** How a bucket of the cell has to be. `authority`: fingerprint of the certificate of the cell's authority. */
 export function wantedBucket(
   { name, spec, pack }: CellPlan,
   role: LakeBucket,
   identities: LakeIdentities,
+  authority?: string,
 ): WantedBucket {
   const { lake } = spec;
   const softDelete = lake.softDeleteDays;
@@ -61,7 +65,11 @@ export function wantedBucket(
       noncurrentDays: lake.store === 's3' && softDelete > 0 ? softDelete : undefined,
       deleteAfterDays: retentionDaysOf({ spec, pack }, role),
       lockedDays: undefined,
-      labels: { 'domicile-country': lowerCountry(spec.country), 'domicile-cell': name },
+      labels: {
+        'domicile-country': lowerCountry(spec.country),
+        'domicile-cell': name,
+        ...(role === 'landing' && authority !== undefined && { [authorityLabel]: authority }),
+      },
       grants: rightsOf[role].flatMap(([identity, right]) => {
         const who = identities[identity];
         return who === undefined ? [] : [{ identity: who, right }];
@@ -73,6 +81,23 @@ export function wantedBucket(
 export function placeOf({ bucket, location, locationType }: BucketState): BucketPlace {
   return { bucket, location, locationType };
 }
+
+/**
+ * Why a landing bucket is not this cell's, though it bears its name: the cluster was lost, and its authority is a new one. Undefined if
+ * it is, or if somebody said that it is to be.
+ */
+export function strangeAuthority(
+  { bucket, labels }: Pick<BucketState, 'bucket' | 'labels'>,
+  authority: { readonly fingerprint: string; readonly accepted: string | undefined },
+): string | undefined {
+  const { fingerprint, accepted } = authority;
+  const found = labels[authorityLabel];
+  if (found === undefined || found === fingerprint || accepted === fingerprint) return undefined;
+  return `the bucket ${bucket} was filled by a cell whose authority has the fingerprint ${found}, and the authority here has ${fingerprint}: every gateway that trusts the other would be refused. Restore the Secret of the authority from its backup; or, if it is lost for good, annotate the Cell with ${acceptAuthority}=${fingerprint} and give every gateway the new ca.crt`;
+}
+
+/** On a Cell: that a new authority is meant. */
+export const acceptAuthority = 'domicile.dev/new-authority';
 
 export interface BucketDifference {
   readonly change: Partial<BucketSettings> & { revokePublic?: true };

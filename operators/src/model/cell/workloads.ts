@@ -369,8 +369,12 @@ function apiGateway(plan: CellPlan): Workload {
 
 /** The certificate of the cell's authority, without its key. */
 function publicAuthority() {
-  const files = configFiles('authority');
-  return { ...files, volumes: [{ name: 'authority', configMap: { name: authorityName } }] };
+  return {
+    ...configFiles('authority'),
+    volumes: [{ name: 'authority', configMap: { name: authorityName } }],
+    // The Secret that it is the public half of.
+    readAtStart: [authorityName],
+  };
 }
 
 function web(plan: CellPlan): Workload {

@@ -11,7 +11,7 @@ import type { Outcome } from '../../runtime/reconciler.ts';
 import type { ConditionNow } from '../../runtime/status-writer.ts';
 import { cellInForce } from '../building/cell-of.ts';
 import { type CellEvents, cellEvents } from './cell-events.ts';
-import { ClusterPart } from './cluster-part.ts';
+import { type BaseWaits, ClusterPart } from './cluster-part.ts';
 import { readPack } from './country-packs.ts';
 import { placesOfOperator } from './operator-wall.ts';
 import { OutsidePart, type Outside } from './outside-part.ts';
@@ -108,7 +108,7 @@ export class CellDesk {
     const base = await this.#cluster.base(look);
     if (base.kind === 'waits') {
       this.#events.residency(look.cell, found.breaches);
-      await this.#tell(look, { found, base: [base.condition] });
+      await this.#tell(look, { found, base: [base.condition, ...unseenBehind(base)] });
       if (base.error === undefined) return { kind: 'again', afterMs: soonMs };
       this.#events.troubled(look.cell, base.condition, base.error);
       return { kind: 'again', afterMs: troubledMs };
@@ -180,6 +180,19 @@ export class CellDesk {
       },
     });
   }
+}
+
+/** What was found before says nothing of what is there now, as where the namespace is gone. */
+function unseenBehind({ condition: { reason, type } }: BaseWaits): ConditionNow[] {
+  // That passes within seconds.
+  if (reason === 'PoliciesNotActive') return [];
+  const message = `not looked at: see ${type}`;
+  return ['KafkaReady', 'StoreReady', 'WorkloadsReady'].map((one) => ({
+    type: one,
+    status: 'Unknown',
+    reason: 'WaitsForThePolicies',
+    message,
+  }));
 }
 
 function residencyOf({ breaches: here }: FoundPlaces, outside: Outside | undefined): ConditionNow {

@@ -32,6 +32,12 @@ export function issueServer(
   });
 }
 
+/** The first half of the SHA-256 of its certificate, as `openssl x509 -fingerprint -sha256` begins: 32 hexadecimal digits. */
+export function fingerprintOf({ certificate }: Pick<KeyPair, 'certificate'>): string {
+  const digits = new X509Certificate(certificate).fingerprint256.replaceAll(':', '');
+  return digits.slice(0, 32).toLowerCase();
+}
+
 /** Of that authority, for all of these hosts, and good for a while yet. */
 export function isServing(
   { certificate, key }: KeyPair,

@@ -5,7 +5,7 @@ import { type DesiredCell, desiredCell, objectBreaches } from '../../model/cell/
 import type { FoundPlaces } from '../../model/cell/found-places.ts';
 import { type CellPlan, labelsOf, namespaceOf } from '../../model/cell/plan.ts';
 import { workloadState } from '../../model/cell/workload-state.ts';
-import { issuerState, revokedConfig, revokedKey } from '../../model/cell/workloads.ts';
+import { issuerState } from '../../model/cell/workloads.ts';
 import * as kinds from '../../model/kinds.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
@@ -18,6 +18,7 @@ import { placesOfOperator } from './operator-wall.ts';
 import type { Outside } from './outside-part.ts';
 import { policiesHold } from './policy-probe.ts';
 import type { CellSettings } from './ports.ts';
+import { Revocations } from './revocations.ts';
 import { SecretKeeper } from './secret-keeper.ts';
 import { failed, fine, notYet } from './step.ts';
 
@@ -53,12 +54,14 @@ interface Parts {
 export class ClusterPart {
   readonly #parts: Parts;
   readonly #keeper: ObjectKeeper;
+  readonly #revocations: Revocations;
   /** The policies by which a workload without a pin was refused. */
   #holding: string | undefined;
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#keeper = new ObjectKeeper(parts.ports);
+    this.#revocations = new Revocations(parts.ports);
   }
 
   async base(look: CellLook): Promise<Base | BaseWaits> {
@@ -137,7 +140,7 @@ export class ClusterPart {
   ): Promise<void> {
     const { plan, desired, mayBegin } = of;
     for (const object of desired.configs) await this.#keeper.keep(object);
-    await this.#keepRevocations(look, plan);
+    await this.#revocations.keep(look.cell, plan);
     for (const { objects } of desired.workloads)
       for (const object of objects) await this.#keepOf(plan, object, mayBegin);
     const all = [
@@ -147,26 +150,6 @@ export class ClusterPart {
     ];
     const taken = await this.#keeper.prune(look.uid, plan.spec.namespace, all);
     for (const name of taken) this.#parts.events.changed(look.cell, name, 'is not wanted any more');
-  }
-
-  /** What people write into it is theirs; brokers only want it to be there. */
-  async #keepRevocations({ cell }: CellLook, plan: CellPlan): Promise<void> {
-    const { cache, kube, events } = this.#parts.ports;
-    const ref = { name: revokedConfig, namespace: plan.spec.namespace };
-    if (cache.get(kinds.configMapKind, ref) ?? (await kube.get(kinds.configMapKind, ref))) return;
-    await kube.create(kinds.configMapKind, {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { ...ref, labels: labelsOf(plan) },
-      data: { [revokedKey]: '# Serial numbers of revoked certificates, hexadecimal, one a line\n' },
-    });
-    if (cache.get(kinds.deploymentKind, { ...ref, name: 'broker' }))
-      events.record(cell, {
-        type: 'Warning',
-        reason: 'RevocationsLost',
-        action: 'Reconcile',
-        note: `the ConfigMap ${revokedConfig} was deleted and is empty now: write the serial numbers of revoked certificates into it again`,
-      });
   }
 
   /** Processes begin only when what they stand on is there; those that run are kept as they should be. */

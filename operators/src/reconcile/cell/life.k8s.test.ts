@@ -369,14 +369,56 @@ describe('the end of a Cell', () => {
 
   test('does not hang when its namespace is deleted, and the cell comes back with its authority', async () => {
     const authority = await dataOf('cell-authority');
+    const revoked = async (namespace = cellNamespace, name = 'revoked-certificates') =>
+      JSON.stringify((await client().find('v1', 'ConfigMap', { name, namespace })) ?? 'none');
+    await client().patch('v1', 'ConfigMap', place('revoked-certificates'), {
+      data: { 'revoked.txt': '1C5E  # stolen\n' },
+    });
+    await waitFor('there is a copy beside the authority', async () =>
+      (await revoked(operatorNamespace, 'revoked-certificates-de')).includes('1C5E'),
+    );
     const { uid } = (await client().get('v1', 'Namespace', { name: cellNamespace })).metadata;
     await client().delete('v1', 'Namespace', { name: cellNamespace });
+    // What was ready before says nothing now.
+    await house.until('WorkloadsReady', 'Unknown', { reason: 'WaitsForThePolicies' });
     await waitFor('there is a new namespace', async () => {
       const found = await client().find('v1', 'Namespace', { name: cellNamespace });
       return found !== undefined && found.metadata.uid !== uid;
     });
     await house.until('Ready', 'True');
     expect(await dataOf('cell-authority')).toEqual(authority);
+    // Who was shut out stays out.
+    expect(await revoked()).toContain('1C5E');
+  }, 120_000);
+
+  test('with the cluster is told where its buckets outlive its authority, and nothing is begun unasked', async () => {
+    const master = { name: 'cell-authority-de', namespace: operatorNamespace };
+    const backup = await dataOf(master.name, operatorNamespace);
+    await client().delete(apiVersion, 'Cell', { name: house.name });
+    await waitFor('the processes are gone', async () => {
+      const { items } = await client().list('v1', 'Pod', { namespace: cellNamespace });
+      return items.length === 0;
+    });
+    for (const ref of [master, place('cell-authority')]) await client().delete('v1', 'Secret', ref);
+    await client().apply(house.manifest());
+    const message = await house.until('StoreReady', 'False', { reason: 'AuthorityIsAnother' });
+    const accepts = /annotate the Cell with ([a-z./-]+)=([0-9a-f]{32}) /.exec(message);
+    expect(accepts).not.toBeNull();
+    await house.until('WorkloadsReady', 'False', { reason: 'WaitsForTheOutside' });
+    expect(await house.child('apps/v1', 'Deployment', 'issuer')).toBeUndefined();
+    // Either the authority is brought back …
+    await client().apply({ apiVersion: 'v1', kind: 'Secret', metadata: master, data: backup });
+    await house.until('Ready', 'True');
+    // … or a new one is meant.
+    for (const ref of [master, place('cell-authority')]) await client().delete('v1', 'Secret', ref);
+    const again = await house.until('StoreReady', 'False', { reason: 'AuthorityIsAnother' });
+    const [, key = '', value = ''] = /with ([a-z./-]+)=([0-9a-f]{32}) /.exec(again) ?? [];
+    const annotations = { [key]: value };
+    await client().patch(apiVersion, 'Cell', { name: house.name }, { metadata: { annotations } });
+    await house.until('Ready', 'True');
+    expect(house.gcs.buckets.get(house.landing)?.fields['labels']).toMatchObject({
+      'domicile-authority': value,
+    });
   }, 120_000);
 
   test('a Deployment beside the operator that had no pin before the policies is rolled out with one', async () => {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { KafkaUser } from '@domicile/kafka/cell-diff.ts';
+import type { KeyPair } from '@domicile/runtime/certificates.ts';
 import type { LakeIdentity } from '../../model/cell/access.ts';
 import type { CellPlan } from '../../model/cell/plan.ts';
-import type { LakeIdentities } from '../../model/cell/store.ts';
+import { acceptAuthority, type LakeIdentities } from '../../model/cell/store.ts';
 import type { OperatorPorts } from '../../runtime/ports.ts';
 import type { CellLook } from './cell-desk.ts';
 import type { CellEvents } from './cell-events.ts';
@@ -14,11 +15,12 @@ import {
   rememberKafkaUser,
   type Where,
 } from './cell-secrets.ts';
+import { fingerprintOf } from './certificates.ts';
 import { type KafkaStep, kafkaStep } from './kafka-step.ts';
 import type { CellEnds, CellSettings } from './ports.ts';
 import { digestOf, type SecretData } from './secret-keeper.ts';
 import { failed, type Step } from './step.ts';
-import { type StoreStep, storeStep } from './store-step.ts';
+import { type StoreStep, storeStep, type StoreWork } from './store-step.ts';
 
 export interface Outside {
   readonly kafka: KafkaStep;
@@ -69,19 +71,26 @@ export class OutsidePart {
     this.#parts = parts;
   }
 
-  async look(look: CellLook, of: { where: Where; plan: CellPlan }): Promise<Outside> {
+  async look(
+    look: CellLook,
+    of: { where: Where; plan: CellPlan; authority: KeyPair },
+  ): Promise<Outside> {
+    const authority = {
+      fingerprint: fingerprintOf(of.authority),
+      accepted: look.cell.metadata.annotations?.[acceptAuthority],
+    };
     const kafka = await this.#kafkaInputs(of.where);
     const store = await this.#storeInputs(of.where);
-    const key = keyOf(of.plan, [kafka, store]);
+    const key = keyOf(of.plan, [kafka, store, authority]);
     const last = this.#last;
     if (last?.key === key && this.#isFresh(last)) return last.outside;
     const outside = {
       kafka: await this.#kafka(look, of, kafka),
-      store: await this.#store(look, of, store),
+      store: await this.#store(look, { plan: of.plan, authority }, store),
       hasKafkaCa: 'ca' in kafka && kafka.ca !== undefined,
     };
     // Passwords that Kafka has been told by now are no reason to ask it again.
-    const told = keyOf(of.plan, [await this.#kafkaInputs(of.where), store]);
+    const told = keyOf(of.plan, [await this.#kafkaInputs(of.where), store, authority]);
     this.#last = { key: told, atMs: this.#parts.ports.now(), outside };
     return outside;
   }
@@ -145,7 +154,7 @@ export class OutsidePart {
 
   async #store(
     { cell, spec }: CellLook,
-    { plan }: { plan: CellPlan },
+    { plan, authority }: Pick<StoreWork, 'plan' | 'authority'>,
     inputs: StoreInputs | Failure,
   ): Promise<StoreStep> {
     if ('failure' in inputs) return { ...inputs.failure, buckets: [] };
@@ -156,6 +165,7 @@ export class OutsidePart {
       plan,
       home: { country: spec.country, regions: spec.regions },
       identities: names,
+      authority,
       open: async () =>
         ends.openStore({
           store,

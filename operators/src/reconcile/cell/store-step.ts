@@ -6,16 +6,19 @@ import {
   bucketDifference,
   type LakeIdentities,
   placeOf,
+  strangeAuthority,
   type WantedBucket,
   wantedBucket,
 } from '../../model/cell/store.ts';
 import { type BucketPlace, bucketBreaches, type Home } from '../../model/residency-guard.ts';
-import { failed, fine, type Step, stopped } from './step.ts';
+import { failed, fine, notYet, type Step, stopped } from './step.ts';
 
 export interface StoreWork {
   readonly plan: CellPlan;
   readonly home: Home;
   readonly identities: LakeIdentities;
+  /** Of the cell's authority, and the one that somebody said is meant. */
+  readonly authority: { readonly fingerprint: string; readonly accepted: string | undefined };
   readonly open: () => Promise<BucketAdmin>;
   readonly mayAct: (doing: string) => void;
   readonly acted: (bucket: string, detail: string) => void;
@@ -35,7 +38,8 @@ export async function storeStep(work: StoreWork): Promise<StoreStep> {
     const admin = await work.open();
     const found: { readonly wanted: WantedBucket; readonly state: BucketState | undefined }[] = [];
     for (const role of roles) {
-      const wanted = wantedBucket(work.plan, role, work.identities);
+      const { plan, identities, authority } = work;
+      const wanted = wantedBucket(plan, role, identities, authority.fingerprint);
       found.push({ wanted, state: await admin.describe(wanted.bucket) });
     }
     buckets.push(...found.flatMap(({ state }) => (state ? [placeOf(state)] : [])));
@@ -43,6 +47,10 @@ export async function storeStep(work: StoreWork): Promise<StoreStep> {
       bucketBreaches(work.home, state ? placeOf(state) : placeOfNew(wanted)),
     );
     if (breaches.length > 0) return { ...stopped(type, breaches), buckets };
+    const strange = found.flatMap(({ state }) =>
+      state ? (strangeAuthority(state, work.authority) ?? []) : [],
+    );
+    if (strange.length > 0) return { ...stranger(strange.join('; ')), buckets };
     const places: BucketPlace[] = [];
     for (const { wanted, state } of found) {
       const now = await bringAbout(work, admin, { wanted, state });
@@ -61,6 +69,16 @@ export async function storeStep(work: StoreWork): Promise<StoreStep> {
   } catch (error) {
     return { ...failed(type, 'Store', error), buckets };
   }
+}
+
+/** It is at home, and nothing is begun with it. */
+function stranger(message: string): Step {
+  return {
+    condition: notYet(type, 'AuthorityIsAnother', message),
+    breaches: [],
+    isProved: true,
+    error: new PlatformError('CONFIG_INVALID', message),
+  };
 }
 
 function placeOfNew({ bucket, location }: WantedBucket): BucketPlace {
