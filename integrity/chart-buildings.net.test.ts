@@ -291,12 +291,12 @@ test('its notes name a few buildings and count many', async () => {
   };
   expect(await notesOf(2)).toContain('2 buildings are declared: de-0000, de-0001.\n');
   expect(await notesOf(1)).toContain('1 building is declared: de-0000.\n');
-  const many = await notesOf(500);
-  expect(many).toContain(
+  const notes = await notesOf(500);
+  expect(notes).toContain(
     '500 buildings are declared: de-0000, de-0001, de-0002, de-0003, de-0004 and 495 more.\n',
   );
-  expect(many).toContain('--selector app.kubernetes.io/instance=homes --output wide');
-  expect(many.length).toBeLessThan(1000);
+  expect(notes).toContain('--selector app.kubernetes.io/instance=homes --output wide');
+  expect(notes.length).toBeLessThan(1000);
 });
 
 test('every fault is told at once', async () => {

@@ -111,6 +111,75 @@ test('what is deleted or edited is restored, and foreign fields are left alone',
   await waitFor('the Secret of enrolments', async () => (await enrolled(name)) !== undefined);
 });
 
+const told = async (...args: string[]): Promise<string> =>
+  (await cluster.bed.kubectl([...args, '-n', 'north'])).stdout;
+
+test('kubectl tells how many devices spoke lately, and what they said stays when nobody counts', async () => {
+  const name = fresh();
+  await cluster.declare(name);
+  await ready(name);
+  const line = (devices: string) => new RegExp(`${name} +DE +DE +${devices} +True +True`);
+  const shows = (devices: string) =>
+    waitFor(`${devices} of ${name}`, async () =>
+      line(devices).test(await told('get', 'buildings')),
+    );
+  await shows('\\?/3');
+  cluster.seen.set(name, 1);
+  await shows('1/3');
+  cluster.seen.delete(name);
+  cluster.seen.set('de-another', 1);
+  const before = await cluster.writes();
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  expect(await told('get', 'buildings')).toMatch(line('1/3'));
+  expect(await cluster.writes()).toBe(before);
+});
+
+test('an edited password that is not fit is not taken, and kubectl says what to do', async () => {
+  const name = fresh();
+  await cluster.declare(name);
+  await ready(name);
+  const before = (await registered(name)).at(-1)?.passwordHash;
+  const write = (password: string) =>
+    cluster.bed.kubectl([
+      ...['patch', 'secret', `${name}-gateway`, '-n', 'north', '--type=merge', '-p'],
+      JSON.stringify({ stringData: { password } }),
+    ]);
+  await write('hunter2');
+  await untilTold(name, 'Enrolled', 'False CredentialsRefused');
+  expect(await told('describe', 'building', name)).toMatch(
+    /The password in the Secret \S+-gateway is not taken: it has 7 characters, and 16 are the fewest[^]*CredentialsRefused/,
+  );
+  await waitFor('the event', async () =>
+    (await told('get', 'events')).includes('CredentialsRefused'),
+  );
+  expect((await registered(name)).at(-1)?.passwordHash).toBe(before);
+  await write('Correct-Horse-Battery');
+  await ready(name);
+  const after = (await registered(name)).at(-1)?.passwordHash;
+  expect(after).not.toBe(before);
+  expect((await secretOf(`${name}-gateway`))['password-hash']).toBe(after);
+});
+
+test('quotas may become fewer while it is served, and none that let nothing in', async () => {
+  const name = fresh();
+  await cluster.declare(name, 'north', { quotas: { messagesPerSecond: 500, connections: 20 } });
+  await ready(name);
+  const narrow = (quotas: object) =>
+    cluster.bed.kubectl([
+      ...['patch', 'building', name, '-n', 'north', '--type=merge', '-p'],
+      JSON.stringify({ spec: { quotas } }),
+    ]);
+  await narrow({ messagesPerSecond: 1 });
+  await waitFor('the registry to say so', async () => {
+    const quotas = (await registered(name)).at(-1)?.quotas;
+    return quotas?.messagesPerSecond === 1 && quotas.connections === 20;
+  });
+  expect(await cluster.conditions(name)).toMatchObject({ Ready: 'True Onboarded' });
+  const refused = await narrow({ connections: 0 });
+  expect(refused.status).not.toBe(0);
+  expect(refused.stderr).toMatch(/spec\.quotas\.connections.*greater than or equal to 1/);
+});
+
 test('of two resources the older has the building, and the other follows when it goes', async () => {
   const name = fresh();
   await cluster.declare(name, 'south');
@@ -178,12 +247,47 @@ test('Delete runs the eraser, waits, certifies and lets go', async () => {
     async () => (await cluster.building(name)) === undefined,
     30_000,
   );
+  // Tasks were asked to forget it before the first pass.
+  expect((await registered(name)).at(-2)).toMatchObject({ state: 'offboarded', erased: true });
   expect((await registered(name)).at(-1)).toBeNull();
   expect(await enrolled(name)).toBeUndefined();
   expect(await secretOf(`${name}-gateway`)).toEqual({});
   const kept = { name: `erasure-${name}-${id.slice(0, 8)}`, namespace: operatorNamespace };
   const certificate = await cluster.client.kube.get(configMapKind, kept);
   expect(JSON.stringify(certificate?.['data'])).toContain('certificate.jws');
+});
+
+test('an export waits for a store that is away; a hold ends what runs; Retain lets go', async () => {
+  const name = fresh();
+  const spec = { deletionPolicy: 'Delete', exportBeforeDelete: true };
+  await cluster.declare(name, 'north', spec);
+  await ready(name);
+  const id = (await cluster.building(name))?.metadata.uid ?? '';
+  const job = { name: `erase-${id}-export`, namespace: cellNamespace };
+  const hasJob = async () => Boolean(await cluster.client.kube.get(jobKind, job));
+  const patch = (more: object) =>
+    cluster.client.kube.patch(buildingKind, { name, namespace: 'north' }, { spec: more });
+  cluster.isStoreAway = true;
+  await cluster.drop(buildingKind, name);
+  await untilTold(name, 'Erased', 'Unknown CannotTakeOut');
+  expect(await told('describe', 'building', name)).toMatch(
+    /the store does not answer\. Its gateway is refused, and nothing more is done/,
+  );
+  expect(await cluster.conditions(name)).toMatchObject({ Registered: 'False Offboarded' });
+  expect(await hasJob()).toBe(false);
+  cluster.isStoreAway = false;
+  await untilTold(name, 'Erased', 'False Exporting');
+  await waitFor('the Job', hasJob);
+  await patch({ legalHold: true });
+  await untilTold(name, 'Erased', 'False LegalHold');
+  await waitFor('the Job to end', async () => !(await hasJob()));
+  await patch({ legalHold: false });
+  await waitFor('the Job again', hasJob);
+  await patch({ deletionPolicy: 'Retain' });
+  await waitFor('it to be let go', async () => (await cluster.building(name)) === undefined);
+  expect(await hasJob()).toBe(false);
+  expect((await registered(name)).at(-1)).toMatchObject({ state: 'offboarded' });
+  expect((await registered(name)).at(-1)).not.toHaveProperty('erased');
 });
 
 test('the deletion of a namespace does not hang', async () => {

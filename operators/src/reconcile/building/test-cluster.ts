@@ -1,3 +1,4 @@
+import { PlatformError } from '@domicile/core/errors.ts';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
 import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
@@ -13,6 +14,7 @@ import { buildingKind } from '../../model/kinds.ts';
 import type { Kind, KubeObject } from '../../runtime/kube.ts';
 import { type TestClient, testClient } from '../../runtime/test-operator.ts';
 import { type OperatorService, startOperator } from '../../start.ts';
+import { createDevicesSeen } from './devices-seen.ts';
 import { createBuildingReconciler } from './reconciler.ts';
 import { buildingSpec, cellNamespace, operatorNamespace } from './test-house.ts';
 
@@ -26,6 +28,10 @@ export class BuildingCluster implements AsyncDisposable {
   /** The landing bucket, as far as the operator sees it. */
   readonly archive = new MemoryObjectStore();
   readonly failures: unknown[] = [];
+  /** What the serving API tells of devices that spoke lately. */
+  readonly seen = new Map<string, number>();
+  /** The store does not answer. */
+  isStoreAway = false;
 
   static async start(): Promise<BuildingCluster> {
     const [bed, kafka] = await Promise.all([
@@ -104,8 +110,16 @@ export class BuildingCluster implements AsyncDisposable {
             settleMs: 0,
             kafkaRetentionMs: 500,
             graceMs: 0,
-            openArchive: async () => this.archive,
+            openArchive: async () => {
+              if (this.isStoreAway) throw storeAway();
+              return this.archive;
+            },
           },
+        }),
+        createDevicesSeen(ports, {
+          everyMs: 500,
+          writeEveryMs: 500,
+          ask: async () => this.seen,
         }),
       ],
     });
@@ -150,6 +164,13 @@ export class BuildingCluster implements AsyncDisposable {
     await this.bed[Symbol.asyncDispose]();
     await this.kafka.cluster.stop();
   }
+}
+
+function storeAway(): PlatformError {
+  return new PlatformError(
+    'UPSTREAM_UNAVAILABLE',
+    'Cannot read the bucket: the store does not answer',
+  );
 }
 
 const statusSchema = z.object({
