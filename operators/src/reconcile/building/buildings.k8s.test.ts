@@ -141,7 +141,12 @@ test('an edited password that is not fit is not taken, and kubectl says what to 
   const before = (await registered(name)).at(-1)?.passwordHash;
   const write = (password: string) =>
     cluster.bed.kubectl([
-      ...['patch', 'secret', `${name}-gateway`, '-n', 'north', '--type=merge', '-p'],
+      'patch',
+      'secret',
+      `${name}-gateway`,
+      '--namespace=north',
+      '--type=merge',
+      '--patch',
       JSON.stringify({ stringData: { password } }),
     ]);
   await write('hunter2');
@@ -166,7 +171,12 @@ test('quotas may become fewer while it is served, and none that let nothing in',
   await ready(name);
   const narrow = (quotas: object) =>
     cluster.bed.kubectl([
-      ...['patch', 'building', name, '-n', 'north', '--type=merge', '-p'],
+      'patch',
+      'building',
+      name,
+      '--namespace=north',
+      '--type=merge',
+      '--patch',
       JSON.stringify({ spec: { quotas } }),
     ]);
   await narrow({ messagesPerSecond: 1 });
