@@ -196,6 +196,28 @@ test('the operator lives its whole life', { timeout: 300_000 }, async () => {
   expect((await house.asked()).length).toBeGreaterThan(100);
 });
 
+test('releases are upgraded, tested, rolled back, taken out and installed again under the policies that it left', async () => {
+  const helm = async (...parameters: readonly string[]) => {
+    const { status, stderr } = await house.bed.helm(parameters);
+    expect({ parameters, status, stderr }).toMatchObject({ parameters, status: 0 });
+  };
+  const inSystem = ['--namespace', system];
+  // Any region of the country, as its pack names them.
+  await house.upgrade('domicile-operator', system, { country: 'DE' });
+  await helm('test', 'domicile-operator', ...inSystem);
+  await helm('rollback', 'domicile-operator', '1', '--wait', ...inSystem);
+  await cell();
+  await helm('test', 'domicile-cell', ...inSystem);
+  await buildings({ 'de-1': one });
+  await helm('test', 'domicile-buildings', '--namespace', homes);
+  await helm('uninstall', 'domicile-operator', ...inSystem);
+  await house.upgrade('domicile-operator', system, { country: 'DE', regions });
+  const abroad = { country: 'US', regions: ['us-east1'] };
+  await expect(house.upgrade('domicile-operator', system, abroad)).rejects.toThrow(
+    'must be pinned to DE',
+  );
+}, 120_000);
+
 test('nothing that it asked was forbidden', async () => {
   const forbidden = (await house.asked()).filter(
     ({ responseStatus, requestURI }) =>

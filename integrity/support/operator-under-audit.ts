@@ -71,7 +71,8 @@ export class OperatorUnderAudit implements AsyncDisposable {
             `--audit-log-path=${join(dir, 'audit.log')}`,
           ],
         },
-        outcomeOf: ({ metadata }) => (metadata.name.startsWith('erase') ? 'succeeded' : 'running'),
+        outcomeOf: ({ metadata }) =>
+          /^erase|-test$/.test(metadata.name) ? 'succeeded' : 'running',
       }),
     );
     const secrets = Object.entries({
