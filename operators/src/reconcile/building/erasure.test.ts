@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { erasureCertificateSchema } from '../../model/building/erasure-certificate.ts';
 import { buildingKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
+import type { ErasureSettings } from './erasure.ts';
 import { createBuildingReconciler } from './reconciler.ts';
 import { buildingSpec, cellNamespace, operatorNamespace, testHouse } from './test-house.ts';
 import { conditionsOf } from './test-kube.ts';
@@ -16,13 +17,14 @@ const de7 = { name: 'de-7f3k', namespace: 'north' };
 const dayMs = 86_400_000;
 const authority = await createAuthority('test-authority');
 
+const quick = { settleMs: 600_000, kafkaRetentionMs: 30 * dayMs };
+
 /** A house whose building is deleted, with a landing bucket in memory. */
-async function taking(spec: object) {
+async function taking(spec: object, more: Partial<ErasureSettings> = quick) {
   const store = new MemoryObjectStore();
   const away: { error?: PlatformError } = {};
   const erasure = {
-    settleMs: 600_000,
-    kafkaRetentionMs: 30 * dayMs,
+    ...more,
     openArchive: async () => {
       if (away.error) throw away.error;
       return store;
@@ -129,6 +131,40 @@ test('Delete: refused, settled, erased, waited for, verified, certified, gone', 
     refusedSince: '2026-11-23T09:00:00.000Z',
     kafkaUntil: '2026-12-23T09:10:00.000Z',
     erased: { 'landing/readings': { objects: 0 } },
+  });
+});
+
+test('by the defaults it is over after ten minutes, thirty-seven days and a second look', async () => {
+  const { kube, look, pass, done, told, store, id } = await taking(
+    { deletionPolicy: 'Delete' },
+    {},
+  );
+  const erasure = () =>
+    z.object({ erasure: z.unknown() }).parse(kube.seen(buildingKind, de7)?.['status']).erasure;
+  await look('de-7f3k');
+  expect(erasure()).toMatchObject({ phase: 'Refused', until: '2026-12-30T09:10:00.000Z' });
+  pass(600_000);
+  await look('de-7f3k');
+  expect(erasure()).toMatchObject({ phase: 'Erasing' });
+  await done('erase');
+  await look('de-7f3k');
+  expect(erasure()).toMatchObject({ phase: 'Waiting', until: '2026-12-30T09:10:00.000Z' });
+  pass(37 * dayMs - 1000);
+  await look('de-7f3k');
+  expect(erasure()).toMatchObject({ phase: 'Waiting' });
+  pass(1000);
+  await look('de-7f3k');
+  expect(told()).toBe('False Verifying');
+  await done('verify');
+  await look('de-7f3k');
+  expect(kube.seen(buildingKind, de7)).toBeUndefined();
+  const [, payload = ''] = String(await store.get(`erasures/de-7f3k/${id}/certificate.jws`)).split(
+    '.',
+  );
+  expect(JSON.parse(Buffer.from(payload, 'base64url').toString())).toMatchObject({
+    kafkaUntil: '2026-12-30T09:10:00.000Z',
+    // Of the cell: seven days after the first pass.
+    softDeleteUntil: '2026-11-30T09:10:00.000Z',
   });
 });
 
@@ -295,7 +331,7 @@ test('an operator that is killed at any write leaves the same as one that is not
     isKilled = isHere;
   }
   expect(write).toBeGreaterThan(12);
-});
+}, 60_000);
 
 test('a Job that failed is told and made anew', async () => {
   const { kube, look, pass, told, jobs, id } = await taking({ deletionPolicy: 'Delete' });
