@@ -200,6 +200,11 @@ test('of two resources the older has the building, and the other follows when it
   await untilTold(name, 'Registered', 'False ClaimedElsewhere', 'north');
   const { stdout } = await cluster.bed.kubectl(['describe', 'building', name, '-n', 'north']);
   expect(stdout).toContain('An older resource in the namespace south declares this building');
+  await waitFor('the event', async () =>
+    /ClaimedElsewhere .*An older resource in the namespace south/.test(
+      await told('get', 'events', '--field-selector', `involvedObject.name=${name}`),
+    ),
+  );
   await cluster.drop(buildingKind, name, 'south');
   await ready(name, 'north');
   expect((await registered(name)).map((record) => record?.state)).toEqual([

@@ -234,15 +234,16 @@ export class Onboarding {
   async #refuse(): Promise<Outcome> {
     await this.#tell();
     const { residency, registered } = this.#found;
-    const reason = residency?.status === 'True' ? registered?.reason : residency?.reason;
-    if (residency?.status === 'False')
+    const isAbroad = residency?.status === 'False';
+    const why = isAbroad ? residency : registered;
+    if (why?.status === 'False')
       this.#parts.ports.events.record(this.#seen, {
         type: 'Warning',
-        reason: residency.reason,
-        action: 'VerifyResidency',
-        note: residency.message,
+        reason: why.reason,
+        action: isAbroad ? 'VerifyResidency' : 'Register',
+        note: why.message,
       });
-    return { kind: 'refused', reason: reason ?? 'Refused' };
+    return { kind: 'refused', reason: why?.reason ?? 'Refused' };
   }
 
   async #tell(): Promise<void> {

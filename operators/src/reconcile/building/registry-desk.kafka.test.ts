@@ -65,6 +65,25 @@ test('a record is written once, read back after a restart, and taken out', async
   expect(more).toEqual([]);
 });
 
+test('since when a building is refused stays told, though its record is written again', async () => {
+  const building = freshName('de');
+  const request = { building, claim: claimOf('uid-1'), record: recordOf(building) };
+  const out = recordOf(building, { state: 'offboarded' });
+  let sinceMs = 0;
+  {
+    await using desk = await opened();
+    await desk.publish(request);
+    await desk.publish({ ...request, record: out });
+    sinceMs = desk.entry(building)?.sinceMs ?? 0;
+    expect(Math.abs(Date.now() - sinceMs)).toBeLessThan(60_000);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await desk.publish({ ...request, record: { ...out, erased: true }, sinceMs });
+    expect(desk.entry(building)).toMatchObject({ sinceMs });
+  }
+  await using desk = await opened();
+  expect(desk.entry(building)).toMatchObject({ state: 'offboarded', sinceMs });
+});
+
 test('whoever opened it before is fenced, and changes nothing', async () => {
   const building = freshName('de');
   await using paused = await opened();
