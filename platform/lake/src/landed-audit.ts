@@ -10,7 +10,7 @@ import {
   parseAccountSnapshot,
 } from './model/landed-account.ts';
 import { LandedChanges } from './model/landed-changes.ts';
-import { landedStreams } from './model/landing-key.ts';
+import { landedStreams, landingPlace } from './model/landing-key.ts';
 import type { LandingManifest, ManifestFile } from './model/landing-plan.ts';
 import { keptSinceMs, parseRetention, retentionKey } from './model/retention.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -53,6 +53,15 @@ interface OldManifest extends Cursor {
   readonly files: readonly Announced[];
 }
 
+interface OldFile {
+  readonly old: OldManifest;
+  readonly file: Announced;
+  /** Paths. */
+  readonly missing: Set<string>;
+}
+
+/** Files that may have expired before their turn; more of them count as landed until it comes. */
+const expiredEarlyMax = 10_000;
 /** Manifests that are kept, so that comparing them again reads none. */
 const oldKept = 50_000;
 /**
@@ -96,8 +105,8 @@ export class LandedAudit {
     const found = { intact: 0, missing: 0, altered: 0 };
     this.#dueMs = keptSinceMs(this.#retentionDays, nowMs);
     await this.#takeNew(draft, changes, found);
-    const expired = await this.#takeExpired(draft, changes);
-    await this.#takeOld(draft, changes, found);
+    let expired = await this.#takeExpired(draft, changes);
+    expired += await this.#takeOld(draft, changes, found);
     const hasChanged = changes.size > 0 || !isSameProgress(draft, this.#snapshot);
     if (hasChanged) await this.#publish(draft, changes);
     await this.#point(nowMs);
@@ -170,21 +179,23 @@ export class LandedAudit {
   /** Counted manifests in the order of their offsets, as far as all of their files are over. Gives how many files. */
   async #takeExpired(draft: LandedAccountSnapshot, changes: LandedChanges): Promise<number> {
     if (this.#dueMs === -Infinity) return 0;
-    const missing = new Set(draft.missing);
+    const [missing, early] = [new Set(draft.missing), new Set(draft.expiredEarly)];
     let left = this.#perRound;
     let expired = 0;
     for (let partition = 0; partition < this.#partitions; partition += 1) {
       for (; left > 0; left -= 1) {
         const manifest = await this.#nextOver(draft, partition);
         if (!manifest) break;
-        manifest.files
-          .filter(({ path }) => !missing.has(path))
-          .forEach((file) => changes.expire(file));
-        expired += manifest.files.length;
+        const gone = manifest.files.filter(
+          ({ path }) => !early.delete(landingPlace(path)) && !missing.has(path),
+        );
+        gone.forEach((file) => changes.expire(file));
+        expired += gone.length;
         this.#old.delete(`${partition} ${manifest.first}`);
         draft.expired[`${partition}`] = `${manifest.last + 1n}`;
       }
     }
+    draft.expiredEarly = [...early];
     return expired;
   }
 
@@ -208,33 +219,63 @@ export class LandedAudit {
     return receivedToMs <= this.#dueMs;
   }
 
+  /** Gives how many files have expired before it was their turn. */
   async #takeOld(
     draft: LandedAccountSnapshot,
     changes: LandedChanges,
     found: Found,
-  ): Promise<void> {
+  ): Promise<number> {
     const missing = new Set(draft.missing);
+    const before = draft.expiredEarly.length;
     for (let left = this.#perRound; left > 0; left -= 1) {
       const old = await this.#nextOld(draft);
       if (!old) break;
       for (const file of old.files) {
-        if (this.#isOver(file)) continue;
-        const finding = await this.#compare(file);
-        const isIntact = finding === 'intact';
-        const isAsKnown = isIntact !== missing.has(file.path);
-        const whole = isAsKnown ? undefined : await this.#manifestAt(old);
-        const counted = whole?.files.find(({ path }) => path === file.path);
-        // Without it, a building was erased from it: its successor is compared in the next turn.
-        if (whole && !counted) this.#old.delete(`${old.partition} ${old.first}`);
-        else found[finding] += 1;
-        if (!counted) continue;
-        if (isIntact) changes.land(counted);
-        else changes.lose(counted);
-        if (isIntact) missing.delete(file.path);
-        else missing.add(file.path);
+        if (this.#isOver(file)) await this.#expireEarly(draft, changes, { old, file, missing });
+        else await this.#takeAgain(changes, found, { old, file, missing });
       }
     }
     draft.missing = [...missing];
+    return draft.expiredEarly.length - before;
+  }
+
+  /** Received before others that stand before it: its place is kept until these have expired too. */
+  async #expireEarly(
+    draft: LandedAccountSnapshot,
+    changes: LandedChanges,
+    { old, file, missing }: OldFile,
+  ): Promise<void> {
+    const place = landingPlace(file.path);
+    const isKnown = missing.has(file.path) || draft.expiredEarly.includes(place);
+    if (isKnown || draft.expiredEarly.length >= expiredEarlyMax) return;
+    const whole = await this.#manifestAt(old);
+    const counted = whole?.files.find(({ path }) => path === file.path);
+    if (!counted) {
+      this.#old.delete(`${old.partition} ${old.first}`);
+      return;
+    }
+    changes.expire(counted);
+    draft.expiredEarly.push(place);
+  }
+
+  async #takeAgain(
+    changes: LandedChanges,
+    found: Found,
+    { old, file, missing }: OldFile,
+  ): Promise<void> {
+    const finding = await this.#compare(file);
+    const isIntact = finding === 'intact';
+    const isAsKnown = isIntact !== missing.has(file.path);
+    const whole = isAsKnown ? undefined : await this.#manifestAt(old);
+    const counted = whole?.files.find(({ path }) => path === file.path);
+    // Without it, a building was erased from it: its successor is compared in the next turn.
+    if (whole && !counted) this.#old.delete(`${old.partition} ${old.first}`);
+    else found[finding] += 1;
+    if (!counted) return;
+    if (isIntact) changes.land(counted);
+    else changes.lose(counted);
+    if (isIntact) missing.delete(file.path);
+    else missing.add(file.path);
   }
 
   /** In turn over all partitions; undefined at the end of a turn. */
@@ -323,7 +364,7 @@ type Found = Record<Finding, number>;
 
 function isSameProgress(a: LandedAccountSnapshot, b: LandedAccountSnapshot): boolean {
   return (
-    JSON.stringify([a.positions, a.missing, a.expired]) ===
-    JSON.stringify([b.positions, b.missing, b.expired])
+    JSON.stringify([a.positions, a.missing, a.expired, a.expiredEarly]) ===
+    JSON.stringify([b.positions, b.missing, b.expired, b.expiredEarly])
   );
 }

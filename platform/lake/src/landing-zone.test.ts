@@ -210,7 +210,7 @@ test('a landing zone that is lost under its lander ends it, and the next one beg
   await zone.open(3);
   const content = contentOf(records);
   await zone.complete(await zone.take(content), content);
-  for (const key of await store.list('landing/', { limit: 100 })) store.harm(key);
+  for (const name of await store.list('landing/', { limit: 100 })) store.harm(name);
   const later = contentOf([recordOf(9n)], 8n);
   await expect(zone.take(later)).rejects.toMatchObject({ code: 'STATE_LOST' });
   expect(await store.list('landing/', { limit: 100 })).toEqual([]);

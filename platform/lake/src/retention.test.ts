@@ -1,11 +1,14 @@
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { expect, test } from 'vitest';
+import { runErasurePass } from './erasure/erasure.ts';
+import { erasureOf } from './erasure/test-zone.ts';
 import { LandedAudit } from './landed-audit.ts';
 import { LandedCountsReader } from './landed-counts.ts';
 import { LandedManifests } from './landed-manifests.ts';
 import { LandingContent } from './landing-content.ts';
 import { LandingZone } from './landing-zone.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
+import { parseAccountSnapshot } from './model/landed-account.ts';
 import { parseRetention, retentionKey } from './model/retention.ts';
 
 const country = parseCountryCode('DE');
@@ -18,7 +21,7 @@ const readingsEach = 10;
 async function landDays(
   store: MemoryObjectStore,
   days: number,
-  { partition = 0, everyMs = 1000 } = {},
+  { partition = 0, everyMs = 1000, buildings = ['de-a'] } = {},
 ): Promise<string[]> {
   const zone = new LandingZone({ store, country, stream: 'readings' });
   const paths: string[] = [];
@@ -28,7 +31,7 @@ async function landDays(
     for (let index = 0; index < readingsEach; index += 1) {
       const atMs = startMs + day * dayMs + index * everyMs;
       const reading = {
-        building: 'de-a',
+        building: buildings[index % buildings.length],
         floor: '1',
         room: 'r101',
         device: 'r101-air',
@@ -90,18 +93,44 @@ test('a file that goes before its time is lost, and stays lost when its time has
   expect(await counts(store)).toEqual([0, 90]);
 });
 
-test('a file that is over before the others of its range is not lost', async () => {
+test('a file that is over before the others of its range expires before them, once', async () => {
   const store = new MemoryObjectStore();
   const paths = await landDays(store, 1, { everyMs: 3_600_000 });
+  await landDays(store, 1, { partition: 1 });
   expect(paths).toHaveLength(readingsEach);
-  const audit = new LandedAudit({ store, partitions: 1, retentionDays: 20 });
+  const audit = new LandedAudit({ store, partitions: 2, retentionDays: 20 });
   await audit.round(afterDays(1));
-  for (const path of paths.slice(0, 4)) store.harm(path);
-  const afterHours = startMs + 20 * dayMs + 4 * 3_600_000;
-  expect(await audit.round(afterHours)).toMatchObject({ lost: [], expired: 0 });
-  for (const path of paths) store.harm(path);
-  expect(await audit.round(afterDays(22))).toMatchObject({ lost: [], expired: readingsEach });
-  expect(await counts(store)).toEqual([0, readingsEach]);
+  for (const path of paths.slice(0, 3)) store.harm(path);
+  const afterHours = startMs + 20 * dayMs + 3 * 3_600_000;
+  await audit.round(afterHours);
+  for (let round = 0; round < 3; round += 1)
+    expect(await audit.round(afterHours)).toMatchObject({ lost: [], hasChanged: false });
+  expect(await counts(store)).toEqual([6, 4 + readingsEach]);
+  expect(await audit.round(afterDays(22))).toMatchObject({ lost: [], expired: 6 });
+  expect(await counts(store)).toEqual([0, 2 * readingsEach]);
+  const newest = (await store.list('serving/account/landed/v1/snapshots/', { limit: 99 })).at(-1);
+  const snapshot = parseAccountSnapshot((await store.get(newest ?? '')) ?? Buffer.alloc(0));
+  expect(snapshot).toMatchObject({ expired: { 0: '10', 1: '10' }, expiredEarly: [], missing: [] });
+});
+
+test('a building that is erased from what has expired leaves the figures of the others', async () => {
+  const store = new MemoryObjectStore();
+  await landDays(store, 2, { everyMs: 1_800_000, buildings: ['de-a', 'de-b'] });
+  const audit = new LandedAudit({ store, partitions: 1, retentionDays: 20 });
+  await audit.round(afterDays(2));
+  const afterHours = startMs + 20 * dayMs + 2 * 3_600_000 - 1;
+  await audit.round(afterHours);
+  expect(await counts(store)).toEqual([8, 2]);
+  // What is over is still there, and is rewritten without the other building.
+  const run = { ...erasureOf(store, 'de-b'), partition: 0 };
+  await runErasurePass(run, 'erase', { graceMs: 0, now: () => afterDays(20) });
+  for (let round = 0; round < 3; round += 1) {
+    await audit.round(afterHours);
+    await new LandedAudit({ store, partitions: 1, retentionDays: 20 }).round(afterHours);
+    expect(await counts(store)).toEqual([8, 2]);
+  }
+  await audit.round(afterDays(23));
+  expect(await counts(store)).toEqual([0, 10]);
 });
 
 test('an audit that begins when files are gone already counts them as expired', async () => {

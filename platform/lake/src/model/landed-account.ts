@@ -18,6 +18,8 @@ const snapshotSchema = z.object({
   missing: z.array(z.string()),
   /** Partition → the first offset whose manifest has not expired: readings before it went by retention. */
   expired: z.record(digits, digits).default({}),
+  /** Places of files behind it that have expired all the same: they were received before others that stand before them. */
+  expiredEarly: z.array(z.string()).default([]),
   /** Building → UTC day as Unix milliseconds → the name in `data/` of the object that holds its minutes. */
   days: z.record(z.string(), z.record(digits, z.string().regex(/^[0-9a-f-]{1,64}$/))),
 });
@@ -48,6 +50,7 @@ export const emptyAccount: LandedAccountSnapshot = {
   positions: {},
   missing: [],
   expired: {},
+  expiredEarly: [],
   days: {},
 };
 
