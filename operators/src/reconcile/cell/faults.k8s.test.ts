@@ -146,56 +146,59 @@ describe('credentials of administrators that are changed', () => {
 
 describe('a store that is away', () => {
   const forLong = 1_000_000;
+  const broker = { name: 'broker', namespace: cellNamespace };
 
-  test.each([
-    ['refuses to serve', 503],
-    ['limits its callers', 429],
-  ])(
-    'and %s: the operator says so, asks at a steady pace, and goes on by itself',
-    async (_what, status) => {
-      const before = await allPods();
-      house.gcs.faults.failNext(forLong, status);
-      const message = await house.until('StoreReady', 'False', { reason: 'StoreUnreachable' });
-      expect(message.length).toBeGreaterThan(10);
-      await house.until('Ready', 'False');
-      expect(await house.condition('ResidencyVerified')).toMatchObject({ status: 'Unknown' });
-      // Also while the cluster is busy: each change of a pod is a reason to look.
-      const asked = house.gcs.counts.answered;
-      const forMs = 6_000;
-      for (let left = forMs; left > 0; left -= 200) {
-        await client().patch(
-          'v1',
-          'Pod',
-          { name: name(before), namespace: cellNamespace },
-          noise(),
-        );
-        await sleep(200);
-      }
-      // A look at most every two seconds, of one request and its repetitions.
-      expect(house.gcs.counts.answered - asked).toBeLessThanOrEqual(
-        4 * Math.ceil(forMs / 2_000 + 1),
-      );
-      expect((await pods()).map(({ metadata }) => metadata.name)).toEqual(
-        before.map(({ metadata }) => metadata.name),
-      );
-      house.gcs.faults.clear();
-      await house.until('Ready', 'True');
-    },
-  );
-
-  test('what drifts in the cluster is put right all the same', async () => {
-    house.gcs.faults.failNext(forLong, 503);
-    await house.until('StoreReady', 'False');
-    await client().delete('apps/v1', 'Deployment', { name: 'web', namespace: cellNamespace });
-    const isBack = async () => (await house.child('apps/v1', 'Deployment', 'broker')) !== undefined;
-    await expect(waitFor('the broker is there', isBack)).resolves.toBeUndefined();
+  test('the operator says so, asks at a steady pace, and goes on by itself', async () => {
+    const before = await allPods();
+    let asked = 0;
+    house.gcs.faults.failNext(forLong, 503, ({ target }) => {
+      if (target.startsWith('/token')) return false;
+      asked += 1;
+      return true;
+    });
+    const message = await house.until('StoreReady', 'False', { reason: 'StoreUnreachable' });
+    expect(message).toContain('503');
+    await house.until('Ready', 'False');
+    expect(await house.condition('ResidencyVerified')).toMatchObject({ status: 'Unknown' });
+    // Also while the cluster is busy: each change of a pod is a reason to look.
+    asked = 0;
+    const from = performance.now();
+    const guest = { name: before[0]?.metadata.name ?? 'none', namespace: cellNamespace };
+    for (let n = 0; n < 40; n += 1) {
+      await client().patch('v1', 'Pod', guest, { metadata: { annotations: { noise: `${n}` } } });
+      await sleep(200);
+    }
+    const looks = (performance.now() - from) / 2_000;
+    // Of a look that is refused at once, one request.
+    expect(asked).toBeLessThanOrEqual(Math.ceil(looks) + 1);
+    expect((await pods()).map(({ metadata }) => metadata.name)).toEqual(
+      before.map(({ metadata }) => metadata.name),
+    );
     house.gcs.faults.clear();
     await house.until('Ready', 'True');
-    expect(await house.child('apps/v1', 'Deployment', 'web')).toBeDefined();
   });
 
-  const name = (all: Awaited<ReturnType<typeof pods>>) => all[0]?.metadata.name ?? 'none';
-  const noise = () => ({ metadata: { annotations: { noise: `${Math.random()}` } } });
+  test('what somebody edits in the cluster meanwhile is put right all the same', async () => {
+    house.gcs.faults.failNext(forLong, 503);
+    await house.until('StoreReady', 'False');
+    const containers = [{ name: 'broker', image: 'thief:1' }];
+    await client().apply(
+      {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        metadata: broker,
+        spec: { template: { spec: { containers } } },
+      },
+      { fieldManager: 'thief' },
+    );
+    await waitFor('the image is back', async () => {
+      const found = JSON.stringify(await client().get('apps/v1', 'Deployment', broker));
+      return found.includes('"image":"domicile:test"');
+    });
+    expect(await house.condition('StoreReady')).toMatchObject({ status: 'False' });
+    house.gcs.faults.clear();
+    await house.until('Ready', 'True');
+  });
 });
 
 test('while etcd is slow, nothing is taken for a breach, the leader stays, and a change comes through', async () => {
@@ -281,9 +284,7 @@ describe('regions', () => {
       90_000,
     );
     await house.until('Ready', 'True');
-    // The provider takes the machine away, or an administrator does.
     await client().delete('v1', 'Node', { name: 'de-b' });
-    await sleep(3 * cellResyncMs);
     expect(breaches(seen.all)).toEqual([]);
 
     // Now the other one as well: nothing goes abroad, though there is room.
@@ -308,6 +309,11 @@ describe('regions', () => {
     await house.until('Ready', 'True');
     const found = await pods();
     expect(found.filter(({ spec }) => spec.nodeName === 'de-b')).toHaveLength(1);
+
+    // The provider takes a machine away, as it does at a bad time, with a pod still on it.
     await client().patch('v1', 'Node', { name: 'de-a' }, { spec: { unschedulable: null } });
+    await client().delete('v1', 'Node', { name: 'de-b' });
+    await sleep(3 * cellResyncMs);
+    expect(breaches(seen.all)).toEqual([]);
   }, 180_000);
 });
