@@ -4,7 +4,12 @@ import { recordOfSpec } from '@domicile/core/values.ts';
 import { farewellOf } from '../model/building/building-resource.ts';
 import { buildingKind, cellKind } from '../model/kinds.ts';
 import type { Kind, Kube, KubeObject } from '../runtime/kube.ts';
-import { type AcceptedBuilding, changesBetween, farewellTold } from './plan-building.ts';
+import {
+  type AcceptedBuilding,
+  changesBetween,
+  departureTold,
+  farewellTold,
+} from './plan-building.ts';
 import type { AcceptedCell } from './plan-cell.ts';
 import type { PlannedResource } from './plan.ts';
 
@@ -100,7 +105,10 @@ export async function compareBuilding(
   if (there === undefined) return { action: 'create', details: [], faults: [] };
   if (there.metadata.deletionTimestamp !== undefined)
     return refuse([
-      { pointer: `/buildings/${record.id}`, detail: 'is being taken out; wait until it is gone' },
+      {
+        pointer: `/buildings/${record.id}`,
+        detail: `${departureTold(there)}; it can be declared again when it is gone`,
+      },
     ]);
   const before = recordOfSpec(record.id, there['spec'], record.country);
   const changed = [
@@ -134,7 +142,11 @@ export function removedBuildings(
       name: object.metadata.name,
       source: `release ${release}`,
       action: 'remove',
-      details: [farewellTold(farewellOf(object['spec']))],
+      details: [
+        object.metadata.deletionTimestamp === undefined
+          ? farewellTold(farewellOf(object['spec']))
+          : departureTold(object),
+      ],
       warnings: [],
       faults: [],
     }));

@@ -297,6 +297,40 @@ test('compared with a cluster: new, changed, unchanged, claimed elsewhere, left 
   expect(applied.every(([, options]) => options?.dryRun === true)).toBe(true);
 });
 
+test('of a building that is being taken out it is told until when, and how to change one’s mind', async () => {
+  const going = (name: string, spec: object, status: object = {}): KubeObject => {
+    const object = buildingOf(name, spec);
+    const metadata = { ...object.metadata, deletionTimestamp: '2026-11-23T09:00:00Z' };
+    return { ...object, metadata, status };
+  };
+  const erasure = { phase: 'Waiting', until: '2026-12-30T09:10:00.000Z' };
+  const { server } = clusterWith([
+    going('de-1', { deletionPolicy: 'Delete' }, { erasure }),
+    going('de-2', { deletionPolicy: 'Delete' }, { erasure }),
+    going('de-3', { deletionPolicy: 'Delete', legalHold: true }),
+    going('de-4', {}),
+  ]);
+  const plan = await planned([{ roomTypes, buildings: { 'de-1': house } }], {
+    server,
+    release: 'homes',
+  });
+  expect(told(plan)).toEqual([
+    'refuse Building de-1',
+    'remove Building de-2',
+    'remove Building de-3',
+    'remove Building de-4',
+  ]);
+  const table = tableOfPlan(plan);
+  expect(table).toMatch(
+    /buildings\.de-1: is being taken out and all of its data erased, until 2026-12-30T09:10:00\.000Z at the earliest; to let it go at once[^\n]*"Retain"[^\n]*; it can be declared again when it is gone/,
+  );
+  expect(table).toMatch(
+    /de-2 [^\n]*is being taken out and all of its data erased, until 2026-12-30/,
+  );
+  expect(table).toMatch(/de-3 [^\n]*under legal hold: it stays until spec\.legalHold is false/);
+  expect(table).toMatch(/de-4 [^\n]*which takes seconds; its data stays/);
+});
+
 test('what the API server would refuse is refused, in its words', async () => {
   const message = 'spec.client: Invalid value: is immutable';
   const { server } = clusterWith([], { 'de-1': new PlatformError('VALUE_INVALID', message) });

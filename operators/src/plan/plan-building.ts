@@ -10,6 +10,9 @@ import {
   buildingsValuesSchema,
   recordOfSpec,
 } from '@domicile/core/values.ts';
+import { z } from 'zod';
+import { farewellOf } from '../model/building/building-resource.ts';
+import type { KubeObject } from '../runtime/kube.ts';
 import { alikeTold } from './alike.ts';
 import type { BuildingResource, BuildingsFile } from './declared.ts';
 import type { PlannedResource } from './plan.ts';
@@ -252,6 +255,22 @@ export function farewellTold({ deletionPolicy, exportBeforeDelete, legalHold }: 
   return exportBeforeDelete
     ? 'when it is taken out, its readings are exported and then all of its data is erased'
     : 'when it is taken out, all of its data is erased, without an export';
+}
+
+const departing = z.object({
+  status: z.object({ erasure: z.object({ until: z.string() }) }),
+});
+
+/** Of one whose resource is deleted already: what becomes of it, until when, and how to change one's mind. */
+export function departureTold(object: KubeObject): string {
+  const { name, namespace = '' } = object.metadata;
+  const { deletionPolicy, legalHold } = farewellOf(object['spec']);
+  if (deletionPolicy === 'Retain') return 'is being taken out, which takes seconds; its data stays';
+  if (legalHold)
+    return 'is being taken out under legal hold: it stays until spec.legalHold is false, and is then erased';
+  const until = departing.safeParse(object).data?.status.erasure.until;
+  const told = until === undefined ? 'which takes weeks' : `until ${until} at the earliest`;
+  return `is being taken out and all of its data erased, ${told}; to let it go at once with what is not erased yet: kubectl -n ${namespace} patch building ${name} --type=merge -p '{"spec":{"deletionPolicy":"Retain"}}'`;
 }
 
 function readingsPerSecond({ devices, deviceTypes }: BuildingRecord): number {
