@@ -1,325 +1,360 @@
 import { fail } from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, realpath, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
-import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
+import type { ChildProcess } from 'node:child_process';
+import { mkdir, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { rawList } from '@domicile/core/answers/raw.ts';
 import { residencyAnswer } from '@domicile/core/answers/residency.ts';
-import { summaryList } from '@domicile/core/answers/serving.ts';
-import {
-  headers,
-  type Principal,
-  type StreamName,
-  streams,
-  topicOf,
-} from '@domicile/core/streams.ts';
-import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
-import { GcsEmulator } from '@domicile/devkit/gcs/gcs-emulator.ts';
+import { accountAnswer, summaryList } from '@domicile/core/answers/serving.ts';
+import { freePorts } from '@domicile/devkit/free-ports.ts';
 import { askPython } from '@domicile/devkit/python-oracle.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
-import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
-import { identityOf, openBucketAdmin } from '@domicile/lake/admin/open-bucket-admin.ts';
 import { openBuckets } from '@domicile/lake/open-lake.ts';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { z } from 'zod';
-import { headersOf, secret, testBuildings } from './test-support.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Buckets, buckets, gcsBuckets, s3Buckets } from './test-buckets.ts';
+import {
+  askJson,
+  ended,
+  gaugeOf,
+  minuteOf,
+  readingOf,
+  TestCell,
+  unreadinessOf,
+} from './test-cell.ts';
+import { headersOf } from './test-support.ts';
 
-// Lander, serving builder and both APIs as processes over buckets of the emulator, each with its own key, on real Kafka.
+// Lander, serving builder and both APIs as processes over buckets, on real Kafka.
 
-const root = resolve(import.meta.dirname, '../../..');
-const region = 'europe-west3';
-const buckets = { landing: 'lake-landing-de', serving: 'lake-serving-de' } as const;
-const identities = ['admin', 'writer', 'serving-reader', 'raw-reader'];
-const parts = new AsyncDisposableStack();
-let kafka: CellKafka;
-let gcs: GcsEmulator;
-let producer: IdempotentProducer;
-let folder = '';
-let serving: Api;
-let raw: Api;
+/** The server of S3 is fetched from a registry once. */
+const startTimeoutMs = 400_000;
+const patience = { timeout: 40_000 };
+const isOut = /bucket is out since .*Cannot reach/;
+/** Four processes at once. */
+const startPatience = { timeout: 90_000 };
+const services = ['lander', 'serving-builder', 'raw', 'serving'] as const;
+type Service = (typeof services)[number];
 
-interface Api {
-  readonly url: string;
-  readonly adminUrl: string;
-}
+/** The four services over buckets, which can be ended and started again at the same ports. */
+class Services implements AsyncDisposable {
+  readonly #cell: TestCell;
+  readonly #lake: Buckets;
+  readonly #folder: string;
+  readonly #ports: Readonly<Record<Service, { admin: string; api: string }>>;
+  readonly running = new Map<Service, ChildProcess>();
 
-beforeAll(async () => {
-  kafka = parts.use(await CellKafka.start({ country: 'DE', partitions: 2 }));
-  gcs = parts.use(await GcsEmulator.start({ identities, admins: ['admin'] }));
-  folder = await realpath(await mkdtemp(join(tmpdir(), 'buckets-')));
-  parts.defer(() => rm(folder, { recursive: true, force: true }));
-  await gcs.writeKeys(folder);
-  await writeFile(join(folder, 'secret'), secret);
-  const names = ['registry', 'readings', 'summaries'] as const;
-  const topics = names.map((stream) => topicOf('DE', stream));
-  producer = await IdempotentProducer.open({ client: kafka.admin(), clientId: 'test', topics });
-  parts.defer(() => producer.close());
-  await makeBuckets();
-  const lander = await start('platform/stream/src/lander-main.ts', 'lander', {
-    ...lakeEnv('writer', ['landing', 'serving']),
-    LANDER_FLUSH_MS: '200',
-    LANDER_AUDIT_MS: '500',
-  });
-  const builder = await start('platform/stream/src/serving-builder-main.ts', 'serving-builder', {
-    ...lakeEnv('writer', ['serving']),
-    SERVING_FLUSH_MS: '200',
-  });
-  // Whose output nobody reads is held up by it.
-  for (const child of [lander, builder]) child.stdout?.resume();
-  raw = await listening(
-    await start('platform/data-api/src/raw-main.ts', 'raw', {
-      ...lakeEnv('raw-reader', ['landing', 'serving']),
-      RAW_INTERNAL_SECRET_FILE: join(folder, 'secret'),
-      RAW_CACHE_DIR: join(folder, 'cache'),
-    }),
-  );
-  serving = await listening(
-    await start('platform/data-api/src/serving-main.ts', 'serving', {
-      ...lakeEnv('serving-reader', ['serving']),
-      SERVING_INTERNAL_SECRET_FILE: join(folder, 'secret'),
-      SERVING_RESIDENCY_EVERY_MS: '500',
-      SERVING_PLACES: JSON.stringify({ lakeLocation: region }),
-    }),
-  );
-  for (const building of testBuildings()) await write('registry', building.id, building);
-});
+  static async start(cell: TestCell, lake: Buckets, folder: string): Promise<Services> {
+    const free = await freePorts(2 * services.length);
+    const port = (at: number): string => `${free[at] ?? fail('no port')}`;
+    const ports = services.map((name, at) => [
+      name,
+      { admin: port(2 * at), api: port(2 * at + 1) },
+    ]);
+    const started = new Services({ cell, lake, folder, ports: Object.fromEntries(ports) });
+    await started.startAll();
+    return started;
+  }
 
-afterAll(() => parts.disposeAsync());
+  private constructor(of: {
+    cell: TestCell;
+    lake: Buckets;
+    folder: string;
+    ports: Readonly<Record<Service, { admin: string; api: string }>>;
+  }) {
+    this.#cell = of.cell;
+    this.#lake = of.lake;
+    this.#folder = of.folder;
+    this.#ports = of.ports;
+  }
 
-function keyOf(name: string): Record<string, string> {
-  return { 'credentials.json': gcs.keyOf(name) };
-}
+  url(name: 'raw' | 'serving'): string {
+    return `http://127.0.0.1:${this.#ports[name].api}`;
+  }
 
-async function makeBuckets(): Promise<void> {
-  const admin = await openBucketAdmin({
-    store: 'gcs',
-    endpoint: gcs.url,
-    region,
-    secret: keyOf('admin'),
-  });
-  const identity = (name: string) => identityOf('gcs', keyOf(name)) ?? fail(name);
-  for (const part of ['landing', 'serving'] as const) {
-    const readers = part === 'serving' ? ['serving-reader', 'raw-reader'] : ['raw-reader'];
-    await admin.create(buckets[part], {
-      location: region,
-      uniformAccess: true,
-      publicAccessPrevented: true,
-      versioning: false,
-      softDeleteDays: 7,
-      noncurrentDays: undefined,
-      deleteAfterDays: undefined,
-      lockedDays: undefined,
-      labels: {},
-      grants: [
-        { identity: identity('writer'), right: 'write' },
-        ...readers.map((name) => ({ identity: identity(name), right: 'read' as const })),
-      ],
+  admin(name: Service): string {
+    return `http://127.0.0.1:${this.#ports[name].admin}`;
+  }
+
+  async startAll(): Promise<void> {
+    for (const name of services) this.running.set(name, await this.#start(name));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.running.values()) await ended(child, 'SIGKILL');
+  }
+
+  async #start(name: Service): Promise<ChildProcess> {
+    const { admin, api } = this.#ports[name];
+    const secret = join(this.#cell.folder, 'secret');
+    const stream = (env: Record<string, string>) => ({
+      main: `platform/stream/src/${name}-main.ts`,
+      env: { ADMIN_PORT: admin, ...env },
     });
+    const dataApi = (env: Record<string, string>) => ({
+      main: `platform/data-api/src/${name}-main.ts`,
+      env,
+    });
+    const of = {
+      lander: () =>
+        stream({
+          ...this.#lake.env('writer', ['landing', 'serving']),
+          LANDER_FLUSH_MS: '200',
+          LANDER_AUDIT_MS: '500',
+          LANDER_CHECKPOINT_MS: '500',
+          LANDER_CHECKPOINT_MANIFESTS: '4',
+          LANDER_RETENTION_DAYS: '400',
+        }),
+      'serving-builder': () =>
+        stream({ ...this.#lake.env('writer', ['serving']), SERVING_FLUSH_MS: '200' }),
+      raw: () =>
+        dataApi({
+          ...this.#lake.env('raw-reader', ['landing', 'serving']),
+          RAW_INTERNAL_SECRET_FILE: secret,
+          RAW_CACHE_DIR: join(this.#folder, 'cache'),
+          RAW_PORT: api,
+          RAW_ADMIN_PORT: admin,
+        }),
+      serving: () =>
+        dataApi({
+          ...this.#lake.env('serving-reader', ['serving']),
+          SERVING_INTERNAL_SECRET_FILE: secret,
+          SERVING_RESIDENCY_EVERY_MS: '500',
+          SERVING_PLACES: JSON.stringify({ lakeLocation: this.#lake.region }),
+          SERVING_PORT: api,
+          SERVING_ADMIN_PORT: admin,
+        }),
+    };
+    return this.#cell.start({ principal: name, ...of[name]() });
   }
-}
-
-function lakeEnv(name: string, opened: readonly (keyof typeof buckets)[]) {
-  return {
-    LAKE_STORE: 'gcs',
-    LAKE_ENDPOINT: gcs.url,
-    LAKE_CREDENTIALS_FILE: join(folder, `${name}.json`),
-    ...(opened.includes('landing') && { LAKE_LANDING_BUCKET: buckets.landing }),
-    ...(opened.includes('serving') && { LAKE_SERVING_BUCKET: buckets.serving }),
-  };
-}
-
-async function start(
-  main: string,
-  principal: Principal,
-  env: Readonly<Record<string, string>>,
-): Promise<ChildProcess> {
-  const passwordFile = join(folder, `${principal}.password`);
-  await writeFile(passwordFile, `${principal}-secret`);
-  const child = spawn(process.execPath, [join(root, main)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: {
-      CELL_COUNTRY: 'DE',
-      KAFKA_BOOTSTRAP: kafka.bootstrap,
-      KAFKA_USER: principal,
-      KAFKA_PASSWORD_FILE: passwordFile,
-      ADMIN_PORT: '0',
-      ...env,
-    },
-  });
-  parts.defer(() => ended(child));
-  return child;
-}
-
-async function listening(child: ChildProcess): Promise<Api> {
-  const lines = createInterface({ input: child.stdout ?? fail('no output') });
-  for await (const line of lines) {
-    const read = z.object({ url: z.string(), adminUrl: z.string() }).safeParse(JSON.parse(line));
-    if (read.success) {
-      lines.on('line', () => undefined).resume();
-      return read.data;
-    }
-  }
-  throw new Error('The API did not start');
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  const { promise, resolve: done } = Promise.withResolvers<void>();
-  child.once('exit', () => done());
-  if (child.exitCode === null) child.kill('SIGTERM');
-  else done();
-  await promise;
-}
-
-async function write(stream: StreamName, key: string, value: unknown): Promise<void> {
-  await producer.send({
-    topic: topicOf('DE', stream),
-    key: Buffer.from(key),
-    value: Buffer.from(JSON.stringify(value)),
-    headers: { [headers.schema]: streams[stream].schema },
-  });
 }
 
 const startMs = Date.UTC(2026, 10, 23, 7);
-
-async function writeReading(building: string, seq: number): Promise<void> {
-  await write('readings', building, {
-    building,
-    floor: '1',
-    room: 'r1',
-    device: 'r1-air',
-    client: 'acme',
-    type: 'air-quality',
-    boot: 'b',
-    seq,
-    measuredAtMs: startMs + seq * 1000,
-    receivedAtMs: startMs + seq * 1000,
-    timeSource: 'device',
-    values: { temperature: seq },
-    units: { temperature: 'Cel' },
-  });
-}
-
-async function writeMinute(minute: number): Promise<void> {
-  const aggregate = emptyAggregate();
-  addValue(aggregate, 400 + minute);
-  await write('summaries', 'de-one', {
-    building: 'de-one',
-    windowStartMs: startMs + minute * 60_000,
-    level: 'building',
-    id: 'de-one',
-    kind: 'window',
-    revision: 1,
-    final: true,
-    offset: -1,
-    metrics: { co2: { unit: '[ppm]', aggregate: encodeAggregate(aggregate) } },
-  });
-}
-
-async function json(base: string, path: string, claims: Parameters<typeof headersOf>[0] = {}) {
-  const answer = await fetch(`${base}${path}`, { headers: headersOf(claims) });
-  const body: unknown = await answer.json();
-  return body;
-}
-
 const period = 'from=2026-11-22T23:00:00Z&to=2026-11-23T23:00:00Z';
 const analyst = { client: '*', scopes: new Set(['raw:read'] as const) };
+const cells = new AsyncDisposableStack();
+let cell: TestCell;
+/** Of all that was acked in this file: every lake lands all of it. */
+const sent: string[] = [];
 
-async function rawSeqs(): Promise<string[]> {
+beforeAll(async () => {
+  cell = cells.use(await TestCell.start());
+  await cell.writeBuildings();
+});
+afterAll(() => cells.disposeAsync());
+
+/** The next so many readings, by two buildings in turn. */
+async function send(count: number, between?: (seq: number) => void): Promise<void> {
+  for (const end = sent.length + count; sent.length < end;) {
+    const seq = sent.length;
+    const building = seq % 2 === 0 ? 'de-one' : 'de-two';
+    await cell.write('readings', building, readingOf(building, seq, startMs + seq * 1000));
+    sent.push(`${building} ${seq}`);
+    between?.(seq);
+  }
+}
+
+async function rawSeqs(url: string): Promise<string[]> {
   const path = `/v1/raw/readings?building=de-one,de-two&${period}&limit=10000`;
-  const { rows } = rawList.parse(await json(raw.url, path, analyst));
+  const { rows } = rawList.parse(await askJson(url, path, analyst));
   return rows.map(({ building, seq }) => `${building} ${seq}`).toSorted();
 }
 
-async function gauge({ adminUrl }: Api, name: string): Promise<string | undefined> {
-  const text = await (await fetch(`${adminUrl}/metrics`)).text();
-  return new RegExp(`^${name}\\{.*\\} (\\d+)$`, 'm').exec(text)?.[1];
+async function statusOf(url: string, path: string, claims = {}): Promise<number> {
+  return (await fetch(`${url}${path}`, { headers: headersOf(claims) })).status;
 }
 
-test('what lands in the bucket is at the raw endpoint as before, each reading once, through an outage of the store', async () => {
-  const sent: string[] = [];
-  for (let seq = 0; seq < 300; seq += 1) {
-    const building = seq % 2 === 0 ? 'de-one' : 'de-two';
-    await writeReading(building, seq);
-    sent.push(`${building} ${seq}`);
-    if (seq === 150) gcs.faults.failNext(30);
-    if (seq === 200) gcs.faults.loseNextAnswers(5);
-  }
-  sent.sort();
-  await expect.poll(rawSeqs, { timeout: 40_000 }).toEqual(sent);
-  await expect.poll(() => gauge(raw, 'raw_tail_bytes'), { timeout: 30_000 }).toBe('0');
-  expect(await rawSeqs()).toEqual(sent);
-  expect((await readdir(join(folder, 'cache', 'landed'))).length).toBeGreaterThan(0);
-});
-
-test('a stranger to our code reads the same readings in the files of the bucket', async () => {
-  const copy = join(folder, 'copy');
-  const all = [...(gcs.buckets.get(buckets.landing)?.live.values() ?? [])];
-  for (const object of all.filter(({ name }) => name.endsWith('.parquet'))) {
-    await mkdir(dirname(join(copy, object.name)), { recursive: true });
-    await writeFile(join(copy, object.name), object.content());
-  }
-  expect(await askPython(readLanding, copy)).toEqual({ rows: 300, readings: 300, sum: 44_850 });
-});
+/** Received longer ago than the landing zone keeps data, and how many of these were sent. */
+const earlyMs = Date.UTC(2025, 5, 1, 12);
+let early = 0;
+let minutes = 0;
+async function sendMinutes(count: number): Promise<void> {
+  for (const end = minutes + count; minutes < end; minutes += 1)
+    await cell.write('summaries', 'de-one', minuteOf(startMs + minutes * 60_000, 400 + minutes));
+}
 
 const readLanding = `
 import sys, json, pyarrow.dataset as ds, pyarrow.compute as pc
-table = ds.dataset(sys.argv[1] + '/landing/readings/v1', format='parquet').to_table()
+own = pc.field('building').isin(['de-one', 'de-two'])
+table = ds.dataset(sys.argv[1] + '/landing/readings/v1', format='parquet').to_table(filter=own)
 places = set(zip(table['kafka_partition'].to_pylist(), table['kafka_offset'].to_pylist()))
 print(json.dumps({'rows': table.num_rows, 'readings': len(places), 'sum': int(pc.sum(table['value']).as_py())}))
 `;
 
-test('summaries are served from their bucket', async () => {
-  for (let minute = 0; minute < 30; minute += 1) await writeMinute(minute);
-  const rows = async () => {
-    const path = `/v1/buildings/de-one/summaries?${period}&interval=PT15M&level=building`;
-    return summaryList.parse(await json(serving.url, path)).rows.map(({ count }) => count);
-  };
-  await expect.poll(rows, { timeout: 40_000 }).toEqual([15, 15]);
-  await expect.poll(() => gauge(serving, 'serving_tail_windows'), { timeout: 40_000 }).toBe('0');
-  expect(await rows()).toEqual([15, 15]);
-  const landed = async () => {
-    const answer = await json(serving.url, `/v1/buildings/de-one/account?${period}`);
-    return z.object({ totals: z.object({ landed: z.number() }) }).parse(answer).totals.landed;
-  };
-  await expect.poll(landed, { timeout: 40_000 }).toBe(150);
-});
-
-test("the serving reader's key opens no landing bucket, and the process is given none", async () => {
-  const opened = (landingBucket?: string) =>
-    openBuckets({
-      store: 'gcs',
-      endpoint: gcs.url,
-      secret: keyOf('serving-reader'),
-      landingBucket,
-      servingBucket: buckets.serving,
+/** What holds over the buckets of every provider, and what `more` adds. */
+function promises<Lake extends Buckets>(
+  name: string,
+  open: (folder: string) => Promise<Lake>,
+  more?: (opened: () => { readonly lake: Lake; readonly url: string }) => void,
+): void {
+  describe(`over ${name}`, () => {
+    let lake: Lake;
+    let running: Services;
+    let folder = '';
+    beforeAll(async () => {
+      folder = join(cell.folder, name);
+      await mkdir(folder);
+      lake = await open(folder);
+      running = await Services.start(cell, lake, folder);
+      await ready();
+    }, startTimeoutMs);
+    afterAll(async () => {
+      await running[Symbol.asyncDispose]();
+      await lake[Symbol.asyncDispose]();
     });
-  const [key = ''] = gcs.buckets.get(buckets.landing)?.live.keys() ?? [];
-  const refused = gcs.counts.refused;
-  const { store } = await opened();
-  await expect(store.get(key)).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  expect(gcs.counts.refused).toBe(refused);
-  const { store: other } = await opened(buckets.landing);
-  for (const work of [() => other.get(key), () => other.list('landing/', { limit: 1 })])
-    await expect(work()).rejects.toMatchObject({ code: 'FORBIDDEN' });
-  expect(gcs.counts.refused).toBeGreaterThan(refused);
-  const pointer = 'serving/summaries/pt1m/v1/latest.json';
-  expect(await other.get(pointer)).toBeDefined();
-  await expect(other.replacePointer(pointer, Buffer.from('{}'))).rejects.toMatchObject({
-    code: 'FORBIDDEN',
-  });
-});
 
-test('the bucket proves its place, and a place abroad is told', async () => {
-  const claims = { scopes: new Set(['residency:read'] as const) };
-  const lake = async () => {
-    const answer = residencyAnswer.safeParse(await json(serving.url, '/v1/residency', claims));
-    return answer.data?.items.find(({ what }) => what === 'lake');
-  };
-  await waitFor('the proof', async () => (await lake()) !== undefined);
-  expect(await lake()).toMatchObject({ where: region, ok: true });
-  const bucket = gcs.buckets.get(buckets.serving) ?? fail('no bucket');
-  bucket.fields = { ...bucket.fields, location: 'EUROPE-WEST4' };
-  await expect.poll(lake, { timeout: 10_000 }).toMatchObject({ where: 'europe-west4', ok: false });
+    const ready = async (): Promise<void> => {
+      for (const service of services)
+        await expect.poll(() => unreadinessOf(running.admin(service)), startPatience).toEqual([]);
+    };
+    const allLanded = async (): Promise<void> => {
+      await expect.poll(() => rawSeqs(running.url('raw')), patience).toEqual(sent.toSorted());
+      const tail = () => gaugeOf(running.admin('raw'), 'raw_tail_bytes');
+      await expect.poll(tail, patience).toBe(0);
+      expect(await rawSeqs(running.url('raw'))).toEqual(sent.toSorted());
+    };
+
+    test('what lands in the bucket is at the raw endpoint as before, each reading once', async () => {
+      await send(200);
+      await allLanded();
+      expect((await readdir(join(folder, 'cache', 'landed'))).length).toBeGreaterThan(0);
+    });
+
+    test('summaries are served from their bucket', async () => {
+      await sendMinutes(30 - (minutes % 30));
+      const counts = async () => {
+        const path = `/v1/buildings/de-one/summaries?${period}&interval=PT15M&level=building`;
+        const { rows } = summaryList.parse(await askJson(running.url('serving'), path));
+        return rows.reduce((sum, { count }) => sum + count, 0);
+      };
+      await expect.poll(counts, patience).toBe(minutes);
+      const tail = () => gaugeOf(running.admin('serving'), 'serving_tail_windows');
+      await expect.poll(tail, patience).toBe(0);
+      expect(await counts()).toBe(minutes);
+    });
+
+    test('a store that is out is told and waited for, and no acked reading is lost', async () => {
+      for (const outage of lake.outages) {
+        lake.begin(outage);
+        await send(20);
+        await sendMinutes(1);
+        for (const writer of ['lander', 'serving-builder'] as const) {
+          const told = async () => (await unreadinessOf(running.admin(writer))).join();
+          await expect.poll(told, patience).toMatch(isOut);
+        }
+        const out = () => gaugeOf(running.admin('lander'), 'lake_outage_seconds');
+        await expect.poll(out, patience).toBeGreaterThan(1);
+        // What needs the store is answered 503, also when it was refused; the rest goes on.
+        const [raw, serving] = [running.url('raw'), running.url('serving')];
+        expect(await statusOf(serving, `/v1/buildings/de-one/account?${period}`)).toBe(503);
+        expect(await statusOf(serving, '/v1/buildings')).toBe(200);
+        const asked = `/v1/raw/readings?building=de-one&${period}`;
+        expect([200, 503]).toContain(await statusOf(raw, asked, analyst));
+        for (const api of ['raw', 'serving'] as const)
+          expect(await unreadinessOf(running.admin(api))).toEqual([]);
+        lake.mend();
+        await allLanded();
+        await ready();
+        expect(await gaugeOf(running.admin('lander'), 'lake_outage_seconds')).toBe(0);
+      }
+      for (const child of running.running.values()) expect(child.exitCode).toBe(null);
+    }, 200_000);
+
+    test('what starts while the store is out waits for it', async () => {
+      await running[Symbol.asyncDispose]();
+      const [outage = fail('no outage')] = lake.outages;
+      lake.begin(outage);
+      await running.startAll();
+      await send(20);
+      for (const service of services) {
+        const told = async () => (await unreadinessOf(running.admin(service))).join();
+        await expect.poll(told, startPatience).toMatch(isOut);
+      }
+      for (const child of running.running.values()) expect(child.exitCode).toBe(null);
+      lake.mend();
+      await ready();
+      await allLanded();
+    }, 200_000);
+
+    test('a stranger to our code reads the same readings in the files of the bucket', async () => {
+      const copy = join(folder, 'copy');
+      await lake.copyLanded(copy);
+      const count = sent.length;
+      const sum = (count * (count - 1)) / 2;
+      expect(await askPython(readLanding, copy)).toEqual({ rows: count, readings: count, sum });
+    });
+
+    test('what went by retention is told as such, and counted as expired', async () => {
+      // Received longer ago than the landing zone keeps data.
+      for (let seq = 0; seq < 10; seq += 1)
+        await cell.write('readings', 'de-three', readingOf('de-three', seq, earlyMs + seq * 1000));
+      early += 10;
+      await waitFor('files to go', async () => (await lake.expire('2025-06-01')).length > 0);
+      const day = 'from=2025-06-01T00:00:00Z&to=2025-06-02T00:00:00Z';
+      const totals = async () => {
+        const path = `/v1/buildings/de-three/account?${day}`;
+        const claims = { client: 'other' };
+        return accountAnswer.parse(await askJson(running.url('serving'), path, claims)).totals;
+      };
+      await expect.poll(totals, patience).toMatchObject({ landed: 0, expired: early });
+      const asked = `/v1/raw/readings?building=de-three&${day}`;
+      const answered = async () =>
+        rawList.parse(await askJson(running.url('raw'), asked, analyst)).rows.length;
+      await expect.poll(answered, patience).toBe(0);
+      const { retainedFrom = '' } = rawList.parse(
+        await askJson(running.url('raw'), asked, analyst),
+      );
+      expect(Date.now() - Date.parse(retainedFrom)).toBeGreaterThan(399 * 86_400_000);
+    });
+
+    more?.(() => ({ lake, url: running.url('serving') }));
+  });
+}
+
+promises('s3', s3Buckets);
+promises('gcs', gcsBuckets, (opened) => {
+  test("the serving reader's key opens no landing bucket, and the process is given none", async () => {
+    const { gcs } = opened().lake;
+    const openedAs = (landingBucket?: string) =>
+      openBuckets({
+        store: 'gcs',
+        endpoint: gcs.url,
+        secret: { 'credentials.json': gcs.keyOf('serving-reader') },
+        landingBucket,
+        servingBucket: buckets.serving,
+      });
+    const [key = ''] = gcs.buckets.get(buckets.landing)?.live.keys() ?? [];
+    const refused = gcs.counts.refused;
+    const { store } = await openedAs();
+    await expect(store.get(key)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(gcs.counts.refused).toBe(refused);
+    const { store: other } = await openedAs(buckets.landing);
+    for (const work of [() => other.get(key), () => other.list('landing/', { limit: 1 })])
+      await expect(work()).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(gcs.counts.refused).toBeGreaterThan(refused);
+    const pointer = 'serving/summaries/pt1m/v1/latest.json';
+    expect(await other.get(pointer)).toBeDefined();
+    await expect(other.replacePointer(pointer, Buffer.from('{}'))).rejects.toMatchObject({
+      code: 'FORBIDDEN',
+    });
+  });
+
+  test('writes whose answers were lost are known as their own', async () => {
+    const { lake, url } = opened();
+    lake.gcs.faults.loseNextAnswers(5);
+    await sendMinutes(5);
+    const path = `/v1/buildings/de-one/summaries?${period}&interval=PT1M&level=building`;
+    const rows = async () => summaryList.parse(await askJson(url, path)).rows.length;
+    await expect.poll(rows, patience).toBe(minutes);
+  });
+
+  test('the bucket proves its place, and a place abroad is told', async () => {
+    const { lake, url } = opened();
+    const claims = { scopes: new Set(['residency:read'] as const) };
+    const told = async () => {
+      const answer = residencyAnswer.safeParse(await askJson(url, '/v1/residency', claims));
+      return answer.data?.items.find(({ what }) => what === 'lake');
+    };
+    await expect.poll(told, patience).toMatchObject({ where: lake.region, ok: true });
+    const bucket = lake.gcs.buckets.get(buckets.serving) ?? fail('no bucket');
+    bucket.fields = { ...bucket.fields, location: 'EUROPE-WEST4' };
+    await expect.poll(told, patience).toMatchObject({ where: 'europe-west4', ok: false });
+  });
 });

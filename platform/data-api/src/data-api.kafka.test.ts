@@ -1,19 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, realpath, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
-import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
+import { mkdir, mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
 import { rawList } from '@domicile/core/answers/raw.ts';
 import { residencyAnswer } from '@domicile/core/answers/residency.ts';
 import { deviceList, latestList, summaryList } from '@domicile/core/answers/serving.ts';
-import type { BuildingRecord } from '@domicile/core/building.ts';
-import type { Reading } from '@domicile/core/reading.ts';
-import { headers, type StreamName, streams, topicOf } from '@domicile/core/streams.ts';
-import type { SummaryRecord } from '@domicile/core/summary.ts';
-import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
+import { topicOf } from '@domicile/core/streams.ts';
 import { readTopic } from '@domicile/devkit/kafka-reading.ts';
-import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import { endOffsets } from '@domicile/kafka/topic-follower.ts';
 import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
 import { LandingContent } from '@domicile/lake/landing-content.ts';
@@ -21,140 +12,59 @@ import { LandingZone } from '@domicile/lake/landing-zone.ts';
 import { UnflushedSummaries } from '@domicile/lake/model/unflushed-summaries.ts';
 import { SummaryWriter } from '@domicile/lake/summary-writer.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { z } from 'zod';
 import { readConfig as readRawConfig } from './raw/config.ts';
 import { type RawService, startRaw } from './raw/start.ts';
-import { headersOf, secret, testBuildings } from './test-support.ts';
+import { type Api, askJson, gaugeOf, minuteOf, readingOf, root, TestCell } from './test-cell.ts';
+import { headersOf } from './test-support.ts';
 
 // Real Kafka with rights: the serving API as it runs in a cell, in a process that may read code and serving/ alone.
 
-const root = resolve(import.meta.dirname, '../../..');
 const parts = new AsyncDisposableStack();
-let kafka: CellKafka;
-let producer: IdempotentProducer;
-let serving: Serving;
+let cell: TestCell;
+let serving: Api;
 let raw: RawService;
 let lakeDir = '';
 
-interface Serving {
-  readonly url: string;
-  readonly adminUrl: string;
-}
-
 beforeAll(async () => {
-  kafka = parts.use(await CellKafka.start({ country: 'DE', partitions: 2 }));
-  producer = await IdempotentProducer.open({
-    client: kafka.admin(),
-    clientId: 'test',
-    topics: (['registry', 'latest', 'readings', 'summaries', 'account'] as const).map((stream) =>
-      topicOf('DE', stream),
-    ),
-  });
-  parts.defer(() => producer.close());
-  const folder = await realpath(await mkdtemp(join(tmpdir(), 'data-api-')));
-  lakeDir = join(folder, 'lake');
+  cell = parts.use(await TestCell.start());
+  const secretFile = join(cell.folder, 'secret');
+  lakeDir = join(await mkdtemp(join(cell.folder, 'lake-')), 'lake');
   await mkdir(join(lakeDir, 'serving'), { recursive: true });
   await mkdir(join(lakeDir, 'landing'));
-  const files = { secret, serving: 'serving-secret', raw: 'raw-secret' };
-  for (const [name, content] of Object.entries(files)) await writeFile(join(folder, name), content);
-  const settingsOf = (user: 'serving' | 'raw') => ({
-    CELL_COUNTRY: 'DE',
-    KAFKA_BOOTSTRAP: kafka.client(user).bootstrapBrokers.map(String).join(','),
-    KAFKA_USER: user,
-    KAFKA_PASSWORD_FILE: join(folder, user),
+  const rawConfig = readRawConfig({
+    ...(await cell.settingsOf('raw')),
+    RAW_INTERNAL_SECRET_FILE: secretFile,
+    LAKE_DIR: lakeDir,
   });
   raw = parts.use(
-    await startRaw(
-      readRawConfig({
-        ...settingsOf('raw'),
-        RAW_INTERNAL_SECRET_FILE: join(folder, 'secret'),
-        LAKE_DIR: lakeDir,
-      }),
-      (error) => {
-        throw error;
-      },
-    ),
-  );
-  serving = await startChild(folder, {
-    ...settingsOf('serving'),
-    SERVING_INTERNAL_SECRET_FILE: join(folder, 'secret'),
-    LAKE_DIR: lakeDir,
-    SERVING_RESIDENCY_EVERY_MS: '500',
-    SERVING_PLACES: JSON.stringify({
-      kafkaHosts: ['127.0.0.1', 'localhost'],
-      lakeRoot: lakeDir,
-      processes: { raw: raw.adminUrl },
+    await startRaw(rawConfig, (error) => {
+      throw error;
     }),
+  );
+  const readable = [root, join(lakeDir, 'serving'), secretFile];
+  const { KAFKA_PASSWORD_FILE: passwordFile = '' } = await cell.settingsOf('serving');
+  serving = await cell.startApi({
+    main: 'platform/data-api/src/serving-main.ts',
+    principal: 'serving',
+    nodeArgs: [
+      '--permission',
+      ...[...readable, passwordFile].map((path) => `--allow-fs-read=${path}`),
+    ],
+    env: {
+      SERVING_INTERNAL_SECRET_FILE: secretFile,
+      LAKE_DIR: lakeDir,
+      SERVING_RESIDENCY_EVERY_MS: '500',
+      SERVING_PLACES: JSON.stringify({
+        kafkaHosts: ['127.0.0.1', 'localhost'],
+        lakeRoot: lakeDir,
+        processes: { raw: raw.adminUrl },
+      }),
+    },
   });
-  for (const building of testBuildings()) await write('registry', building.id, building);
+  await cell.writeBuildings();
 });
 
 afterAll(() => parts.disposeAsync());
-
-async function startChild(folder: string, env: Record<string, string>): Promise<Serving> {
-  const readable = [
-    root,
-    join(lakeDir, 'serving'),
-    join(folder, 'secret'),
-    join(folder, 'serving'),
-  ];
-  const child = spawn(
-    process.execPath,
-    [
-      '--permission',
-      ...readable.map((path) => `--allow-fs-read=${path}`),
-      join(import.meta.dirname, 'serving-main.ts'),
-    ],
-    { env, stdio: ['ignore', 'pipe', 'inherit'] },
-  );
-  parts.defer(() => ended(child));
-  for await (const line of createInterface({ input: child.stdout })) {
-    const read = z.object({ url: z.string(), adminUrl: z.string() }).safeParse(JSON.parse(line));
-    if (read.success) return read.data;
-  }
-  throw new Error('The serving API did not start');
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  const { promise, resolve: done } = Promise.withResolvers<void>();
-  child.once('exit', () => done());
-  if (child.exitCode === null) child.kill('SIGTERM');
-  else done();
-  await promise;
-}
-
-async function write(stream: StreamName, key: string, value: unknown): Promise<void> {
-  await producer.send({
-    topic: topicOf('DE', stream),
-    key: Buffer.from(key),
-    value: Buffer.from(JSON.stringify(value)),
-    headers: { [headers.schema]: streams[stream].schema },
-  });
-}
-
-function reading(building: BuildingRecord['id'], seq: number, measuredAtMs: number): Reading {
-  return {
-    building,
-    floor: '1',
-    room: 'r1',
-    device: 'r1-air',
-    client: 'acme',
-    type: 'air-quality',
-    boot: 'b',
-    seq,
-    measuredAtMs,
-    receivedAtMs: measuredAtMs,
-    timeSource: 'device',
-    values: { temperature: seq },
-    units: { temperature: 'Cel' },
-  };
-}
-
-async function json(base: string, path: string, claims: Parameters<typeof headersOf>[0]) {
-  const answer = await fetch(`${base}${path}`, { headers: headersOf(claims) });
-  const body: unknown = await answer.json();
-  return body;
-}
 
 test('both are ready when they have read their streams', async () => {
   for (const { adminUrl } of [raw, serving])
@@ -166,7 +76,7 @@ test('both are ready when they have read their streams', async () => {
 test('the newest value is there within 2 s of its record, and pushed', async () => {
   const { url } = serving;
   await expect
-    .poll(async () => JSON.stringify(await json(url, '/v1/buildings', {})), { timeout: 10_000 })
+    .poll(async () => JSON.stringify(await askJson(url, '/v1/buildings', {})), { timeout: 10_000 })
     .toContain('de-one');
   const stream = await fetch(`${url}/v1/buildings/de-one/live`, { headers: headersOf() });
   const reader = stream.body?.pipeThrough(new TextDecoderStream()).getReader();
@@ -174,25 +84,25 @@ test('the newest value is there within 2 s of its record, and pushed', async () 
   const now = Date.now();
   const point = { value: 21, unit: 'Cel', measuredAtMs: now, receivedAtMs: now, offset: 1 };
   const where = { building: 'de-one', device: 'r1-air', floor: '1', room: 'r1' };
-  await write('latest', 'de-one/r1-air', { ...where, points: { temperature: point } });
+  await cell.write('latest', 'de-one/r1-air', { ...where, points: { temperature: point } });
   const pushed = (await reader?.read())?.value ?? '';
   expect(pushed).toContain('event: latest');
   expect(Date.now() - now).toBeLessThan(2_000);
   await reader?.cancel();
-  const { rows } = latestList.parse(await json(url, '/v1/buildings/de-one/latest', {}));
+  const { rows } = latestList.parse(await askJson(url, '/v1/buildings/de-one/latest', {}));
   expect(rows).toMatchObject([{ device: 'r1-air', value: 21 }]);
-  const devices = deviceList.parse(await json(url, '/v1/buildings/de-one/devices', {}));
+  const devices = deviceList.parse(await askJson(url, '/v1/buildings/de-one/devices', {}));
   expect(devices.rows[0]).toMatchObject({ device: 'r1-air', state: 'seen' });
 });
 
 test('a reading is at the raw endpoint within 5 s, once', async () => {
   const from = Date.now();
   for (let seq = 0; seq < 5; seq += 1)
-    await write('readings', 'de-two', reading('de-two', seq, from + seq));
+    await cell.write('readings', 'de-two', readingOf('de-two', seq, from + seq));
   const range = `from=${new Date(from).toISOString()}&to=${new Date(from + 60_000).toISOString()}`;
   const claims = { client: '*', scopes: new Set(['raw:read'] as const) };
   const seqs = async () => {
-    const body = await json(raw.url, `/v1/raw/readings?building=de-two&${range}`, claims);
+    const body = await askJson(raw.url, `/v1/raw/readings?building=de-two&${range}`, claims);
     return rawList.parse(body).rows.map(({ seq }) => seq);
   };
   await expect.poll(seqs, { timeout: 5_000 }).toEqual([0, 1, 2, 3, 4]);
@@ -202,26 +112,23 @@ test('readings that land are there as before, once', async () => {
   const claims = { client: '*', scopes: new Set(['raw:read'] as const) };
   const range = 'from=2026-01-01T00:00:00Z&to=2026-12-31T00:00:00Z';
   const rows = async () => {
-    const body = await json(raw.url, `/v1/raw/readings?building=de-one,de-two&${range}`, claims);
+    const body = await askJson(raw.url, `/v1/raw/readings?building=de-one,de-two&${range}`, claims);
     return rawList.parse(body).rows;
   };
   for (let seq = 0; seq < 20; seq += 1)
-    await write('readings', 'de-one', reading('de-one', seq, Date.UTC(2026, 5, 1) + seq));
+    await cell.write('readings', 'de-one', readingOf('de-one', seq, Date.UTC(2026, 5, 1) + seq));
   await expect.poll(async () => (await rows()).length, { timeout: 5_000 }).toBeGreaterThan(19);
   const before = await rows();
-  const tailBytes = async () =>
-    /^raw_tail_bytes\{.*\} (\d+)$/m.exec(
-      await (await fetch(`${raw.adminUrl}/metrics`)).text(),
-    )?.[1];
-  await expect.poll(tailBytes, { timeout: 5_000 }).not.toBe('0');
+  const tailBytes = () => gaugeOf(raw.adminUrl, 'raw_tail_bytes');
+  await expect.poll(tailBytes, { timeout: 5_000 }).not.toBe(0);
   await landAll();
-  await expect.poll(tailBytes, { timeout: 10_000 }).toBe('0');
+  await expect.poll(tailBytes, { timeout: 10_000 }).toBe(0);
   expect(await rows()).toEqual(before);
 });
 
 /** As the lander does. */
 async function landAll(): Promise<void> {
-  const records = await readTopic(kafka.admin(), topicOf('DE', 'readings'));
+  const records = await readTopic(cell.kafka.admin(), topicOf('DE', 'readings'));
   const store = new FsObjectStore(lakeDir);
   const zone = new LandingZone({ store, country: 'DE', stream: 'readings' });
   for (const [partition, of] of Map.groupBy(records, (record) => record.partition)) {
@@ -234,29 +141,16 @@ async function landAll(): Promise<void> {
 
 test('summaries are the same before and after a snapshot, and say how far they go', async () => {
   const start = Date.UTC(2026, 10, 23, 7);
-  const record = (minute: number): SummaryRecord => {
-    const aggregate = emptyAggregate();
-    addValue(aggregate, 400 + minute);
-    return {
-      building: 'de-one',
-      windowStartMs: start + minute * 60_000,
-      level: 'building',
-      id: 'de-one',
-      kind: 'window',
-      revision: 1,
-      final: true,
-      offset: -1,
-      metrics: { co2: { unit: '[ppm]', aggregate: encodeAggregate(aggregate) } },
-    };
-  };
-  const records = Array.from({ length: 90 }, (_, minute) => record(minute));
-  for (const one of records) await write('summaries', 'de-one', one);
+  const records = Array.from({ length: 90 }, (_, minute) =>
+    minuteOf(start + minute * 60_000, 400 + minute),
+  );
+  for (const one of records) await cell.write('summaries', 'de-one', one);
   const period = 'from=2026-11-22T23:00:00Z&to=2026-11-23T23:00:00Z';
   const answers = async () => {
     const all = [];
     for (const interval of ['PT1M', 'PT15M', 'PT1H', 'P1D']) {
       const path = `/v1/buildings/de-one/summaries?${period}&interval=${interval}`;
-      const { rows, through } = summaryList.parse(await json(serving.url, path, {}));
+      const { rows, through } = summaryList.parse(await askJson(serving.url, path, {}));
       all.push({ through, rows: rows.map(({ revision: _revision, ...row }) => row) });
     }
     return all;
@@ -268,13 +162,13 @@ test('summaries are the same before and after a snapshot, and say how far they g
 
   const unflushed = new UnflushedSummaries(new Map());
   for (const one of records) unflushed.take(one);
-  const ends = await endOffsets({ client: kafka.admin(), topic: topicOf('DE', 'summaries') });
+  const ends = await endOffsets({ client: cell.kafka.admin(), topic: topicOf('DE', 'summaries') });
   for (const [partition, end] of ends.entries()) unflushed.reach(partition, end);
   const writer = await SummaryWriter.open(new FsObjectStore(lakeDir));
   const { rows, offsets, closed } = unflushed;
   await writer.flush({ rows, offsets, closed, zones: new Map([['de-one', 'Europe/Berlin']]) });
-  const metrics = async () => (await fetch(`${serving.adminUrl}/metrics`)).text();
-  await expect.poll(metrics, { timeout: 10_000 }).toMatch(/^serving_tail_windows\{.*\} 0$/m);
+  const tailWindows = () => gaugeOf(serving.adminUrl, 'serving_tail_windows');
+  await expect.poll(tailWindows, { timeout: 10_000 }).toBe(0);
   expect(await answers()).toEqual(before);
 });
 
@@ -283,10 +177,10 @@ test('it is proved where the cell is', async () => {
   await expect
     .poll(
       async () =>
-        residencyAnswer.safeParse(await json(serving.url, '/v1/residency', claims)).success,
+        residencyAnswer.safeParse(await askJson(serving.url, '/v1/residency', claims)).success,
     )
     .toBe(true);
-  const answer = residencyAnswer.parse(await json(serving.url, '/v1/residency', claims));
+  const answer = residencyAnswer.parse(await askJson(serving.url, '/v1/residency', claims));
   expect(answer.items.filter(({ ok }) => !ok)).toEqual([]);
   expect(answer).toMatchObject({ country: 'DE', verified: true });
   expect(answer.items.map(({ what }) => what)).toEqual([
