@@ -200,20 +200,20 @@ export const names: Policy = {
     {
       expression:
         "request.kind.kind != 'Service' || object.spec.?type.orValue('ClusterIP') != 'ExternalName'",
-      message: 'a service of a cell must not be an ExternalName: its name would lead anywhere',
+      message: 'a service here must not be an ExternalName: its name would lead anywhere',
     },
     {
       expression:
         "request.kind.kind != 'Service' || object.spec.?externalIPs.orValue([]).size() == 0",
-      message: 'a service of a cell must not have externalIPs: they could be anywhere',
+      message: 'a service here must not have externalIPs: they could be anywhere',
     },
     {
       expression: "request.kind.kind != 'Service' || object.spec.?selector.orValue({}).size() > 0",
-      message: 'a service of a cell must select pods of the cell: it has no selector',
+      message: 'a service here must select pods that are here: it has no selector',
     },
     {
       expression: `request.kind.kind == 'Service' || request.userInfo.username in ${listOf(endpointControllers)}`,
-      message: 'only the controllers say which addresses a service of a cell has: its own pods',
+      message: 'only the controllers say which addresses a service has: its own pods',
     },
   ],
 };
@@ -241,15 +241,20 @@ const placeKeys = [
   'failure-domain.beta.kubernetes.io/zone',
 ];
 
-export function volumesOfCluster(wall: Wall, namespace: string): Policy {
+/** Drivers of shares, by their names, as `nfs.csi.k8s.io`, `efs.csi.aws.com`, `file.csi.azure.com`, `filestore.csi.storage.gke.io`. */
+const shareDrivers = 'nfs|smb|cifs|efs|fsx|file|fuse|ceph-?fs|gluster|blob|s3';
+/** By which a volume names a machine somewhere. */
+const shareAttributes = ['server', 'share', 'source', 'ip', 'host'];
+
+export function volumesOfCluster(wall: Wall, namespaces: readonly string[]): Policy {
   return {
     name: 'volumes',
     ofCluster: true,
     rules: [v1('', 'persistentvolumes')],
     conditions: [
       {
-        name: 'for-the-cell',
-        expression: `object.spec.?claimRef.?namespace.orValue('') == ${celText(namespace)}`,
+        name: 'for-these-namespaces',
+        expression: `object.spec.?claimRef.?namespace.orValue('') in ${listOf(namespaces)}`,
       },
       {
         name: 'changes-the-spec',
@@ -262,25 +267,47 @@ export function volumesOfCluster(wall: Wall, namespace: string): Policy {
         name: 'terms',
         expression: 'object.spec.?nodeAffinity.?required.?nodeSelectorTerms.orValue([])',
       },
+      { name: 'handle', expression: "object.spec.?csi.?volumeHandle.orValue('')" },
     ],
-    validations: [
-      {
-        expression:
-          'variables.terms.size() > 0 && variables.terms.all(term, term.?matchExpressions.orValue([]).exists(one, ' +
-          `one.key in [${placeKeys.map(celText).join(', ')}] && one.operator == 'In' && ` +
-          "(one.key == 'kubernetes.io/hostname' || one.values.all(value, variables.regions.exists(region, " +
-          "value == region || value.startsWith(region + '-'))))))",
-        messageExpression: `'a volume of a cell must be tied to a region of [' + ${toldRegions} + '] by its node affinity'`,
-      },
-      {
-        expression: ['azureFile', 'cephfs', 'glusterfs', 'iscsi', 'nfs']
-          .map((name) => `!has(object.spec.${name})`)
-          .join(' && '),
-        message: 'a volume of a cell must not be a share of the network: it could lie anywhere',
-      },
-    ],
+    validations: [...tiedToHome(wall), ...noShares],
   };
 }
+
+function tiedToHome({ isHome }: Wall): Validation[] {
+  const messageExpression = `'a volume must be tied to a region of [' + ${toldRegions} + '] by its node affinity'`;
+  return [
+    {
+      expression:
+        'variables.terms.size() > 0 && variables.terms.all(term, term.?matchExpressions.orValue([]).exists(one, ' +
+        `one.key in ${listOf(placeKeys)} && one.operator == 'In' && (one.key == 'kubernetes.io/hostname' || ` +
+        `one.values.all(value, ${isHome('value')} || variables.regions.exists(region, value.startsWith(region + '-'))))))`,
+      messageExpression,
+    },
+    {
+      // As Compute Engine names its disks: projects/{p}/zones/{zone}/disks/{d}.
+      expression:
+        "!variables.handle.matches('/(zones|regions)/') || variables.regions.exists(region, " +
+        "variables.handle.contains('/zones/' + region + '-') || variables.handle.contains('/regions/' + region + '/'))",
+      messageExpression: `'the handle of the volume names a place outside [' + ${toldRegions} + ']'`,
+    },
+  ];
+}
+
+const noShares: readonly Validation[] = [
+  {
+    expression: ['azureFile', 'cephfs', 'glusterfs', 'iscsi', 'nfs']
+      .map((name) => `!has(object.spec.${name})`)
+      .join(' && '),
+    message: 'a volume here must not be a share of the network: it could lie anywhere',
+  },
+  {
+    expression:
+      `!object.spec.?csi.?driver.orValue('').matches('${shareDrivers}') && ` +
+      `!object.spec.?csi.?volumeAttributes.orValue({}).exists(key, key.lowerAscii() in ${listOf(shareAttributes)})`,
+    message:
+      'a volume here must not be a share of the network, nor name a server: it could lie anywhere',
+  },
+];
 
 /** What opens the walls of the network: only the operator writes it. */
 export function borders({ operatorUser }: CellPlan): Policy {

@@ -20,7 +20,8 @@ const binding = z.object({
   }),
 });
 
-const namespaces = ['domicile-system', 'north', 'north'];
+const ofOperator = (country: 'DE' | 'KE') =>
+  operatorAdmission(country, 'domicile-system', ['north', 'north']);
 
 test('every policy is bound, and a cell’s refuses everything without its Cell', () => {
   const objects = admissionObjects(planOfDe());
@@ -31,11 +32,14 @@ test('every policy is bound, and a cell’s refuses everything without its Cell'
 });
 
 test('the operator’s own need no Cell, which could be gone, and hold in each of its namespaces', () => {
-  const objects = operatorAdmission('DE', namespaces);
+  const objects = ofOperator('DE');
   const policies = objects.flatMap((one) => policy.safeParse(one).data ?? []);
   expect(policies.map(({ metadata }) => metadata.name)).toEqual([
     'domicile-operator-placement',
     'domicile-operator-binding',
+    'domicile-operator-names',
+    'domicile-operator-claims',
+    'domicile-operator-volumes',
   ]);
   expect(policies.filter(({ spec }) => spec.paramKind !== undefined)).toEqual([]);
   const selected = objects.flatMap(
@@ -47,14 +51,15 @@ test('the operator’s own need no Cell, which could be gone, and hold in each o
     operator: 'In',
     values: ['domicile-system', 'north'],
   };
-  expect(selected).toEqual([expected, expected]);
+  const alone = { ...expected, values: ['domicile-system'] };
+  expect(selected).toEqual([expected, expected, alone, alone]);
 });
 
 test.each([
   ['DE', ['europe-west3', 'europe-west10', 'onprem-de-'], 'us-'],
   ['KE', ['onprem-ke-'], 'europe-'],
 ] as const)('home of the operator is all of %s, and nothing else', (country, home, abroad) => {
-  const text = JSON.stringify(operatorAdmission(country, namespaces));
+  const text = JSON.stringify(ofOperator(country));
   for (const region of home) expect(text).toContain(region);
   expect(text).not.toContain(abroad);
 });

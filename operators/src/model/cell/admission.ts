@@ -37,14 +37,11 @@ export function admissionObjects(plan: CellPlan): KubeObject[] {
     binds,
     names,
     volumes,
-    volumesOfCluster(wall, plan.spec.namespace),
+    volumesOfCluster(wall, [plan.spec.namespace]),
     borders(plan),
   ];
   return policies.flatMap((policy) => [policyObject(wall, policy), binding(wall, policy)]);
 }
-
-/** Of the policies of `operatorAdmission`. */
-export const operatorPolicies = 'domicile-operator';
 
 /**
  * The policies for where the operator and the Buildings are: Secrets lie there that open Kafka, the store and the broker. They name
@@ -53,23 +50,32 @@ export const operatorPolicies = 'domicile-operator';
  */
 export function operatorAdmission(
   country: CountryCode,
-  namespaces: readonly string[],
+  operatorNamespace: string,
+  buildingNamespaces: readonly string[],
 ): KubeObject[] {
   const sites = `onprem-${lowerCountry(country)}-`;
   const ofProviders = regionsOf(country);
-  const wall: Wall = {
-    prefix: operatorPolicies,
+  const ofOperator: Wall = {
+    prefix: 'domicile-operator',
     labels: { ...managedBy, ...partOf, 'domicile.dev/country': lowerCountry(country) },
-    namespaces: [...new Set(namespaces)].toSorted(),
+    namespaces: [operatorNamespace],
     country: celText(country),
     regions: listOf(ofProviders.length > 0 ? ofProviders : [sites]),
     isHome: (region) =>
       `(${region} in variables.regions || ${region}.startsWith(${celText(sites)}))`,
   };
-  return [placement(wall), binds].flatMap((policy) => [
-    policyObject(wall, policy),
-    binding(wall, policy),
-  ]);
+  const ofAll = {
+    ...ofOperator,
+    namespaces: [...new Set([operatorNamespace, ...buildingNamespaces])].toSorted(),
+  };
+  return [
+    { wall: ofAll, policy: placement(ofAll) },
+    { wall: ofAll, policy: binds },
+    // Services and volumes beside Buildings are no way to what is secret there.
+    { wall: ofOperator, policy: names },
+    { wall: ofOperator, policy: volumes },
+    { wall: ofOperator, policy: volumesOfCluster(ofOperator, [operatorNamespace]) },
+  ].flatMap(({ wall, policy }) => [policyObject(wall, policy), binding(wall, policy)]);
 }
 
 function policyObject({ prefix, labels, cell }: Wall, policy: Policy): KubeObject {

@@ -1,6 +1,5 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { KeyPair } from '@domicile/runtime/certificates.ts';
-import { operatorAdmission } from '../../model/cell/admission.ts';
 import { type DesiredCell, desiredCell, objectBreaches } from '../../model/cell/desired.ts';
 import type { FoundPlaces } from '../../model/cell/found-places.ts';
 import { type CellPlan, labelsOf, namespaceOf } from '../../model/cell/plan.ts';
@@ -14,7 +13,7 @@ import type { CellLook } from './cell-desk.ts';
 import type { CellEvents } from './cell-events.ts';
 import { digestsOf, keepAuthority, keepDoors, keepServers, type Where } from './cell-secrets.ts';
 import { kindOf, ObjectKeeper } from './object-keeper.ts';
-import { placesOfOperator } from './operator-wall.ts';
+import { wallOfOperator } from './operator-wall.ts';
 import type { Outside } from './outside-part.ts';
 import { policiesHold } from './policy-probe.ts';
 import type { CellSettings } from './ports.ts';
@@ -99,8 +98,7 @@ export class ClusterPart {
   /** What is there already must hold before anything is made that it is to hold. */
   async #policies(plan: CellPlan): Promise<BaseWaits | undefined> {
     const { ports } = this.#parts;
-    const ofOperator = operatorAdmission(ports.country, placesOfOperator(ports));
-    const policies = [...ofOperator, ...desiredCell(plan, '').policies];
+    const policies = [...wallOfOperator(ports), ...desiredCell(plan, '').policies];
     for (const object of policies) if (await this.#keeper.keep(object)) this.#holding = undefined;
     const version = JSON.stringify(policies);
     if (this.#holding === version) return undefined;

@@ -12,6 +12,11 @@ export function placesOfOperator({ namespace, buildingNamespaces = [] }: Places)
   return [...new Set([namespace, ...buildingNamespaces])];
 }
 
+export function wallOfOperator(ports: Places & Pick<OperatorPorts, 'country'>): KubeObject[] {
+  const { country, namespace, buildingNamespaces = [] } = ports;
+  return operatorAdmission(country, namespace, buildingNamespaces);
+}
+
 /** Nothing else changes them but people. */
 const restMs = 1_000;
 
@@ -21,7 +26,7 @@ const restMs = 1_000;
  */
 export function createOperatorWallReconciler(ports: OperatorPorts): Reconciler {
   const keeper = new ObjectKeeper(ports);
-  const wanted = operatorAdmission(ports.country, placesOfOperator(ports));
+  const wanted = wallOfOperator(ports);
   const names = new Set(wanted.map(({ metadata }) => metadata.name));
   const itself: readonly Ref[] = [...names].slice(0, 1).map((name) => ({ name }));
   const ownersOf = ({ metadata }: KubeObject) => (names.has(metadata.name) ? itself : []);

@@ -245,14 +245,14 @@ const names: readonly Attempt[] = [
   ],
 ];
 
-const volume = (spec: Readonly<Record<string, unknown>>): Manifest => ({
+const volume = (namespace: string, spec: Readonly<Record<string, unknown>>): Manifest => ({
   apiVersion: 'v1',
   kind: 'PersistentVolume',
   metadata: { name: 'thief' },
   spec: {
     capacity: { storage: '1Gi' },
     accessModes: ['ReadWriteOnce'],
-    claimRef: { namespace: cellNamespace, name: 'issuer-state' },
+    claimRef: { namespace, name: 'issuer-state' },
     ...spec,
   },
 });
@@ -270,10 +270,13 @@ const tiedTo = (zone: string) => ({
   },
 });
 
-const volumes: readonly Attempt[] = [
+const csi = (fields: object) => ({ csi: { driver: 'x.example', volumeHandle: 'v', ...fields } });
+
+const volumesFor = (namespace: string): readonly Attempt[] => [
   [
     'a claim to a volume of one’s choice',
     made('v1', 'PersistentVolumeClaim', {
+      metadata: { name: 'thief', namespace },
       spec: {
         accessModes: ['ReadWriteOnce'],
         resources: { requests: { storage: '1Gi' } },
@@ -282,26 +285,49 @@ const volumes: readonly Attempt[] = [
     }),
     'must not name its volume',
   ],
-  [
-    'a volume that is tied to no place',
-    volume({ csi: { driver: 'x.example', volumeHandle: 'v' } }),
-    'must be tied to a region',
-  ],
+  ['a volume that is tied to no place', volume(namespace, csi({})), 'must be tied to a region'],
   [
     'a volume abroad',
-    volume({ csi: { driver: 'x.example', volumeHandle: 'v' }, ...tiedTo('us-central1-a') }),
+    volume(namespace, { ...csi({}), ...tiedTo('us-central1-a') }),
     'must be tied to a region',
   ],
   [
     'a share of the network that says it is at home',
-    volume({ nfs: { server: 'nfs.us.example', path: '/' }, ...tiedTo('europe-west3-a') }),
+    volume(namespace, {
+      nfs: { server: 'nfs.us.example', path: '/' },
+      ...tiedTo('europe-west3-a'),
+    }),
     'must not be a share of the network',
+  ],
+  [
+    'a share by its driver',
+    volume(namespace, { ...csi({ driver: 'nfs.csi.k8s.io' }), ...tiedTo('europe-west3-a') }),
+    'must not be a share of the network',
+  ],
+  [
+    'a volume that names a server',
+    volume(namespace, {
+      ...csi({ volumeAttributes: { server: 'us.example' } }),
+      ...tiedTo('europe-west3-a'),
+    }),
+    'nor name a server',
+  ],
+  [
+    'a disk abroad that says it is at home',
+    volume(namespace, {
+      ...csi({ volumeHandle: 'projects/p/zones/us-central1-a/disks/d' }),
+      ...tiedTo('europe-west3-a'),
+    }),
+    'names a place outside',
   ],
 ];
 
+/** Policies of the network beside the operator come with its chart. */
+const isOfService = ([, { kind }]: Attempt) => kind !== 'NetworkPolicy';
+
 /** The same beside the operator, which has the keys of administrators, and beside the Buildings, which have those of gateways. */
-function elsewhere(namespace: string): Attempt[] {
-  return [...pods, ...makers].map(([what, manifest, told]) => [
+function elsewhere(namespace: string, attempts: readonly Attempt[]): Attempt[] {
+  return attempts.map(([what, manifest, told]) => [
     `${what}, in ${namespace},`,
     { ...manifest, metadata: { ...manifest.metadata, namespace } },
     told,
@@ -313,7 +339,12 @@ export const refusedAttempts: readonly Attempt[] = [
   ...pods,
   ...makers,
   ...names,
-  ...volumes,
-  ...elsewhere(operatorNamespace),
-  ...elsewhere(buildingNamespace),
+  ...volumesFor(cellNamespace),
+  ...elsewhere(operatorNamespace, [...pods, ...makers, ...names.filter(isOfService)]),
+  ...elsewhere(buildingNamespace, [...pods, ...makers]),
+  ...volumesFor(operatorNamespace).map(([what, manifest, told]): Attempt => [
+    `${what}, in ${operatorNamespace},`,
+    manifest,
+    told,
+  ]),
 ];
