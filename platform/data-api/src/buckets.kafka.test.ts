@@ -202,7 +202,11 @@ function promises<Lake extends Buckets>(
 
     const ready = async (): Promise<void> => {
       for (const service of services)
-        await expect.poll(() => unreadinessOf(running.admin(service)), startPatience).toEqual([]);
+        await waitFor(
+          `${service} to be ready`,
+          async () => (await unreadinessOf(running.admin(service))).length === 0,
+          startPatience.timeout,
+        );
     };
     const allLanded = async (): Promise<void> => {
       await expect.poll(() => rawSeqs(running.url('raw')), patience).toEqual(sent.toSorted());

@@ -1,65 +1,12 @@
-import { parseCountryCode } from '@domicile/core/identities.ts';
 import { expect, test } from 'vitest';
 import { runErasurePass } from './erasure/erasure.ts';
 import { erasureOf } from './erasure/test-zone.ts';
 import { LandedAudit } from './landed-audit.ts';
-import { LandedCountsReader } from './landed-counts.ts';
 import { LandedManifests } from './landed-manifests.ts';
-import { LandingContent } from './landing-content.ts';
-import { LandingZone } from './landing-zone.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
 import { parseAccountSnapshot } from './model/landed-account.ts';
 import { parseRetention, retentionKey } from './model/retention.ts';
-
-const country = parseCountryCode('DE');
-const dayMs = 86_400_000;
-const startMs = Date.UTC(2026, 0, 1);
-const period = { building: 'de-a', fromMs: startMs, toMs: startMs + 40 * dayMs };
-const readingsEach = 10;
-
-/** A range a day, of readings that were received as they were measured, in one hour or in several. */
-async function landDays(
-  store: MemoryObjectStore,
-  days: number,
-  { partition = 0, everyMs = 1000, buildings = ['de-a'] } = {},
-): Promise<string[]> {
-  const zone = new LandingZone({ store, country, stream: 'readings' });
-  const paths: string[] = [];
-  for (let day = 0; day < days; day += 1) {
-    const first = BigInt(day * readingsEach);
-    const content = new LandingContent({ country, stream: 'readings', partition, first });
-    for (let index = 0; index < readingsEach; index += 1) {
-      const atMs = startMs + day * dayMs + index * everyMs;
-      const reading = {
-        building: buildings[index % buildings.length],
-        floor: '1',
-        room: 'r101',
-        device: 'r101-air',
-        client: 'acme',
-        type: 'air-quality',
-        boot: 'b1',
-        seq: day * readingsEach + index,
-        measuredAtMs: atMs,
-        receivedAtMs: atMs,
-        timeSource: 'device',
-        values: { co2: 400 },
-        units: { co2: '[ppm]' },
-      };
-      content.add({ offset: first + BigInt(index), value: Buffer.from(JSON.stringify(reading)) });
-    }
-    const { files } = await zone.complete(await zone.take(content), content);
-    paths.push(...files.map(({ path }) => path));
-  }
-  return paths;
-}
-
-async function counts(store: MemoryObjectStore): Promise<[landed: number, expired: number]> {
-  const { landed, expired } = await new LandedCountsReader(store).read(period);
-  return [landed, expired];
-}
-
-/** The end of the day by which so many days have been kept. */
-const afterDays = (days: number): number => startMs + days * dayMs - 1;
+import { afterDays, counts, dayMs, landDays, period, readingsEach, startMs } from './test-days.ts';
 
 test('what the retention takes is expired, neither landed nor lost, whether it is gone already or not', async () => {
   const store = new MemoryObjectStore();

@@ -255,6 +255,26 @@ test('a retention policy holds what is younger, and versions are kept where they
   expect((await call('GET', old)).text).toBe('1');
 });
 
+test('rules of the life cycle take what is old enough, by the beginning of its name', async () => {
+  const rule = (condition: object) => ({ action: { type: 'Delete' }, condition });
+  const bucket = await bucketWith({
+    lifecycle: {
+      rule: [rule({ age: 2, matchesPrefix: ['data/'] }), rule({ numNewerVersions: 1 })],
+    },
+  });
+  await put(bucket, 'data/old', '1');
+  await put(bucket, 'kept/old', '1');
+  aheadMs = 86_400_000;
+  await put(bucket, 'data/new', '1');
+  expect(gcs.carryOutLifecycle()).toEqual([]);
+  aheadMs = 2 * 86_400_000 + 60_000;
+  expect(gcs.carryOutLifecycle()).toEqual(['data/old']);
+  expect((await call('GET', objectOf(bucket, 'data/old'))).status).toBe(404);
+  for (const name of ['kept/old', 'data/new'])
+    expect((await call('GET', objectOf(bucket, name))).status).toBe(200);
+  aheadMs = 0;
+});
+
 test('a place cannot be changed, and continents are no regions', async () => {
   const bucket = await bucketWith();
   const moved = await call('PATCH', `/storage/v1/b/${bucket}`, { body: '{"location":"EU"}' });

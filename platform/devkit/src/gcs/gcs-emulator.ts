@@ -4,9 +4,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { rulesOf } from './gcs-buckets.ts';
 import { GcsFault } from './gcs-fault.ts';
 import { GcsFaults, type GcsTrouble } from './gcs-faults.ts';
 import { GcsIdentities } from './gcs-identities.ts';
+import { overOf } from './gcs-lifecycle.ts';
 import { type GcsAnswer, GcsService } from './gcs-service.ts';
 import { type GcsBucket, GcsState } from './gcs-state.ts';
 
@@ -29,10 +31,11 @@ const requestsKeptMax = 1_000;
  * Cloud Storage on this machine's loopback, as far as this project speaks to it: buckets with a place, policies and metageneration;
  * objects with generations, preconditions, checksums, ranges, resumable uploads and soft deletion; service accounts with keys. It
  * is made after Google's reference, not compared with the real service: what it proves of an adapter is proved as far as the
- * reference is read right. Life-cycle rules are kept and not carried out.
+ * reference is read right. Life-cycle rules are carried out when it is told to.
  */
 export class GcsEmulator implements AsyncDisposable {
   readonly faults = new GcsFaults();
+  readonly #now: () => number;
   readonly #identities: GcsIdentities;
   readonly #state: GcsState;
   readonly #service: GcsService;
@@ -53,6 +56,7 @@ export class GcsEmulator implements AsyncDisposable {
   }
 
   private constructor({ dir, identities, admins = [], now = Date.now }: GcsEmulatorOptions) {
+    this.#now = now;
     this.#identities = new GcsIdentities(identities, admins);
     this.#state = new GcsState({ dir, now });
     this.#service = new GcsService(this.#state, this.#identities);
@@ -85,6 +89,17 @@ export class GcsEmulator implements AsyncDisposable {
     await mkdir(folder, { recursive: true });
     for (const name of this.#identities.names)
       await writeFile(join(folder, `${name}.json`), this.keyOf(name), { mode: 0o600 });
+  }
+
+  /** Deletes what the rules of the buckets delete by now; gives the names. The real service does it by itself, some time later. */
+  carryOutLifecycle(): string[] {
+    const names: string[] = [];
+    for (const bucket of this.#state.buckets.values())
+      for (const object of overOf(bucket, this.#now())) {
+        this.#state.remove(bucket, object, { rules: rulesOf(bucket), named: false });
+        names.push(object.name);
+      }
+    return names;
   }
 
   expireTokens(): void {
