@@ -245,7 +245,7 @@ describe.each<HelmVersion>([3, 4])('with Helm %i', (version) => {
     expect(held.metadata.deletionTimestamp).toBeDefined();
     expect(await uidOf('de-2')).toBeUndefined();
     const { stdout } = await plan(bed, { buildings: { 'de-1': house } });
-    expect(stdout).toContain('is being taken out; wait until it is gone');
+    expect(stdout).toContain('is being taken out, which takes seconds; its data stays');
   });
 
   test('deleting the definitions is what deletes the rest, and nothing but kubectl does it', async () => {

@@ -28,6 +28,11 @@ export const eraserSettings = z.object({
     .transform((text) => text === 'true')
     .describe('What is erased is copied to the export first'),
   ERASER_PARTITIONS: count.min(1).max(1024).describe('Of the streams of the cell'),
+  ERASER_SOFT_DELETE_DAYS: count
+    .min(0)
+    .max(365)
+    .optional()
+    .describe('How long the store can bring back what it takes away: told in its report'),
   ERASER_GRACE_MS: count
     .min(0)
     .max(3_600_000)

@@ -77,6 +77,7 @@ function settingsOf(building: string, pass: string): NodeJS.ProcessEnv {
     ERASER_PASS: pass,
     ERASER_PARTITIONS: `${partitions}`,
     ERASER_GRACE_MS: '0',
+    ERASER_SOFT_DELETE_DAYS: '7',
     KAFKA_BOOTSTRAP: kafka.bootstrap,
     KAFKA_USER: 'eraser',
     KAFKA_PASSWORD_FILE: join(folder, 'password'),
@@ -185,6 +186,7 @@ test('as a process with its own identity it erases from buckets and from the new
   expect(stdout).toContain('Pass of an erasure done');
   const report = await readErasureReport(store, { building: gone, id: 'uid-1', pass: 'erase' });
   expect(report?.counts['landing/readings']).toMatchObject({ objects: 1, rows: 5, missing: 0 });
+  expect(report?.softDeleteDays).toBe(7);
   // Of both processes together.
   expect(report?.counts).toMatchObject({
     'kafka/latest': { objects: 2 },

@@ -43,6 +43,9 @@ export async function runEraser(
     {
       graceMs: config.ERASER_GRACE_MS,
       now,
+      ...(config.ERASER_SOFT_DELETE_DAYS !== undefined && {
+        softDeleteDays: config.ERASER_SOFT_DELETE_DAYS,
+      }),
       elsewhere: async (tally) => {
         await eraseLatest(kafka, async (devices) => {
           await tally.note('kafka/latest', 'all', { ...none, objects: devices });

@@ -178,7 +178,7 @@ export function warningsOfCell({ spec, pack }: AcceptedCell): string[] {
       ? [`${pack.country} has a second region for recovery, and the cell stands in one`]
       : []),
     ...(lake.softDeleteDays === 0
-      ? ['lake.softDeleteDays is 0: what is deleted is gone at once']
+      ? ['lake.softDeleteDays is 0: what is deleted from then on is gone at once']
       : []),
   ];
 }

@@ -35,6 +35,7 @@ export function eraserJob(job: EraserJob) {
         ERASER_PASS: pass,
         ERASER_EXPORT: `${isExported}`,
         ERASER_PARTITIONS: `${plan.spec.kafka.partitions}`,
+        ERASER_SOFT_DELETE_DAYS: `${plan.spec.lake.softDeleteDays}`,
         ERASER_GRACE_MS: `${graceMs}`,
       }),
     ),

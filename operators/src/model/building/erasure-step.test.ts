@@ -62,6 +62,21 @@ test.each<[string, Partial<ErasureFacts>, object]>([
   expect(erasureStep({ ...facts, ...of })).toEqual(expected);
 });
 
+test('what was deleted while the store kept it longer is waited for as long', () => {
+  const now = { ...times, softDeleteMs: 0 };
+  const kept = { ...erase, softDeleteMs: 3000 };
+  const of = { ...facts, times: now, nowMs: 1010, done: { erase: kept } };
+  expect(expectedEndMs(of)).toBe(3020);
+  expect(erasureStep(of)).toEqual({ kind: 'wait', untilMs: 3020 });
+  const verify = { finishedAtMs: 3030, objects: 1, softDeleteMs: 50 };
+  const late = { ...of, nowMs: 3040, done: { erase: kept, verify } };
+  expect(erasureStep(late)).toEqual({ kind: 'wait', untilMs: 3080 });
+  expect(erasureStep({ ...late, nowMs: 3080 })).toMatchObject({
+    kind: 'certify',
+    ends: { softDeleteUntilMs: 3080 },
+  });
+});
+
 test('a hold that comes late stops what is not done yet', () => {
   const held = { ...facts, farewell: farewell({ legalHold: true }) };
   for (const done of [{}, { erase }, { erase, verify: erase }])

@@ -6,7 +6,7 @@ export interface ErasureTimes {
   readonly settleMs: number;
   /** The longest retention of the streams. */
   readonly kafkaRetentionMs: number;
-  /** How long the store can bring back what was deleted. */
+  /** How long the store can bring back what is deleted now. */
   readonly softDeleteMs: number;
 }
 
@@ -18,6 +18,8 @@ export interface PassDone {
   readonly finishedAtMs: number;
   /** Rewritten or removed. */
   readonly objects: number;
+  /** How long the store could bring back what was deleted then. */
+  readonly softDeleteMs?: number;
 }
 
 export interface ErasureFacts {
@@ -56,13 +58,15 @@ export function erasureStep(facts: ErasureFacts): ErasureStep {
     return { kind: 'run', pass: 'export' };
   if (!done.erase) return { kind: 'run', pass: 'erase' };
   const kafkaUntilMs = settledAtMs + times.kafkaRetentionMs;
-  const erasedUntilMs = done.erase.finishedAtMs + times.softDeleteMs;
+  const erasedUntilMs = restorableUntilMs(done.erase, times);
   const firstEndMs = Math.max(kafkaUntilMs, erasedUntilMs);
   if (nowMs < firstEndMs) return { kind: 'wait', untilMs: firstEndMs };
   if (!done.verify) return { kind: 'run', pass: 'verify' };
   // What the second pass had to take away can be brought back as long.
   const softDeleteUntilMs =
-    done.verify.objects > 0 ? done.verify.finishedAtMs + times.softDeleteMs : erasedUntilMs;
+    done.verify.objects > 0
+      ? Math.max(erasedUntilMs, restorableUntilMs(done.verify, times))
+      : erasedUntilMs;
   if (nowMs < softDeleteUntilMs) return { kind: 'wait', untilMs: softDeleteUntilMs };
   return { kind: 'certify', ends: { kafkaUntilMs, softDeleteUntilMs } };
 }
@@ -70,6 +74,11 @@ export function erasureStep(facts: ErasureFacts): ErasureStep {
 /** When it is expected to be over, as far as is known. */
 export function expectedEndMs({ revokedAtMs, done, times }: ErasureFacts): number {
   const settledAtMs = revokedAtMs + times.settleMs;
-  const erasedAtMs = done.erase?.finishedAtMs ?? settledAtMs;
-  return Math.max(settledAtMs + times.kafkaRetentionMs, erasedAtMs + times.softDeleteMs);
+  const erased = done.erase ?? { finishedAtMs: settledAtMs, objects: 0 };
+  return Math.max(settledAtMs + times.kafkaRetentionMs, restorableUntilMs(erased, times));
+}
+
+/** A store keeps what was deleted as long as it was set then; what it is set to now may be longer, and sooner in force. */
+function restorableUntilMs(done: PassDone, { softDeleteMs }: ErasureTimes): number {
+  return done.finishedAtMs + Math.max(softDeleteMs, done.softDeleteMs ?? 0);
 }

@@ -7,7 +7,7 @@ import { runErasurePass } from '@domicile/lake/erasure/erasure.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { enrolmentSecretName, enrolmentShardOf } from '../../model/building/enrolment.ts';
-import { buildingKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
+import { buildingKind, cellKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
 import type { OperatorService } from '../../start.ts';
 import { BuildingCluster, conditionsIn } from './test-cluster.ts';
 import { cellNamespace, operatorNamespace } from './test-house.ts';
@@ -303,6 +303,26 @@ test('an export waits for a store that is away; a hold ends what runs; Retain le
   expect(await hasJob()).toBe(false);
   expect((await registered(name)).at(-1)).toMatchObject({ state: 'offboarded' });
   expect((await registered(name)).at(-1)).not.toHaveProperty('erased');
+});
+
+test('a cell that goes is told, and a building that goes meanwhile is refused when it is back', async () => {
+  const [stays, goes] = [fresh(), fresh()];
+  for (const name of [stays, goes]) await cluster.declare(name);
+  for (const name of [stays, goes]) await ready(name);
+  const cell = await cluster.client.kube.get(cellKind, { name: 'de' });
+  await cluster.client.kube.delete(cellKind, { name: 'de' }, { uid: cell?.metadata.uid ?? '' });
+  await untilTold(stays, 'Ready', 'False NoCell');
+  await cluster.drop(buildingKind, goes);
+  await untilTold(goes, 'Erased', 'Unknown WaitsForTheCell');
+  expect(await told('describe', 'building', goes)).toMatch(
+    /it is taken out when the chart domicile-cell/,
+  );
+  await waitFor('the event', async () => (await told('get', 'events')).includes('WaitsForTheCell'));
+  await cluster.cell();
+  await waitFor('it to be let go', async () => (await cluster.building(goes)) === undefined);
+  expect((await registered(goes)).at(-1)).toMatchObject({ state: 'offboarded' });
+  await ready(stays);
+  expect((await registered(stays)).length).toBe(1);
 });
 
 test('the deletion of a namespace does not hang', async () => {

@@ -7,10 +7,16 @@ import { createAuthority } from '@domicile/runtime/certificates.ts';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { erasureCertificateSchema } from '../../model/building/erasure-certificate.ts';
-import { buildingKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
+import { buildingKind, cellKind, configMapKind, jobKind, secretKind } from '../../model/kinds.ts';
 import type { ErasureSettings } from './erasure.ts';
 import { createBuildingReconciler } from './reconciler.ts';
-import { buildingSpec, cellNamespace, operatorNamespace, testHouse } from './test-house.ts';
+import {
+  buildingSpec,
+  cellNamespace,
+  cellSpec,
+  operatorNamespace,
+  testHouse,
+} from './test-house.ts';
 import { conditionsOf } from './test-kube.ts';
 
 const de7 = { name: 'de-7f3k', namespace: 'north' };
@@ -61,7 +67,7 @@ async function taking(spec: object, more: Partial<ErasureSettings> = quick) {
         signal: AbortSignal.timeout(10_000),
       },
       pass,
-      { graceMs: 0, now: ports.now },
+      { graceMs: 0, now: ports.now, softDeleteDays: 7 },
     );
   const jobs = () => kube.all(jobKind).map(({ metadata }) => metadata.name);
   return { ...house, store, away, erasure, told, done, jobs, id };
@@ -166,6 +172,27 @@ test('by the defaults it is over after ten minutes, thirty-seven days and a seco
     // Of the cell: seven days after the first pass.
     softDeleteUntil: '2026-11-30T09:10:00.000Z',
   });
+});
+
+test('a soft deletion that is shortened meanwhile certifies nothing sooner', async () => {
+  const { kube, look, pass, done, told } = await taking(
+    { deletionPolicy: 'Delete' },
+    { settleMs: 0, kafkaRetentionMs: 0 },
+  );
+  await look('de-7f3k');
+  await done('erase');
+  const cell = kube.seen(cellKind, { name: 'de' });
+  const { lake, ...spec } = cellSpec;
+  if (cell)
+    kube.put(cellKind, { ...cell, spec: { ...spec, lake: { ...lake, softDeleteDays: 0 } } });
+  pass(7 * dayMs - 1000);
+  await look('de-7f3k');
+  expect(kube.seen(buildingKind, de7)?.['status']).toMatchObject({
+    erasure: { phase: 'Waiting', until: '2026-11-30T09:00:00.000Z' },
+  });
+  pass(1000);
+  await look('de-7f3k');
+  expect(told()).toBe('False Verifying');
 });
 
 test('nothing is erased under a legal hold, and it goes on when that is lifted', async () => {

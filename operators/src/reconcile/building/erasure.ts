@@ -285,9 +285,9 @@ const reasons: Readonly<Record<ErasurePassName, string>> = {
   verify: 'Verifying',
 };
 
-function doneOf({ finishedAt, counts }: ErasureReport) {
+function doneOf({ finishedAt, counts, softDeleteDays = 0 }: ErasureReport) {
   const objects = Object.values(counts).reduce((sum, one) => sum + one.objects, 0);
-  return { finishedAtMs: Date.parse(finishedAt), objects };
+  return { finishedAtMs: Date.parse(finishedAt), objects, softDeleteMs: softDeleteDays * dayMs };
 }
 
 function timesOf(facts: ErasureFacts) {

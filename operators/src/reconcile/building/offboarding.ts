@@ -13,6 +13,7 @@ import type { Outcome } from '../../runtime/reconciler.ts';
 import { type CellInForce, cellInForce } from './cell-of.ts';
 import type { Erasures } from './erasure.ts';
 import { noTokenSha256 } from './gateway-secrets.ts';
+import { noCell, noCellMs } from './no-cell.ts';
 import { type BuildingParts, isOvertaken } from './parts.ts';
 import { recordIn, type Registry } from './registry-desk.ts';
 
@@ -36,8 +37,7 @@ export class Offboarding {
     if (!this.#building.finalizers.includes(buildingFinalizer)) return { kind: 'done' };
     const { cache, country } = this.#parts.ports;
     const cell = cellInForce(cache, country);
-    // Without a cell nobody serves it, and what the stores hold is theirs.
-    if (!cell) return this.#letGo();
+    if (!cell) return this.#awaitCell();
     try {
       return await this.#takeOut(cell);
     } catch (error) {
@@ -45,6 +45,29 @@ export class Offboarding {
       await this.#tellFailure(error, cell);
       return { kind: 'failed', error };
     }
+  }
+
+  /**
+   * The registry and the stores are still there, and may be served again: let go now, its gateway would come in then, and what
+   * was to be erased would never be.
+   */
+  async #awaitCell(): Promise<Outcome> {
+    const { name, namespace } = this.#building;
+    const message = `There is no cell of ${this.#parts.ports.country}, so its gateway cannot be refused, nor anything erased: it is taken out when the chart domicile-cell is installed again. If it never is: kubectl -n ${namespace} patch building ${name} --type=merge -p '{"metadata":{"finalizers":null}}' lets it go: nothing of it is erased, and its gateway may come in by what it has if there is a cell again`;
+    const erased = { status: 'Unknown', reason: 'WaitsForTheCell', message } as const;
+    const erasure = erasureIn(this.#seen);
+    await this.#parts.writeStatus(
+      this.#seen,
+      { residency: noCell(this.#parts.ports.country), erased },
+      erasure === undefined ? {} : { erasure },
+    );
+    this.#parts.ports.events.record(this.#seen, {
+      type: 'Warning',
+      reason: erased.reason,
+      action: 'TakeOut',
+      note: message,
+    });
+    return { kind: 'again', afterMs: noCellMs };
   }
 
   async #takeOut(cell: CellInForce): Promise<Outcome> {

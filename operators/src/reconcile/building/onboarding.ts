@@ -17,6 +17,7 @@ import type { KubeObject } from '../../runtime/kube.ts';
 import type { Outcome } from '../../runtime/reconciler.ts';
 import { type CellInForce, cellInForce } from './cell-of.ts';
 import type { GatewayCredentials } from './gateway-secrets.ts';
+import { noCell, noCellMs } from './no-cell.ts';
 import { type BuildingParts, isOvertaken } from './parts.ts';
 import type { Published } from './registry-desk.ts';
 
@@ -41,11 +42,7 @@ export class Onboarding {
     const { country, cache } = this.#parts.ports;
     const cell = cellInForce(cache, country);
     if (!cell) {
-      this.#found.residency = {
-        status: 'Unknown',
-        reason: 'NoCell',
-        message: `There is no cell of ${country} yet: install the chart domicile-cell`,
-      };
+      this.#found.residency = noCell(country);
       await this.#tell();
       return { kind: 'again', afterMs: noCellMs };
     }
@@ -251,7 +248,6 @@ export class Onboarding {
   }
 }
 
-const noCellMs = 60_000;
 const overtakenMs = 500;
 const authorityPollMs = 2000;
 

@@ -145,6 +145,37 @@ test('taken out it is refused to gateways and let go, and declared again it is t
   expect(decoded(kube, secret)).toEqual(before);
 });
 
+test.each(['Retain', 'Delete'])(
+  'without a cell a building of %s is kept until its gateway can be refused',
+  async (deletionPolicy) => {
+    const { kube, registry, declare, look, reconciler } = testHouse();
+    const cell = kube.seen(cellKind, { name: 'de' });
+    declare('de-7f3k', 'north', { ...buildingSpec, deletionPolicy });
+    await look('de-7f3k');
+    kube.drop(cellKind, { name: 'de' });
+    // Also one that is served is told that nobody serves it any more.
+    expect(cell && reconciler.dependencies[0]?.ownersOf(cell)).toEqual([de7]);
+    await look('de-7f3k');
+    expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({ Ready: 'False NoCell' });
+    kube.drop(buildingKind, de7);
+    expect(await look('de-7f3k')).toEqual({ kind: 'again', afterMs: 60_000 });
+    expect(kube.seen(buildingKind, de7)?.metadata.finalizers).toEqual(['domicile.dev/building']);
+    expect(conditionsOf(kube.seen(buildingKind, de7))).toMatchObject({
+      Ready: 'False BeingTakenOut',
+      Erased: 'Unknown WaitsForTheCell',
+    });
+    expect(registry.entry('de-7f3k')).toMatchObject({ state: 'active' });
+    const writes = kube.writes.length;
+    await look('de-7f3k');
+    expect(kube.writes.length).toBe(writes);
+    if (cell) kube.restore(cellKind, cell);
+    expect(cell && reconciler.dependencies[0]?.ownersOf(cell)).toEqual([de7]);
+    await look('de-7f3k');
+    expect(registry.entry('de-7f3k')).toMatchObject({ state: 'offboarded', passwordHash: null });
+    expect(enrolmentOf(kube, 'de-7f3k')).toMatchObject({ state: 'offboarded' });
+  },
+);
+
 test('a building is not taken up for another client', async () => {
   const { kube, declare, look } = testHouse();
   declare('de-7f3k');

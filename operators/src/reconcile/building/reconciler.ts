@@ -42,7 +42,7 @@ export function createBuildingReconciler(
 }
 
 function dependenciesOf(
-  { cache, buildingNamespaces }: OperatorPorts,
+  { cache, country, buildingNamespaces }: OperatorPorts,
   parts: BuildingParts,
   cellNamespace: string,
 ): readonly Dependency[] {
@@ -50,8 +50,11 @@ function dependenciesOf(
   return [
     {
       kind: cellKind,
-      // Its status changes often; who is served already does not mind.
-      ownersOf: () => cache.list(buildingKind).filter(isWaiting).map(refOf),
+      // Its status changes often: who is served already does not mind, until there is no cell any more.
+      ownersOf: () => {
+        const all = cache.list(buildingKind);
+        return (cellInForce(cache, country) ? all.filter(isWaiting) : all).map(refOf);
+      },
     },
     {
       kind: secretKind,

@@ -67,6 +67,10 @@ export class BuildingCluster implements AsyncDisposable {
       metadata: { name: 'cell-authority', namespace: cellNamespace },
       data: { 'ca.crt': authority.certificate },
     });
+    await this.cell();
+  }
+
+  async cell(): Promise<void> {
     await this.bed.client.apply({
       apiVersion,
       kind: 'Cell',

@@ -30,6 +30,8 @@ const reportSchema = z.object({
    * beside the store. All processes of the pass together.
    */
   counts: z.record(z.string(), counts),
+  /** For how long the store could bring back what was taken away then; absent in reports of before it was said. */
+  softDeleteDays: count.optional(),
   export: z.object({ folder: z.string(), files: count, rows: count, missing: count }).optional(),
 });
 
@@ -41,6 +43,8 @@ export interface PassOptions {
   readonly graceMs: number;
   /** Milliseconds since 1970. */
   readonly now: () => number;
+  /** As the store is set while the pass runs: what it takes away stays as long, whatever is set later. */
+  readonly softDeleteDays?: number;
   /** Done first, of `erase` and `verify`: what is erased elsewhere, noted before it is. */
   readonly elsewhere?: (tally: ErasureTally) => Promise<void>;
 }
@@ -53,7 +57,7 @@ export function erasureFolder(building: string, id: string): string {
 export async function runErasurePass(
   run: ErasureRun,
   pass: ErasurePass,
-  { graceMs, now, elsewhere }: PassOptions,
+  { graceMs, now, softDeleteDays, elsewhere }: PassOptions,
 ): Promise<ErasureReport> {
   const { landing, building, id, signal } = run;
   const tally = new ErasureTally(landing, `${erasureFolder(building, id)}${pass}/`);
@@ -80,6 +84,7 @@ export async function runErasurePass(
     startedAt,
     finishedAt: timeOf(now()),
     counts: done,
+    ...(softDeleteDays !== undefined && { softDeleteDays }),
     ...(exported && { export: exported }),
   };
   const key = reportKey({ building, id, pass });
