@@ -32,9 +32,9 @@ interface Kept {
   readonly store: ErasableStore;
   readonly files: LocalFiles;
   /** The time by which the store's rule goes. */
-  setTime(atMs: number): void;
+  readonly setTime: (atMs: number) => void;
   /** Does what the rule of the store does in its own time. */
-  carryOutRule(): Promise<void>;
+  readonly carryOutRule: () => Promise<void>;
 }
 
 const settings = {
@@ -102,7 +102,7 @@ function byName(store: ErasableStore): Pick<Kept, 'setTime' | 'carryOutRule'> {
   let nowMs = 0;
   return {
     setTime: (atMs) => (nowMs = atMs),
-    async carryOutRule() {
+    carryOutRule: async () => {
       for await (const key of keysBelow(store, 'landing/readings/v1/')) {
         const [, day] = /\/dt=([^/]+)\//.exec(key) ?? [];
         if (day === undefined || Date.parse(day) + retentionDays * dayMs > nowMs) continue;

@@ -10,9 +10,9 @@ import { FaultProxy } from '@domicile/devkit/fault-proxy.ts';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { S3Server } from '@domicile/devkit/s3/s3-server.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BucketObjectStore } from '../bucket/bucket-object-store.ts';
-import { erasableStoreCases, objectStoreCases } from '../object-store-conformance.ts';
+import { bucketPromises, persistence, type TestBucket } from '../bucket/test-bucket-promises.ts';
 import { openBuckets } from '../open-lake.ts';
 import { S3BucketClient } from './s3-bucket-client.ts';
 import { openS3 } from './s3-client.ts';
@@ -21,7 +21,6 @@ const region = 'onprem-ch-attic';
 const secret = { accessKeyId: 'test', secretAccessKey: 'test-secret' };
 /** The server is fetched from a registry once. */
 const installTimeoutMs = 400_000;
-const persistence = { attemptsMax: 3, delayMs: 5, delayMsMax: 20, attemptTimeoutMs: 5_000 };
 let server: S3Server;
 let client: S3Client;
 
@@ -45,19 +44,11 @@ beforeAll(async () => {
 }, installTimeoutMs);
 afterAll(async () => server[Symbol.asyncDispose]());
 
-function storeOf(bucket = 'lake'): BucketObjectStore {
+function storeOf(bucket: TestBucket = 'lake'): BucketObjectStore {
   return new BucketObjectStore(new S3BucketClient(client, bucket), persistence);
 }
 
-describe('s3', () => {
-  test.each([...objectStoreCases, ...erasableStoreCases])('$name', async (promise) => {
-    await expect(promise.run(storeOf(), freshName('test'))).resolves.toBeUndefined();
-  });
-
-  test.each(erasableStoreCases)('in a versioned bucket: $name', async (promise) => {
-    await expect(promise.run(storeOf('versioned'), freshName('test'))).resolves.toBe(undefined);
-  });
-});
+bucketPromises('s3', storeOf);
 
 test('of what was erased in a versioned bucket no version stays', async () => {
   const store = storeOf('versioned');
@@ -79,17 +70,6 @@ test('another client of S3 reads the same bytes', async () => {
   expect(await storeOf().createOnly(key, content)).toBe(true);
   const { Body } = await client.send(new GetObjectCommand({ Bucket: 'lake', Key: key }));
   expect(Buffer.from((await Body?.transformToByteArray()) ?? []).equals(content)).toBe(true);
-});
-
-test('a bucket that is not there is not an empty one', async () => {
-  const store = storeOf('nowhere');
-  for (const work of [
-    () => store.get('a/b'),
-    () => store.head('a/b'),
-    () => store.list('a/', { limit: 1 }),
-    () => store.createOnly('a/b', Buffer.from('x')),
-  ])
-    await expect(work()).rejects.toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' });
 });
 
 /** A store behind a link that can be cut, and the link. */
