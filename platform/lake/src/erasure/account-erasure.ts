@@ -35,11 +35,11 @@ export async function eraseAccount(run: ErasureRun, tally?: ErasureTally): Promi
     signal.throwIfAborted();
     const newest = await newestSnapshot(serving);
     if (!newest) return noErasure();
-    if (!Object.hasOwn(newest.days, building)) {
+    const { draft, objects } = await without(serving, newest, building);
+    if (objects === 0) {
       await point(serving, newest.number);
       return noErasure();
     }
-    const { draft, objects } = await without(serving, newest, building);
     const content = Buffer.from(JSON.stringify(draft));
     await tally?.note(accountKind, 'newest', { ...noErasure(), objects });
     if (!(await serving.createOnly(accountSnapshotKey(draft.number), content))) continue;
@@ -76,6 +76,7 @@ async function newestSnapshot(serving: ErasableStore): Promise<LandedAccountSnap
   return content && parseAccountSnapshot(content);
 }
 
+/** Also of files that only days of others refer to by now: they were written in one round for both. */
 async function without(
   serving: ErasableStore,
   newest: LandedAccountSnapshot,
@@ -83,13 +84,14 @@ async function without(
 ): Promise<{ draft: LandedAccountSnapshot; objects: number }> {
   const draft = structuredClone(newest);
   draft.number += 1;
-  const names = new Set(Object.values(draft.days[building] ?? {}));
+  const names = new Set(Object.values(draft.days).flatMap((days) => Object.values(days)));
   delete draft.days[building];
   const successors = new Map<string, string>();
   for (const name of names) {
     const content = await serving.get(accountDataKey(name));
-    if (!content) continue;
-    const days = parseAccountData(content).days.filter((day) => day.building !== building);
+    const all = content ? parseAccountData(content).days : [];
+    const days = all.filter((day) => day.building !== building);
+    if (days.length === all.length) continue;
     const next = Buffer.from(JSON.stringify({ days }));
     const digest = createHash('sha256').update(next).digest('hex').slice(0, 16);
     const successor = `${padded(draft.number)}-${digest}`;
@@ -98,7 +100,8 @@ async function without(
   }
   for (const days of Object.values(draft.days))
     for (const [day, name] of Object.entries(days)) days[day] = successors.get(name) ?? name;
-  return { draft, objects: names.size };
+  const isNamed = Object.hasOwn(newest.days, building);
+  return { draft, objects: Math.max(successors.size, isNamed ? 1 : 0) };
 }
 
 /** The time of the last comparison stays: this was none. */

@@ -251,6 +251,22 @@ test('copies of manifests go with an erasure, and one that a slow lander leaves 
   expect(await mentions(store, gone)).toEqual([]);
 });
 
+test('counts go that were written in one round with those of others, and were told anew since', async () => {
+  const store = new MemoryObjectStore();
+  const audit = new LandedAudit({ store, partitions: 4 });
+  const first = await land(store, { first: 0n, buildings: [gone, kept], count: 6 });
+  await audit.round(1);
+  await land(store, { first, buildings: [gone], count: 4 });
+  await audit.round(2);
+  const before = await landedOf(store, kept);
+  const report = await runErasurePass(erasureOf(store, gone), 'erase', options);
+  expect(report.counts['serving/account']?.objects).toBeGreaterThan(1);
+  expect(await mentions(store, gone)).toEqual([]);
+  expect(await landedOf(store, kept)).toBe(before);
+  expect((await audit.round(3)).lost).toEqual([]);
+  expect(await landedOf(store, kept)).toBe(before);
+});
+
 test('erasers of two buildings at the same files meet without harm', async () => {
   const { store } = await lake();
   const before = await globbed(store);
