@@ -35,6 +35,8 @@ const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 const restartAfterMs = 1_000;
 const kafkaUser = 'cell-admin';
+/** Of a cluster, below the folder of its country. */
+const clusterFolders = ['control-plane', 'kubelet'];
 export const operatorNamespace = 'domicile-system';
 
 /**
@@ -43,12 +45,11 @@ export const operatorNamespace = 'domicile-system';
  */
 export class KubeCountry implements AsyncDisposable {
   readonly file: UpFile;
-  readonly bed: KubeTestbed;
-  readonly kubelet: ProcessKubelet;
-  readonly kafka: KafkaCluster;
-  readonly buckets: Buckets;
-  readonly users: DemoUsers;
+  readonly outside: Outside;
+  readonly #options: KubeCountryOptions;
+  readonly #pack: CountryPack;
   readonly #stack: AsyncDisposableStack;
+  #cluster: Cluster;
 
   /** What was there of an earlier start is removed. */
   static async start(options: KubeCountryOptions): Promise<KubeCountry> {
@@ -57,19 +58,65 @@ export class KubeCountry implements AsyncDisposable {
     await mkdir(options.dir, { recursive: true, mode: 0o700 });
     await using stack = new AsyncDisposableStack();
     const tools = await kubeTools();
-    const parts = await startParts(options, pack, stack);
-    const file = await writeFiles({ ...options, pack, tools, parts });
-    return new KubeCountry(file, parts, stack.move());
+    const outside = await startOutside(options, pack, stack);
+    const cluster = await startCluster(options, pack);
+    stack.use(cluster);
+    options.say('Secrets and values');
+    await cluster.bed.client.applyAll(
+      secretsOf(operatorNamespace, {
+        kafka: { username: kafkaUser, password: outside.kafkaPassword },
+        lake: outside.buckets.credentials,
+      }),
+    );
+    const file = await writeFiles({ ...options, pack, tools, outside, bed: cluster.bed });
+    return new KubeCountry({ file, outside, cluster, options, pack, stack: stack.move() });
   }
 
-  private constructor(file: UpFile, parts: Parts, stack: AsyncDisposableStack) {
-    this.file = file;
-    this.bed = parts.bed;
-    this.kubelet = parts.kubelet;
-    this.kafka = parts.kafka;
-    this.buckets = parts.buckets;
-    this.users = parts.users;
-    this.#stack = stack;
+  private constructor(of: {
+    readonly file: UpFile;
+    readonly outside: Outside;
+    readonly cluster: Cluster;
+    readonly options: KubeCountryOptions;
+    readonly pack: CountryPack;
+    readonly stack: AsyncDisposableStack;
+  }) {
+    this.file = of.file;
+    this.outside = of.outside;
+    this.#cluster = of.cluster;
+    this.#options = of.options;
+    this.#pack = of.pack;
+    this.#stack = of.stack;
+  }
+
+  get bed(): KubeTestbed {
+    return this.#cluster.bed;
+  }
+
+  get kubelet(): ProcessKubelet {
+    return this.#cluster.kubelet;
+  }
+
+  get kafka(): KafkaCluster {
+    return this.outside.kafka;
+  }
+
+  get buckets(): Buckets {
+    return this.outside.buckets;
+  }
+
+  /**
+   * The cluster is lost with etcd, nodes, volumes and Secrets, and an empty one takes its place, under the same path of the
+   * kubeconfig; what is outside of it goes on.
+   */
+  async loseCluster(): Promise<void> {
+    const { dir, say } = this.#options;
+    say('the cluster is lost');
+    await this.#cluster.kubelet.cutPower();
+    await this.#cluster[Symbol.asyncDispose]();
+    for (const part of clusterFolders) await rm(join(dir, part), { recursive: true, force: true });
+    this.#cluster = await startCluster(this.#options, this.#pack);
+    this.#stack.use(this.#cluster);
+    say('another one is there, and empty');
   }
 
   /** Pods first, and what they stand on after them. */
@@ -78,9 +125,8 @@ export class KubeCountry implements AsyncDisposable {
   }
 }
 
-interface Parts {
-  readonly bed: KubeTestbed;
-  readonly kubelet: ProcessKubelet;
+/** What is there before the cluster, and outlives it. */
+export interface Outside {
   readonly kafka: KafkaCluster;
   readonly kafkaPassword: string;
   readonly buckets: Buckets;
@@ -88,11 +134,16 @@ interface Parts {
   readonly issuer: string;
 }
 
-async function startParts(
-  { dir, brokers, network, say }: KubeCountryOptions,
+interface Cluster extends AsyncDisposable {
+  readonly bed: KubeTestbed;
+  readonly kubelet: ProcessKubelet;
+}
+
+async function startOutside(
+  { dir, brokers, say }: KubeCountryOptions,
   pack: CountryPack,
   stack: AsyncDisposableStack,
-): Promise<Parts> {
+): Promise<Outside> {
   const ports = await Ports.open(join(dir, 'ports.json'));
   say(`Kafka: ${brokers} broker${brokers === 1 ? '' : 's'}`);
   const kafkaPassword = randomBytes(18).toString('base64url');
@@ -114,6 +165,14 @@ async function startParts(
   const users = await DemoUsers.open(join(dir, 'identity'), issuer, [pack.country]);
   await startIdentity({ dir, pack, issuer, supervisor, ports });
   stack.defer(() => supervisor.stop('identity', stopTimeoutMs));
+  return { kafka, kafkaPassword, buckets, users, issuer };
+}
+
+async function startCluster(
+  { dir, network, say }: KubeCountryOptions,
+  pack: CountryPack,
+): Promise<Cluster> {
+  await using stack = new AsyncDisposableStack();
   say('Kubernetes: etcd, API server, controller manager, scheduler');
   const bed = stack.use(
     await KubeTestbed.start({ dir: join(dir, 'control-plane'), kubelet: 'none' }),
@@ -131,7 +190,8 @@ async function startParts(
     }),
   );
   await bed.nodesReady();
-  return { bed, kubelet, kafka, kafkaPassword, buckets, users, issuer };
+  const parts = stack.move();
+  return { bed, kubelet, [Symbol.asyncDispose]: () => parts.disposeAsync() };
 }
 
 /** What ends by itself, or is killed, is started again, as a kubelet does with a control plane. */
@@ -155,18 +215,12 @@ async function writeFiles(
   of: KubeCountryOptions & {
     readonly pack: CountryPack;
     readonly tools: KubeTools;
-    readonly parts: Parts;
+    readonly outside: Outside;
+    readonly bed: KubeTestbed;
   },
 ): Promise<UpFile> {
-  const { dir, pack, parts, tools, brokers } = of;
-  const { bed, kafka, kafkaPassword, buckets, issuer, users } = parts;
-  of.say('Secrets and values');
-  await bed.client.applyAll(
-    secretsOf(operatorNamespace, {
-      kafka: { username: kafkaUser, password: kafkaPassword },
-      lake: buckets.credentials,
-    }),
-  );
+  const { dir, pack, outside, bed, tools, brokers } = of;
+  const { kafka, buckets, issuer, users } = outside;
   const cc = lowerCountry(pack.country);
   const buildings = await readFile(join(root, `examples/demo/${cc}.values.yaml`), 'utf8').catch(
     () => 'buildings: {}\n',

@@ -12,7 +12,8 @@ const { COUNTRY, KUBE_BROKERS } = readKubeConfig();
 const { dir, pidFile } = placesOf(COUNTRY);
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-async function start(): Promise<AsyncDisposable> {
+/** `SIGUSR2` takes the cluster away: the trial of a recovery. */
+async function start(fail: (error: unknown) => void): Promise<AsyncDisposable> {
   const country = await KubeCountry.start({
     country: COUNTRY,
     dir,
@@ -21,8 +22,11 @@ async function start(): Promise<AsyncDisposable> {
     say,
   });
   await writePrivate(join(dir, readyFile), '');
+  const lose = (): void => void country.loseCluster().catch(fail);
+  process.on('SIGUSR2', lose);
   return {
     async [Symbol.asyncDispose]() {
+      process.off('SIGUSR2', lose);
       say('ending');
       await country[Symbol.asyncDispose]();
       await rm(pidFile, { force: true });

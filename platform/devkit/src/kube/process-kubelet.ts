@@ -104,6 +104,12 @@ export class ProcessKubelet implements AsyncDisposable {
     for (const pod of this.#bound?.values() ?? []) this.#changed(keyOf(pod), pod);
   }
 
+  /** The machines lose their power: nothing of a pod finishes what it began. The kubelet is to be disposed of then. */
+  async cutPower(): Promise<void> {
+    this.#stopping.abort();
+    await Promise.all([...this.#pods.values()].map((runner) => runner.stop(0)));
+  }
+
   /** Ends all pods at once. The nodes stay in the API, and their leases end. */
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#refreshing);
