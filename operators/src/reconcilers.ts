@@ -10,7 +10,7 @@ import type { Reconciler } from './runtime/reconciler.ts';
 export function reconcilersOf(config: OperatorConfig, ports: OperatorPorts): readonly Reconciler[] {
   const cellNamespace = config.OPERATOR_CELL_NAMESPACE;
   return [
-    createOperatorWallReconciler(ports),
+    createOperatorWallReconciler(ports, cellNamespace),
     createCellReconciler(ports, {
       imageTag: config.OPERATOR_IMAGE_TAG,
       regionsDir: config.OPERATOR_REGIONS_DIR,

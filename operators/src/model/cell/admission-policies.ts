@@ -314,6 +314,13 @@ export function borders({ operatorUser }: CellPlan): Policy {
   return {
     name: 'borders',
     rules: [v1('networking.k8s.io', 'networkpolicies')],
+    conditions: [
+      {
+        // The garbage collector takes owners off where a Cell is deleted without what it owns.
+        name: 'changes-the-spec',
+        expression: "request.operation == 'CREATE' || object.spec != oldObject.spec",
+      },
+    ],
     validations: [
       {
         expression: `request.userInfo.username == ${celText(operatorUser)}`,

@@ -21,7 +21,11 @@ const binding = z.object({
 });
 
 const ofOperator = (country: 'DE' | 'KE') =>
-  operatorAdmission(country, 'domicile-system', ['north', 'north']);
+  operatorAdmission(country, {
+    operatorNamespace: 'domicile-system',
+    cellNamespace: 'domicile',
+    buildingNamespaces: ['north', 'north'],
+  });
 
 test('every policy is bound, and a cell’s refuses everything without its Cell', () => {
   const objects = admissionObjects(planOfDe());
@@ -49,9 +53,9 @@ test('the operator’s own need no Cell, which could be gone, and hold in each o
   const expected = {
     key: 'kubernetes.io/metadata.name',
     operator: 'In',
-    values: ['domicile-system', 'north'],
+    values: ['domicile', 'domicile-system', 'north'],
   };
-  const alone = { ...expected, values: ['domicile-system'] };
+  const alone = { ...expected, values: ['domicile', 'domicile-system'] };
   expect(selected).toEqual([expected, expected, alone, alone]);
 });
 

@@ -28,8 +28,9 @@ export function admissionObjects(plan: CellPlan): KubeObject[] {
     labels: labelsOf(plan),
     namespaces: [plan.spec.namespace],
     cell: plan.name,
-    country: 'params.spec.country',
-    regions: 'params.spec.regions',
+    country: celText(plan.spec.country),
+    // Another Cell may bear its name one day, and be of another country.
+    regions: `params.spec.regions.filter(region, ${liesIn(plan.spec.country, 'region')})`,
     isHome: (region) => `${region} in variables.regions`,
   };
   const policies = [
@@ -43,30 +44,40 @@ export function admissionObjects(plan: CellPlan): KubeObject[] {
   return policies.flatMap((policy) => [policyObject(wall, policy), binding(wall, policy)]);
 }
 
+/** CEL: whether it is a region of the country, as core's `countryOfRegion` has it. */
+function liesIn(country: CountryCode, region: string): string {
+  return `(${region} in ${listOf(regionsOf(country))} || ${region}.startsWith(${celText(sitesOf(country))}))`;
+}
+
+function sitesOf(country: CountryCode): string {
+  return `onprem-${lowerCountry(country)}-`;
+}
+
+export interface Guarded {
+  readonly operatorNamespace: string;
+  readonly cellNamespace: string;
+  readonly buildingNamespaces: readonly string[];
+}
+
 /**
- * The policies for where the operator and the Buildings are: Secrets lie there that open Kafka, the store and the broker. They name
- * the regions themselves and have no parameter, so that neither a Cell that is gone nor one that gave up a region keeps the
- * operator's own pods from coming back.
+ * The policies that hold whether there is a Cell or not, wherever Secrets lie that open Kafka, the store and the broker: beside the
+ * operator, in the cell, beside the Buildings. They name the country's regions themselves and have no parameter, so that neither a
+ * Cell that is gone nor one that gave up a region keeps the operator's own pods from coming back.
  */
-export function operatorAdmission(
-  country: CountryCode,
-  operatorNamespace: string,
-  buildingNamespaces: readonly string[],
-): KubeObject[] {
-  const sites = `onprem-${lowerCountry(country)}-`;
+export function operatorAdmission(country: CountryCode, guarded: Guarded): KubeObject[] {
+  const { operatorNamespace, cellNamespace, buildingNamespaces } = guarded;
   const ofProviders = regionsOf(country);
   const ofOperator: Wall = {
     prefix: 'domicile-operator',
     labels: { ...managedBy, ...partOf, 'domicile.dev/country': lowerCountry(country) },
-    namespaces: [operatorNamespace],
+    namespaces: [cellNamespace, operatorNamespace].toSorted(),
     country: celText(country),
-    regions: listOf(ofProviders.length > 0 ? ofProviders : [sites]),
-    isHome: (region) =>
-      `(${region} in variables.regions || ${region}.startsWith(${celText(sites)}))`,
+    regions: listOf(ofProviders.length > 0 ? ofProviders : [sitesOf(country)]),
+    isHome: (region) => liesIn(country, region),
   };
   const ofAll = {
     ...ofOperator,
-    namespaces: [...new Set([operatorNamespace, ...buildingNamespaces])].toSorted(),
+    namespaces: [...new Set([...ofOperator.namespaces, ...buildingNamespaces])].toSorted(),
   };
   return [
     { wall: ofAll, policy: placement(ofAll) },
@@ -74,7 +85,7 @@ export function operatorAdmission(
     // Services and volumes beside Buildings are no way to what is secret there.
     { wall: ofOperator, policy: names },
     { wall: ofOperator, policy: volumes },
-    { wall: ofOperator, policy: volumesOfCluster(ofOperator, [operatorNamespace]) },
+    { wall: ofOperator, policy: volumesOfCluster(ofOperator, ofOperator.namespaces) },
   ].flatMap(({ wall, policy }) => [policyObject(wall, policy), binding(wall, policy)]);
 }
 

@@ -54,13 +54,14 @@ export class CellDesk {
 
   async look(cell: KubeObject | undefined): Promise<Outcome> {
     const { uid, deletionTimestamp } = cell?.metadata ?? {};
-    if (cell === undefined || uid === undefined || deletionTimestamp !== undefined) {
+    if (cell === undefined || uid === undefined) {
       // What it owned goes with it; topics, buckets, keys and the namespace have no owner and stay.
       if (cellInForce(this.#ports.cache, this.#ports.country) === undefined) this.#events.gone();
       return { kind: 'done' };
     }
     const admitted = await this.#admit(cell, uid);
     if ('reason' in admitted) return this.#refuse(cell, admitted);
+    if (deletionTimestamp !== undefined) return this.#leave(admitted);
     return this.#bringAbout(admitted);
   }
 
@@ -101,6 +102,20 @@ export class CellDesk {
       note: message,
     });
     return { kind: 'refused', reason };
+  }
+
+  /** That may take long, as where somebody waits for what it owns: until then its pods run, and are held at home. */
+  async #leave(look: CellLook): Promise<Outcome> {
+    const found = this.#lookAtPlaces(look);
+    this.#events.residency(look.cell, found.breaches);
+    await this.#cluster.keepWalls(look);
+    const message = 'the Cell is being deleted: what it owns goes, data and keys stay';
+    const base = [
+      notYet('WorkloadsReady', 'Terminating', message),
+      ...['KafkaReady', 'StoreReady'].map((type) => unseen(type, 'Terminating', message)),
+    ];
+    await this.#tell(look, { found, base });
+    return { kind: 'again', afterMs: troubledMs };
   }
 
   async #bringAbout(look: CellLook): Promise<Outcome> {
@@ -187,12 +202,13 @@ function unseenBehind({ condition: { reason, type } }: BaseWaits): ConditionNow[
   // That passes within seconds.
   if (reason === 'PoliciesNotActive') return [];
   const message = `not looked at: see ${type}`;
-  return ['KafkaReady', 'StoreReady', 'WorkloadsReady'].map((one) => ({
-    type: one,
-    status: 'Unknown',
-    reason: 'WaitsForThePolicies',
-    message,
-  }));
+  return ['KafkaReady', 'StoreReady', 'WorkloadsReady'].map((one) =>
+    unseen(one, 'WaitsForThePolicies', message),
+  );
+}
+
+function unseen(type: string, reason: string, message: string): ConditionNow {
+  return { type, status: 'Unknown', reason, message };
 }
 
 function residencyOf({ breaches: here }: FoundPlaces, outside: Outside | undefined): ConditionNow {

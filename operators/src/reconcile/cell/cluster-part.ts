@@ -1,5 +1,6 @@
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { KeyPair } from '@domicile/runtime/certificates.ts';
+import { admissionObjects } from '../../model/cell/admission.ts';
 import { type DesiredCell, desiredCell, objectBreaches } from '../../model/cell/desired.ts';
 import type { FoundPlaces } from '../../model/cell/found-places.ts';
 import { type CellPlan, labelsOf, namespaceOf } from '../../model/cell/plan.ts';
@@ -95,10 +96,16 @@ export class ClusterPart {
     return { kind: 'ready', condition, where, plan, authority };
   }
 
+  /** Of a cell that is on its way out. What it owns goes; what holds the rest at home stays. */
+  async keepWalls(look: CellLook): Promise<void> {
+    for (const object of admissionObjects(this.#planOf(look))) await this.#keeper.keep(object);
+  }
+
   /** What is there already must hold before anything is made that it is to hold. */
   async #policies(plan: CellPlan): Promise<BaseWaits | undefined> {
     const { ports } = this.#parts;
-    const policies = [...wallOfOperator(ports), ...desiredCell(plan, '').policies];
+    const wall = wallOfOperator(ports, plan.spec.namespace);
+    const policies = [...wall, ...desiredCell(plan, '').policies];
     for (const object of policies) if (await this.#keeper.keep(object)) this.#holding = undefined;
     const version = JSON.stringify(policies);
     if (this.#holding === version) return undefined;

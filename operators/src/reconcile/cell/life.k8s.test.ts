@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { podSpec } from './test-attempts.ts';
+import { pin, pinnedBy, podSpec } from './test-attempts.ts';
 import {
   apiVersion,
   buildingNamespace,
@@ -365,6 +365,82 @@ describe('the end of a Cell', () => {
     await client().apply(house.manifest());
     await house.until('Ready', 'True');
     expect(await dataOf('cell-authority')).toEqual(authority);
+  });
+
+  test('that somebody waits for is told, and it is held at home until then', async () => {
+    const cell = { name: house.name };
+    const finalizers = ['example.org/backup'];
+    await client().patch(apiVersion, 'Cell', cell, { metadata: { finalizers } });
+    await client().delete(apiVersion, 'Cell', cell);
+    await house.until('Ready', 'False', { reason: 'Terminating' });
+    expect(await house.condition('KafkaReady')).toMatchObject({ status: 'Unknown' });
+    const version = 'admissionregistration.k8s.io/v1';
+    const binding = { name: 'domicile-cell-placement' };
+    await client().delete(version, 'ValidatingAdmissionPolicyBinding', binding);
+    await waitFor('the binding is back', async () => {
+      const found = await client().find(version, 'ValidatingAdmissionPolicyBinding', binding);
+      return found !== undefined;
+    });
+    await client().patch(apiVersion, 'Cell', cell, { metadata: { finalizers: null } });
+    await waitFor('the Cell is gone', async () => {
+      return (await client().find(apiVersion, 'Cell', cell)) === undefined;
+    });
+  });
+
+  test('lets no Cell of another country that bears its name open what is left to that country', async () => {
+    const { lake } = house.manifest().spec;
+    const us = {
+      country: 'US',
+      regions: ['us-central1'],
+      lake: { ...lake, region: 'us-central1' },
+    };
+    const pod = (region: string) => ({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: place('guest'),
+      spec: podSpec({ affinity: pinnedBy(pin([region])) }),
+    });
+    await client().apply(house.manifest(us));
+    await house.until('ResidencyVerified', 'False', { reason: 'CountryOther' });
+    const refusedBy = async (policy: string) => {
+      let told = '';
+      await waitFor(`${policy} refuses it`, async () => {
+        told = await client()
+          .apply(pod('us-central1'), { dryRun: true })
+          .then(() => '', String);
+        return told.includes(policy);
+      });
+      return told;
+    };
+    expect(await refusedBy('domicile-cell-placement')).toContain('must be pinned to DE');
+    // Nobody keeps those of the cell now; those of the country know no Cell.
+    await client().delete('admissionregistration.k8s.io/v1', 'ValidatingAdmissionPolicyBinding', {
+      name: 'domicile-cell-placement',
+    });
+    expect(await refusedBy('domicile-operator-placement')).toContain('must be pinned to DE');
+    expect(await client().apply(pod('europe-west3'), { dryRun: true })).toMatchObject({
+      kind: 'Pod',
+    });
+    await client().delete(apiVersion, 'Cell', { name: house.name });
+    await client().apply(house.manifest());
+    await house.until('Ready', 'True');
+  });
+
+  test('without what it owns leaves all of it, and the next one takes it over', async () => {
+    const owners = async () =>
+      JSON.stringify(await house.child('networking.k8s.io/v1', 'NetworkPolicy', 'default-deny'));
+    expect(await owners()).toContain('"kind":"Cell"');
+    const { uid } = (await client().get('apps/v1', 'Deployment', place('broker'))).metadata;
+    const path = `/apis/${apiVersion}/cells/${house.name}`;
+    await client().request('DELETE', path, { content: { propagationPolicy: 'Orphan' } });
+    await waitFor('the Cell is gone', async () => {
+      return (await client().find(apiVersion, 'Cell', { name: house.name })) === undefined;
+    });
+    expect(await owners()).not.toContain('"kind":"Cell"');
+    await client().apply(house.manifest());
+    await house.until('Ready', 'True');
+    expect((await client().get('apps/v1', 'Deployment', place('broker'))).metadata.uid).toBe(uid);
+    expect(await owners()).toContain('"kind":"Cell"');
   });
 
   test('does not hang when its namespace is deleted, and the cell comes back with its authority', async () => {

@@ -12,21 +12,27 @@ export function placesOfOperator({ namespace, buildingNamespaces = [] }: Places)
   return [...new Set([namespace, ...buildingNamespaces])];
 }
 
-export function wallOfOperator(ports: Places & Pick<OperatorPorts, 'country'>): KubeObject[] {
-  const { country, namespace, buildingNamespaces = [] } = ports;
-  return operatorAdmission(country, namespace, buildingNamespaces);
+export function wallOfOperator(
+  { country, namespace, buildingNamespaces = [] }: Places & Pick<OperatorPorts, 'country'>,
+  cellNamespace: string,
+): KubeObject[] {
+  const guarded = { operatorNamespace: namespace, cellNamespace, buildingNamespaces };
+  return operatorAdmission(country, guarded);
 }
 
 /** Nothing else changes them but people. */
 const restMs = 1_000;
 
 /**
- * The control loop of the policies that hold the operator and the Buildings at home. It needs no Cell: the Secrets are there before
- * one is declared and after it is deleted.
+ * The control loop of the policies that hold operator, cell and Buildings in the country. It needs no Cell: the Secrets are there
+ * before one is declared and after it is deleted.
  */
-export function createOperatorWallReconciler(ports: OperatorPorts): Reconciler {
+export function createOperatorWallReconciler(
+  ports: OperatorPorts,
+  cellNamespace: string,
+): Reconciler {
   const keeper = new ObjectKeeper(ports);
-  const wanted = wallOfOperator(ports);
+  const wanted = wallOfOperator(ports, cellNamespace);
   const names = new Set(wanted.map(({ metadata }) => metadata.name));
   const itself: readonly Ref[] = [...names].slice(0, 1).map((name) => ({ name }));
   const ownersOf = ({ metadata }: KubeObject) => (names.has(metadata.name) ? itself : []);

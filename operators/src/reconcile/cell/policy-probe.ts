@@ -1,4 +1,5 @@
 import { PlatformError } from '@domicile/core/errors.ts';
+import { lowerCountry } from '@domicile/core/identities.ts';
 import type { CellPlan } from '../../model/cell/plan.ts';
 import { podOf } from '../../model/cell/pod.ts';
 import { workloadsOf } from '../../model/cell/workloads.ts';
@@ -6,11 +7,12 @@ import { deploymentKind } from '../../model/kinds.ts';
 import type { Kube, KubeObject } from '../../runtime/kube.ts';
 
 /**
- * Whether the API server refuses a workload without a pin by now: policies hold a moment after they are there. Nothing is stored.
+ * Whether the API server refuses a workload that is not pinned to the cell's regions by now: policies hold a moment after they are
+ * there. Nothing is stored.
  */
 export async function policiesHold(kube: Kube, plan: CellPlan): Promise<boolean> {
   try {
-    await kube.apply(deploymentKind, unpinned(plan), { dryRun: true });
+    await kube.apply(deploymentKind, pinnedElsewhere(plan), { dryRun: true });
     return false;
   } catch (error) {
     if (!(error instanceof PlatformError)) throw error;
@@ -20,11 +22,13 @@ export async function policiesHold(kube: Kube, plan: CellPlan): Promise<boolean>
   }
 }
 
-function unpinned(plan: CellPlan): KubeObject {
-  const [workload] = workloadsOf(plan);
+/** Within the country, which the policies that know no Cell let pass. */
+function pinnedElsewhere(plan: CellPlan): KubeObject {
+  const site = `onprem-${lowerCountry(plan.spec.country)}-probe-of-the-policies`;
+  const there = { ...plan, spec: { ...plan.spec, regions: [site] } };
+  const [workload] = workloadsOf(there);
   if (workload === undefined) throw new Error('a cell has workloads');
-  const template = podOf(plan, workload);
-  const { affinity: _pin, ...spec } = template.spec;
+  const { spec } = podOf(there, workload);
   const name = 'domicile-probe-of-the-policies';
   const labels = { probe: 'policies' };
   return {

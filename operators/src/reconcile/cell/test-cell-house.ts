@@ -155,7 +155,7 @@ export class CellHouse implements AsyncDisposable {
     const ends = { ...realEnds, openKafka: (access: KafkaAccess) => this.kafka.open(access) };
     this.#running = await startOperator(config, (error) => (this.#failed = error), {
       reconcilers: (ports) => [
-        createOperatorWallReconciler(ports),
+        createOperatorWallReconciler(ports, cellNamespace),
         createCellReconciler(ports, settings, ends),
       ],
       log: createLog('operator', { write: (line) => void this.lines.push(line) }),
