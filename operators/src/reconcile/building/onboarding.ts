@@ -220,7 +220,11 @@ export class Onboarding {
     const message = isOurs ? error.message : 'Something unexpected failed; see the log';
     const code = isOurs ? error.code : undefined;
     if (this.#asked === 'registered')
-      this.#found.registered = { status: 'Unknown', reason: 'KafkaUnavailable', message };
+      this.#found.registered = {
+        status: 'Unknown',
+        reason: 'KafkaUnavailable',
+        message: `${message}. It is tried again by itself; see that the brokers of Kafka run, and the conditions of the Cell`,
+      };
     else if (this.#asked === 'credentials' && code === 'FORBIDDEN')
       this.#found.enrolled = notAllowedIn(this.#building.namespace);
     else if (code === 'OBJECT_EXISTS')
