@@ -29,7 +29,7 @@ const startTimeoutMs = 400_000;
 const patience = { timeout: 40_000 };
 const isOut = /bucket is out since .*Cannot reach/;
 /** Four processes at once. */
-const startPatience = { timeout: 90_000 };
+const startPatience = { timeout: 180_000 };
 const services = ['lander', 'serving-builder', 'raw', 'serving'] as const;
 type Service = (typeof services)[number];
 
