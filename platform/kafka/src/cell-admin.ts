@@ -2,6 +2,7 @@ import { pbkdf2, randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 import type { Grant } from '@domicile/core/streams.ts';
 import {
+  type Acl,
   AclOperations,
   AclPermissionTypes,
   Admin,
@@ -17,7 +18,7 @@ import {
   ResourceTypes,
   ScramMechanisms,
 } from '@platformatic/kafka';
-import { aclOf, grantOf } from './acls.ts';
+import { aclOf } from './acls.ts';
 import type { ClientOptions } from './client-options.ts';
 import { apiError, platformErrorOf } from './errors.ts';
 
@@ -155,22 +156,12 @@ export class CellAdmin implements AsyncDisposable {
     return described?.configs.find((config) => config.name === name)?.value ?? undefined;
   }
 
-  /** What each user may do, by user; entries that we never grant are told as `foreign`. */
-  async grants(): Promise<Map<string, { readonly grants: Grant[]; readonly foreign: number }>> {
+  /** Every entry that says what somebody may do, or may not. */
+  async acls(): Promise<Acl[]> {
     const resources = await this.#do('look at the rights', () =>
       this.#admin.describeAcls({ filter: everything }),
     );
-    const found = new Map<string, { grants: Grant[]; foreign: number }>();
-    for (const { acls, ...target } of resources)
-      for (const acl of acls) {
-        const user = acl.principal.replace(/^User:/, '');
-        const of = found.get(user) ?? { grants: [], foreign: 0 };
-        const grant = grantOf({ ...target, ...acl });
-        if (grant) of.grants.push(grant);
-        else of.foreign += 1;
-        found.set(user, of);
-      }
-    return found;
+    return resources.flatMap(({ acls, ...target }) => acls.map((acl) => ({ ...target, ...acl })));
   }
 
   async grant(user: string, grants: readonly Grant[]): Promise<void> {
@@ -179,10 +170,10 @@ export class CellAdmin implements AsyncDisposable {
     await this.#do(`grant ${user} its rights`, () => this.#admin.createAcls({ creations }));
   }
 
-  async revoke(user: string, grants: readonly Grant[]): Promise<void> {
-    if (grants.length === 0) return;
-    const filters = grants.map((grant) => aclOf(user, grant));
-    await this.#do(`take rights from ${user}`, () => this.#admin.deleteAcls({ filters }));
+  /** Takes these entries out, and no others. */
+  async takeBack(acls: readonly Acl[]): Promise<void> {
+    if (acls.length === 0) return;
+    await this.#do('take rights back', () => this.#admin.deleteAcls({ filters: [...acls] }));
   }
 
   /** Users that have a SCRAM-SHA-256 password. */

@@ -1,7 +1,15 @@
+import { must } from '@domicile/core/invariants.ts';
 import { grantsOf, principals, streamNames } from '@domicile/core/streams.ts';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { KafkaCluster } from '@domicile/devkit/kafka-cluster.ts';
+import {
+  Admin,
+  AclOperations,
+  AclPermissionTypes,
+  ResourcePatternTypes,
+} from '@platformatic/kafka';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { aclOf, userOf } from './acls.ts';
 import { CellAdmin } from './cell-admin.ts';
 import { kafkaDiff, openCellAdmin } from './cell-diff.ts';
 
@@ -45,7 +53,11 @@ test('what somebody changed is found and put right, and what is none of ours is 
     'retention.ms': '1000',
     'max.message.bytes': '2000000',
   });
-  await admin.revoke('lander', grantsOf('DE', 'lander').slice(0, 1));
+  await admin.takeBack(
+    grantsOf('DE', 'lander')
+      .slice(0, 1)
+      .map((grant) => aclOf('lander', grant)),
+  );
   await admin.grant('serving', grantsOf('DE', 'raw').slice(0, 1));
   await admin.grant(stranger, grantsOf('DE', 'raw'));
   await expect
@@ -53,11 +65,46 @@ test('what somebody changed is found and put right, and what is none of ours is 
     .toEqual(['rights lander', 'rights serving', 'topic-configs de.readings.v1']);
   await act();
   await expect.poll(async () => kindsOf((await kafkaDiff(admin, wish)).changes)).toEqual([]);
-  expect((await admin.grants()).get(stranger)?.grants).toHaveLength(grantsOf('DE', 'raw').length);
+  const stays = (await admin.acls()).filter((acl) => userOf(acl) === stranger);
+  expect(stays).toHaveLength(grantsOf('DE', 'raw').length);
+  const { strangers } = await kafkaDiff(admin, wish);
+  expect(strangers).toContain(`${stranger}: READ of topic de.readings.v1`);
+  expect(strangers.every((one) => one.startsWith(stranger))).toBe(true);
   const topics = await admin.topics(['de.readings.v1']);
   expect(topics.get('de.readings.v1')?.configs).toMatchObject({
     'max.message.bytes': '2000000',
   });
+});
+
+test('what nobody of us is ever granted is taken back from our users, and told of others', async () => {
+  await act();
+  const readings = grantsOf('DE', 'raw').find(({ name }) => name === 'de.readings.v1');
+  const acl = aclOf('serving', must(readings, 'raw reads readings'));
+  const all = { ...acl, operation: AclOperations.ALL, resourceName: '*' };
+  const entries = [
+    all,
+    { ...acl, host: '10.0.0.1' },
+    { ...acl, principal: 'User:lander', permissionType: AclPermissionTypes.DENY },
+  ];
+  const everybody = { ...all, principal: 'User:*', resourceName: 'd' };
+  const prefixed = { ...everybody, resourcePatternType: ResourcePatternTypes.PREFIXED };
+  const elsewhere = { ...prefixed, resourceName: 'dx.' };
+  const client = new Admin({ ...cluster.admin(), clientId: 'test' });
+  try {
+    await client.createAcls({ creations: [...entries, prefixed, elsewhere] });
+  } finally {
+    await client.close();
+  }
+  const diff = () => kafkaDiff(admin, wish);
+  await expect
+    .poll(async () => kindsOf((await diff()).changes).toSorted())
+    .toEqual(['rights lander', 'rights serving']);
+  await act();
+  await expect.poll(async () => kindsOf((await diff()).changes)).toEqual([]);
+  const { strangers } = await diff();
+  expect(strangers.filter((one) => one.startsWith('everybody'))).toEqual([
+    'everybody: ALL of topic d*',
+  ]);
 });
 
 test('another partition count and too few brokers are refused with what to do', async () => {

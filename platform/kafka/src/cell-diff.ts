@@ -9,6 +9,8 @@ import {
   topicConfigsOf,
   topicOf,
 } from '@domicile/core/streams.ts';
+import type { Acl } from '@platformatic/kafka';
+import { aclText, grantOf, reachesTopics, userOf } from './acls.ts';
 import { CellAdmin, type KafkaBroker, type TopicState, type UserQuota } from './cell-admin.ts';
 import { kafkaSettings } from './config.ts';
 import { hearConnectionErrors } from './connection-errors.ts';
@@ -68,6 +70,8 @@ export interface KafkaDiff {
   /** In the order in which to act; empty in a steady state. */
   readonly changes: readonly KafkaChange[];
   readonly refusals: readonly KafkaRefusal[];
+  /** Rights of others on the cell's topics, for people: they are left alone. */
+  readonly strangers: readonly string[];
   /** Of the cell's topics that are there, for the proof of where they are. */
   readonly held: readonly HeldPartition[];
 }
@@ -103,11 +107,12 @@ export async function kafkaDiff(admin: CellAdmin, wish: KafkaWish): Promise<Kafk
   const { country } = wish;
   const topics = await admin.topics(streamNames.map((name) => topicOf(country, name)));
   const brokers = await admin.brokers();
+  const acls = await admin.acls();
   return {
     changes: [
       ...topicChanges(admin, wish, topics),
       ...(await userChanges(admin, wish)),
-      ...(await rightChanges(admin, wish)),
+      ...rightChanges(admin, wish, acls),
       ...(await quotaChanges(admin)),
     ],
     refusals: [
@@ -115,6 +120,7 @@ export async function kafkaDiff(admin: CellAdmin, wish: KafkaWish): Promise<Kafk
       ...brokerRefusals(wish, brokers),
       ...(await offsetsRefusals(admin, brokers)),
     ],
+    strangers: strangersOf(wish, acls),
     held: [...topics].flatMap(([topic, { replicas }]) =>
       replicas.map((of, partition) => ({ topic, partition, brokers: of })),
     ),
@@ -169,14 +175,23 @@ async function userChanges(admin: CellAdmin, { users }: KafkaWish): Promise<Kafk
     }));
 }
 
-/** Rights of other users are none of ours; of our principals, what goes beyond the table is taken back. */
-async function rightChanges(admin: CellAdmin, { country }: KafkaWish): Promise<KafkaChange[]> {
-  const granted = await admin.grants();
+/** Of our principals, what goes beyond the table is taken back, whatever it is. */
+function rightChanges(
+  admin: CellAdmin,
+  { country }: KafkaWish,
+  acls: readonly Acl[],
+): KafkaChange[] {
   return principals.flatMap((principal): KafkaChange[] => {
     const wanted = grantsOf(country, principal);
-    const has = granted.get(principal)?.grants ?? [];
-    const missing = wanted.filter((grant) => !has.some((one) => isSame(one, grant)));
-    const beyond = has.filter((grant) => !wanted.some((one) => isSame(one, grant)));
+    const entries = acls
+      .filter((acl) => userOf(acl) === principal)
+      .map((acl) => ({ acl, grant: grantOf(acl) }));
+    const missing = wanted.filter(
+      (grant) => !entries.some((one) => one.grant && isSame(one.grant, grant)),
+    );
+    const beyond = entries
+      .filter((one) => !wanted.some((grant) => one.grant && isSame(one.grant, grant)))
+      .map(({ acl }) => acl);
     if (missing.length === 0 && beyond.length === 0) return [];
     return [
       {
@@ -185,11 +200,20 @@ async function rightChanges(admin: CellAdmin, { country }: KafkaWish): Promise<K
         detail: `${missing.length} to grant, ${beyond.length} to take back`,
         act: async () => {
           await admin.grant(principal, missing);
-          await admin.revoke(principal, beyond);
+          await admin.takeBack(beyond);
         },
       },
     ];
   });
+}
+
+/** Rights of other users are none of ours. They are told, since who reads a stream may take it anywhere. */
+function strangersOf({ country }: KafkaWish, acls: readonly Acl[]): string[] {
+  const ours: ReadonlySet<string> = new Set(principals);
+  const prefix = `${country.toLowerCase()}.`;
+  return acls
+    .filter((acl) => !ours.has(userOf(acl)) && reachesTopics(acl, prefix))
+    .map((acl) => `${userOf(acl) === '*' ? 'everybody' : userOf(acl)}: ${aclText(acl)}`);
 }
 
 async function quotaChanges(admin: CellAdmin): Promise<KafkaChange[]> {
@@ -232,8 +256,8 @@ export function topicRefusals(
       target,
       detail:
         `has ${state.partitions} partitions, and ${partitions} are declared; the count is fixed for a version of a ` +
-        'stream, since another would put buildings on other partitions: set spec.kafka.partitions back, ' +
-        'or move to a new version of the streams',
+        'stream, since another would put buildings on other partitions. Kafka cannot take partitions away: while nothing ' +
+        'has been written to the topic, delete it, and it is made again; else move to a new version of the streams',
     }));
 }
 

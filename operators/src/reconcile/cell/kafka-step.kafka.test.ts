@@ -1,7 +1,7 @@
 import { parseCellSpec } from '@domicile/core/resources/cell.ts';
-import { type Principal, principals, streamNames } from '@domicile/core/streams.ts';
+import { grantsOf, type Principal, principals, streamNames } from '@domicile/core/streams.ts';
 import { KafkaCluster } from '@domicile/devkit/kafka-cluster.ts';
-import type { KafkaChange } from '@domicile/kafka/cell-diff.ts';
+import { type KafkaChange, openCellAdmin } from '@domicile/kafka/cell-diff.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { specOfDe } from '../../model/cell/test-plan.ts';
 import { type KafkaWork, kafkaStep } from './kafka-step.ts';
@@ -70,6 +70,18 @@ test('a Kafka at home gets topics, users, rights and quotas in one look, and the
   const again = { ...second, users };
   expect(await kafkaStep(again)).toMatchObject({ condition: { status: 'True' } });
   expect(second.acts).toEqual([]);
+});
+
+test('rights that others have on the streams are told and left alone', async () => {
+  const { access, spec } = work();
+  await using admin = openCellAdmin(access);
+  await admin.grant('mirror', grantsOf('DE', 'raw'));
+  const users = work().users.map((user) => ({ ...user, renew: false }));
+  const look = () => kafkaStep(work({ users, spec }));
+  await expect.poll(async () => (await look()).condition.reason).toBe('OthersHaveRights');
+  const { condition } = await look();
+  expect(condition).toMatchObject({ status: 'True' });
+  expect(condition.message).toContain('mirror: READ of topic de.readings.v1');
 });
 
 test('an operator that leads no more writes nothing', async () => {

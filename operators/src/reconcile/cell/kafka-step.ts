@@ -98,12 +98,25 @@ function verdict(diff: KafkaDiff, brokers: readonly BrokerPlace[]): Step {
   return {
     condition: fine(
       type,
-      'AsDeclared',
-      away.length === 0
-        ? `${topics} topics on ${brokers.length} brokers`
-        : `${topics} topics; brokers ${away.join(', ')} hold some of them and do not answer`,
+      diff.strangers.length === 0 ? 'AsDeclared' : 'OthersHaveRights',
+      [
+        away.length === 0
+          ? `${topics} topics on ${brokers.length} brokers`
+          : `${topics} topics; brokers ${away.join(', ')} hold some of them and do not answer`,
+        ...strangersTold(diff.strangers),
+      ].join('; '),
     ),
     breaches: [],
     isProved,
   };
+}
+
+const strangersToldMax = 5;
+
+function strangersTold(strangers: readonly string[]): string[] {
+  if (strangers.length === 0) return [];
+  const told = strangers.slice(0, strangersToldMax).join(', ');
+  const more = strangers.length - strangersToldMax;
+  const rest = more > 0 ? `, and ${more} more` : '';
+  return [`others have rights on them (${told}${rest}): take those back unless you gave them`];
 }

@@ -74,6 +74,7 @@ export class RememberedKafka {
         })),
       ],
       refusals: this.refusals,
+      strangers: [],
       held: [...this.topics.keys()].map((topic) => ({ topic, partition: 0, brokers: [1, 2, 3] })),
     };
   }
