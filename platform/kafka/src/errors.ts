@@ -70,6 +70,13 @@ export function platformErrorOf(error: unknown, doing: string): PlatformError {
       `Cannot ${doing}: a record is too large`,
       because,
     );
+  if (apiError(error, 'OFFSET_OUT_OF_RANGE'))
+    return new PlatformError(
+      'STATE_LOST',
+      `Cannot ${doing}: Kafka does not have what comes next. The topic was deleted and made again, or records were lost; ` +
+        'whoever kept its position there cannot go on',
+      because,
+    );
   return new PlatformError(
     'UPSTREAM_UNAVAILABLE',
     `Cannot ${doing}: Kafka does not answer`,

@@ -14,6 +14,23 @@ afterAll(async () => {
   await cluster.stop();
 });
 
+test('a position that Kafka no longer has is told as a state that is lost', async () => {
+  const client = cluster.admin();
+  const topic = await createTopic(client);
+  const failed = Promise.withResolvers<unknown>();
+  await using _follower = await TopicFollower.start({
+    client,
+    clientId: 'behind',
+    topics: [{ name: topic, from: new Map([[0, 5n]]), partitions: [0] }],
+    fail: failed.resolve,
+    onRecords: () => expect.unreachable('there is nothing to read'),
+  });
+  expect(await failed.promise).toMatchObject({
+    code: 'STATE_LOST',
+    message: expect.stringContaining(`Cannot follow ${topic}: Kafka does not have what comes next`),
+  });
+});
+
 test('what is followed may change while it runs', async () => {
   const client = cluster.admin();
   const [first, second] = [await createTopic(client), await createTopic(client)];

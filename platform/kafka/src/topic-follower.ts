@@ -194,7 +194,7 @@ export class TopicFollower {
     } catch (error) {
       reader.close();
       if (this.#closed) return;
-      const mapped = platformErrorOf(error, 'follow a stream');
+      const mapped = platformErrorOf(error, `follow ${this.#names.join(', ')}`);
       this.#caughtUp.reject(mapped);
       this.#options.fail(mapped);
     }
