@@ -4,7 +4,7 @@
  *
  * Arguments: one JSON of `FleetOrder`. It ends on SIGTERM, after the ledger is written.
  */
-import { open } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectAsync, type MqttClient } from 'mqtt';
 
@@ -19,6 +19,13 @@ export interface FleetOrder {
   readonly ledgerFile: string;
   readonly username?: string;
   readonly password?: string;
+  /** Mutual TLS: paths of PEM files. */
+  readonly tls?: {
+    readonly ca: string;
+    readonly cert: string;
+    readonly key: string;
+    readonly servername: string;
+  };
 }
 
 const tickMs = 20;
@@ -29,11 +36,19 @@ const syncEveryMs = 20;
 interface Message {
   readonly device: string;
   readonly seq: number;
+  /** When it was measured, also if it is sent again. */
+  readonly at: number;
 }
 
 const order: FleetOrder = JSON.parse(process.argv[2] ?? '{}');
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
+const secured = order.tls && {
+  ca: await readFile(order.tls.ca),
+  cert: await readFile(order.tls.cert),
+  key: await readFile(order.tls.key),
+  servername: order.tls.servername,
+};
 const ledger = await open(order.ledgerFile, 'a');
 let unwritten: string[] = [];
 const nextSeq = new Map(order.devices.map((device) => [device, 0]));
@@ -50,7 +65,7 @@ async function writeLedger(): Promise<void> {
   }
 }
 
-function payloadOf({ device, seq }: Message): string {
+function payloadOf({ device, seq, at }: Message): string {
   const value = device.endsWith('-air')
     ? { temperature: 20 + (seq % 50) / 10 }
     : device.endsWith('-light')
@@ -58,7 +73,7 @@ function payloadOf({ device, seq }: Message): string {
       : device.endsWith('-door')
         ? { open: seq % 2 === 0 }
         : { occupied: seq % 2 === 0 };
-  return JSON.stringify({ boot: order.boot, seq, at: Date.now(), values: value });
+  return JSON.stringify({ boot: order.boot, seq, at, values: value });
 }
 
 /** One connection and its devices: what is not acked when it breaks is sent again on the next one. */
@@ -72,6 +87,7 @@ async function runConnection(devices: readonly string[], perSecond: number): Pro
       client = await connectAsync(order.url, {
         reconnectPeriod: 0,
         connectTimeout: 2_000,
+        ...secured,
         ...(order.username !== undefined && { username: order.username }),
         ...(order.password !== undefined && { password: order.password }),
       });
@@ -99,8 +115,9 @@ async function runConnection(devices: readonly string[], perSecond: number): Pro
         turn += 1;
         const seq = nextSeq.get(device) ?? 0;
         nextSeq.set(device, seq + 1);
-        pending.set(`${device} ${seq}`, { device, seq });
-        publish({ device, seq });
+        const message = { device, seq, at: Date.now() };
+        pending.set(`${device} ${seq}`, message);
+        publish(message);
       }
       await sleep(tickMs);
     }

@@ -44,6 +44,8 @@ export interface KubeCaller {
 
 const startTimeoutMs = 90_000;
 const readyTimeoutMs = 60_000;
+/** It may wait for a rollout. */
+const kubectlTimeoutMs = 180_000;
 const pollMs = 50;
 const startsMax = 2;
 const defaultNodes: readonly NodeSpec[] = [
@@ -201,7 +203,7 @@ export class KubeTestbed implements AsyncDisposable {
       ...parameters,
     ];
     return new Promise((resolve, reject) => {
-      execFile(kubectl, all, { timeout: readyTimeoutMs }, (error, stdout, stderr) => {
+      execFile(kubectl, all, { timeout: kubectlTimeoutMs }, (error, stdout, stderr) => {
         if (error && typeof error.code !== 'number') reject(error);
         else resolve({ status: Number(error?.code ?? 0), stdout, stderr });
       });
