@@ -19,6 +19,7 @@ function state(changes: Partial<BucketState> = {}): BucketState {
     location: wanted.location,
     locationType: 'region',
     publicGrants: [],
+    otherRules: [],
     otherGrants: ['projectOwner:acme roles/storage.legacyBucketOwner'],
     metageneration: '1',
     ...changes,

@@ -308,6 +308,20 @@ describe('what nobody should act on is refused with a reason', () => {
     await house.until('Ready', 'True');
   });
 
+  test('a life cycle of somebody else’s on a bucket, by which what is kept would go', async () => {
+    const bucket = house.gcs.buckets.get(house.landing);
+    if (bucket === undefined) throw new Error('there is the bucket');
+    const { fields } = bucket;
+    const rule = { action: { type: 'Delete' }, condition: { age: 1 } };
+    const before = z.object({ lifecycle: z.object({ rule: z.array(z.unknown()) }) }).parse(fields);
+    bucket.fields = { ...fields, lifecycle: { rule: [...before.lifecycle.rule, rule] } };
+    const message = await house.until('StoreReady', 'False', { reason: 'ForeignRules' });
+    expect(message).toContain(`${house.landing}: Delete {"age":1}`);
+    expect(bucket.fields['lifecycle']).toMatchObject({ rule: [...before.lifecycle.rule, rule] });
+    bucket.fields = fields;
+    await house.until('Ready', 'True');
+  });
+
   test('a second Cell: the older wins, and the other says why', async () => {
     await client().apply(house.manifest({}, 'de-second'));
     const message = await house.until('Ready', 'False', {

@@ -52,13 +52,17 @@ export async function storeStep(work: StoreWork): Promise<StoreStep> {
     );
     if (strange.length > 0) return { ...stranger(strange.join('; ')), buckets };
     const places: BucketPlace[] = [];
+    const foreign: string[] = [];
     for (const { wanted, state } of found) {
       const now = await bringAbout(work, admin, { wanted, state });
       places.push(placeOf(now));
       // Read back: what was asked for is not what counts.
       const breach = bucketBreaches(work.home, placeOf(now));
       if (breach.length > 0) return { ...stopped(type, breach), buckets: places };
+      const { bucket, otherRules } = now;
+      if (otherRules.length > 0) foreign.push(`${bucket}: ${otherRules.join(', ')}`);
     }
+    if (foreign.length > 0) return { ...foreignRules(foreign), buckets: places };
     const told = places.map(({ bucket, location }) => `${bucket} in ${location}`).join(', ');
     return {
       condition: fine(type, 'AsDeclared', told),
@@ -73,8 +77,20 @@ export async function storeStep(work: StoreWork): Promise<StoreStep> {
 
 /** It is at home, and nothing is begun with it. */
 function stranger(message: string): Step {
+  return refused('AuthorityIsAnother', message);
+}
+
+/** They are somebody's, who may have meant them: they are told and not taken off. */
+function foreignRules(found: readonly string[]): Step {
+  return refused(
+    'ForeignRules',
+    `rules of a life cycle that are none of ours delete or move what is kept, whatever the Cell says; take them off: ${found.join('; ')}`,
+  );
+}
+
+function refused(reason: string, message: string): Step {
   return {
-    condition: notYet(type, 'AuthorityIsAnother', message),
+    condition: notYet(type, reason, message),
     breaches: [],
     isProved: true,
     error: new PlatformError('CONFIG_INVALID', message),

@@ -46,6 +46,8 @@ export interface BucketState extends BucketSettings {
   readonly publicGrants: readonly string[];
   /** Roles that are no right of ours, as `member role`. */
   readonly otherGrants: readonly string[];
+  /** Rules of its life cycle that are none of ours and delete or move what it holds, for people. */
+  readonly otherRules: readonly string[];
   /** Changes with the bucket; of no other meaning. */
   readonly metageneration: string;
 }

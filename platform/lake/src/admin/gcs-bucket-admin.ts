@@ -186,6 +186,7 @@ function stateOf(
     lockedDays: retentionPolicy && retentionPolicy.retentionPeriod / dayS,
     labels: resource.labels,
     ...grantsOf(bindings),
+    otherRules: otherRulesOf(lifecycle.rule),
     metageneration: `${resource.metageneration} ${etag}`,
   };
 }
@@ -205,6 +206,13 @@ function isOwnRule({ action, condition }: Rule, key: RuleKey): boolean {
     days !== undefined &&
     inAnyOrder(others) === inAnyOrder(conditionsOf[key])
   );
+}
+
+function otherRulesOf(rules: readonly Rule[]): string[] {
+  return rules
+    .filter((rule) => !isOwnRule(rule, 'age') && !isOwnRule(rule, 'daysSinceNoncurrentTime'))
+    .filter(({ action }) => action.type !== 'AbortIncompleteMultipartUpload')
+    .map(({ action, condition }) => `${action.type} ${JSON.stringify(condition)}`);
 }
 
 function inAnyOrder(condition: Readonly<Record<string, unknown>>): string {

@@ -329,8 +329,20 @@ function stateOf(bucket: string, seen: Seen): BucketState {
     lockedDays,
     labels,
     ...granted,
+    otherRules: otherRulesOf(rules),
     metageneration: createHash('sha256').update(JSON.stringify(seen)).digest('hex'),
   };
+}
+
+function otherRulesOf(rules: readonly LifecycleRule[]): string[] {
+  const ours = new Set([noncurrentRule, ...retentionRules.map(({ ID }) => ID)]);
+  const harms = ['Expiration', 'Transitions', 'NoncurrentVersionExpiration'] as const;
+  return rules
+    .filter(({ ID, Status }) => Status === 'Enabled' && !ours.has(ID ?? ''))
+    .flatMap((rule) => {
+      const found = harms.filter((harm) => rule[harm] !== undefined);
+      return found.length === 0 ? [] : [`${rule.ID ?? 'unnamed'} (${found.join(', ')})`];
+    });
 }
 
 function allTheSame(days: readonly (number | undefined)[]): number | undefined {
