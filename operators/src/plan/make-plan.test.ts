@@ -202,14 +202,20 @@ test('what is allowed and may not be meant is noted', async () => {
       {
         roomTypes,
         buildings: {
-          'de-1': { ...house, timeZone: 'Asia/Tokyo', deletionPolicy: 'Delete', quotas },
+          'de-1': {
+            ...house,
+            name: 'Main \u202Esuoh',
+            timeZone: 'Asia/Tokyo',
+            deletionPolicy: 'Delete',
+            quotas,
+          },
         },
       },
     ])
   ).resources;
   expect(odd?.action).toBe('create');
   expect(odd?.warnings.join('\n')).toMatch(
-    /Asia\/Tokyo is no time zone of DE[^]*quota is 1 messages[^]*cannot be brought back/,
+    /Asia\/Tokyo is no time zone of DE[^]*quota is 1 messages[^]*signs that cannot be seen[^]*cannot be brought back/,
   );
 });
 

@@ -294,6 +294,9 @@ export function warningsOf({ record, farewell }: AcceptedBuilding, pack: Country
         ]
       : []),
     ...(devices.length === 0 ? ['it has no device'] : []),
+    ...(/[\p{Cc}\p{Cf}]/u.test(record.name ?? '')
+      ? ['its name holds signs that cannot be seen, and may be read as another one: write it anew']
+      : []),
     ...(farewell.deletionPolicy === 'Delete' && !farewell.legalHold
       ? ['deletionPolicy is Delete: what is erased cannot be brought back']
       : []),

@@ -43,7 +43,11 @@ export function conditionsOf(findings: BuildingFindings): TypedFinding[] {
     concerns.find(({ status }) => status !== 'True');
   const ready: Finding =
     erased !== undefined
-      ? { status: 'False', reason: 'BeingTakenOut', message: erased.message }
+      ? {
+          status: 'False',
+          reason: 'BeingTakenOut',
+          message: `It is being taken out, and what is declared again begins only when it is gone. ${erased.message}`,
+        }
       : obstacle
         ? { ...obstacle, status: 'False' }
         : {

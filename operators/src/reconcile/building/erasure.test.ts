@@ -80,6 +80,9 @@ test('Delete: refused, settled, erased, waited for, verified, certified, gone', 
   expect(await look('de-7f3k')).toEqual({ kind: 'again', afterMs: 600_000 });
   expect(registry.entry('de-7f3k')).toMatchObject({ state: 'offboarded' });
   expect(told()).toBe('False Settling');
+  expect(JSON.stringify(kube.seen(buildingKind, de7))).toContain(
+    'what is declared again begins only when it is gone. Its gateway is refused',
+  );
   expect(kube.seen(buildingKind, de7)?.['status']).toMatchObject({
     erasure: { phase: 'Refused', startedAt: '2026-11-23T09:00:00.000Z' },
   });
