@@ -270,6 +270,9 @@ function promises<Lake extends Buckets>(
       for (const service of services) {
         const told = async () => (await unreadinessOf(running.admin(service))).join();
         await expect.poll(told, startPatience).toMatch(isOut);
+        // Longer than one call is repeated.
+        const seconds = () => gaugeOf(running.admin(service), 'lake_outage_seconds');
+        await expect.poll(seconds, patience).toBeGreaterThan(8);
       }
       for (const child of running.running.values()) expect(child.exitCode).toBe(null);
       lake.mend();
