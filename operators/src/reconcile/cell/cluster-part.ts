@@ -81,7 +81,7 @@ export class ClusterPart {
     if (found?.metadata.deletionTimestamp !== undefined)
       return waits('NamespaceTerminating', `the namespace ${namespace} is being deleted`);
     await kube.apply(kinds.namespaceKind, namespaceOf(plan));
-    const waiting = await this.#policies(plan);
+    const waiting = await this.#policies(look, plan);
     if (waiting) return waiting;
     const keeper = new SecretKeeper({ kube, cache, labels: labelsOf(plan) });
     const where = { keeper, spec: look.spec, operatorNamespace, nowMs: now() };
@@ -102,11 +102,20 @@ export class ClusterPart {
   }
 
   /** What is there already must hold before anything is made that it is to hold. */
-  async #policies(plan: CellPlan): Promise<BaseWaits | undefined> {
+  async #policies({ cell }: CellLook, plan: CellPlan): Promise<BaseWaits | undefined> {
     const { ports } = this.#parts;
     const wall = wallOfOperator(ports, plan.spec.namespace);
     const policies = [...wall, ...desiredCell(plan, '').policies];
-    for (const object of policies) if (await this.#keeper.keep(object)) this.#holding = undefined;
+    for (const object of policies)
+      if (await this.#keeper.keep(object)) {
+        this.#holding = undefined;
+        // Whoever asks later who took a wall down finds when it was put up again.
+        this.#parts.events.changed(
+          cell,
+          `${object.kind} ${object.metadata.name}`,
+          'is as declared',
+        );
+      }
     const version = JSON.stringify(policies);
     if (this.#holding === version) return undefined;
     if (!(await policiesHold(ports.kube, plan)))

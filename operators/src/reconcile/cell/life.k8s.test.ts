@@ -208,10 +208,13 @@ describe('what drifts is restored, and what is another’s is left alone', () =>
       return z.object({ spec: z.record(z.string(), z.unknown()) }).parse(found).spec[field];
     };
     const before = await fieldOf();
+    const records = () => house.lines.filter((line) => line.includes(`"${kind} ${name}"`)).length;
+    const recordsBefore = records();
     await client().patch(version, kind, { name }, { spec });
     expect(await fieldOf()).not.toEqual(before);
     await waitFor('it is as before', async () => isDeepStrictEqual(await fieldOf(), before));
     expect(await fieldOf()).toEqual(before);
+    await waitFor('there is a record of it', () => records() > recordsBefore);
   });
 
   test('a container that somebody adds is taken out', async () => {
