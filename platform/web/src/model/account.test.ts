@@ -42,6 +42,24 @@ test('what else happened is said once each, and what did not happen is not said'
   expect(accountWords({ totals: totals({ expected: 5 }), rows: [row] }).notes).toEqual([]);
 });
 
+test.for([
+  [{ landed: 0, expired: 0 }, ['None is in the archive yet; they follow in minutes.']],
+  [
+    { landed: 0, expired: 7 },
+    ['7 readings are in the archive no more: kept for as long as was agreed.'],
+  ],
+  [
+    { landed: 2, expired: 1 },
+    [
+      '2 readings are in the archive; the newest follow in minutes.',
+      '1 reading is in the archive no more: kept for as long as was agreed.',
+    ],
+  ],
+] as const)('the archive of %j', ([given, notes]) => {
+  const told = accountWords({ totals: totals({ expected: 9, ...given }), rows: [row] });
+  expect(told.notes).toEqual(notes);
+});
+
 test('missing numbers are listed by device, the worst first', () => {
   const missing = missingNumbers([
     row,

@@ -38,7 +38,7 @@ function headlineOf({ expected, missing }: AccountTotals): string {
 }
 
 function notesOf(totals: AccountTotals, open: boolean): string[] {
-  const { duplicates, quarantined, unnumbered, unreadable, landed } = totals;
+  const { duplicates, quarantined, unnumbered, unreadable, landed, expired } = totals;
   const notes: string[] = [];
   if (quarantined > 0)
     notes.push(
@@ -54,15 +54,19 @@ function notesOf(totals: AccountTotals, open: boolean): string[] {
     notes.push(
       `${counted(unreadable, 'message')} could not be read at all and ${isAre(unreadable)} set aside.`,
     );
-  if (landed !== null && landed !== undefined) notes.push(landedWords(landed));
+  notes.push(...archiveWords(landed, expired ?? 0));
   if (open)
     notes.push('The newest readings are still being counted: gateways report once a minute.');
   return notes;
 }
 
-function landedWords(landed: number): string {
-  if (landed === 0) return 'None is in the archive yet; they follow in minutes.';
-  return `${counted(landed, 'reading')} ${isAre(landed)} in the archive; the newest follow in minutes.`;
+function archiveWords(landed: number | null | undefined, expired: number): string[] {
+  const gone = `${counted(expired, 'reading')} ${isAre(expired)} in the archive no more: kept for as long as was agreed.`;
+  if (landed === null || landed === undefined) return expired > 0 ? [gone] : [];
+  if (landed === 0)
+    return [expired > 0 ? gone : 'None is in the archive yet; they follow in minutes.'];
+  const there = `${counted(landed, 'reading')} ${isAre(landed)} in the archive; the newest follow in minutes.`;
+  return expired > 0 ? [there, gone] : [there];
 }
 
 function isAre(count: number): string {

@@ -21,6 +21,7 @@ const totals: serving.AccountTotals = {
   unnumbered: 0,
   unreadable: 0,
   landed: 2,
+  expired: 0,
 };
 
 const pairs: Record<string, readonly [cell: z.ZodObject, page: z.ZodObject, row: object]> = {

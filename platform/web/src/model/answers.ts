@@ -78,6 +78,7 @@ export const accountTotalsSchema = z.object({
   unnumbered: count,
   unreadable: count,
   landed: z.number().nullish(),
+  expired: z.number().nullish(),
 });
 
 /** RFC 9457. */

@@ -175,6 +175,7 @@ export const operations: Readonly<Record<string, Operation>> = {
         unnumbered: 0,
         unreadable: 0,
         landed: 358,
+        expired: 0,
       },
       rows: [
         {
