@@ -11,6 +11,8 @@ const replicas = z.number().int().min(1).max(100);
 const bucket = z.string().regex(/^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/);
 const host = z.string().min(1).max(253);
 const days = z.number().int().min(1).max(36_500);
+/** Whatever comes late repairs the summaries of its day, so they outlive what may still come. */
+const servingDaysMin = 410;
 
 const kafka = z.strictObject({
   /** `host:port`, separated by commas. */
@@ -43,7 +45,7 @@ const lake = z
     identities: identities.prefault({}),
     /** Absent: the country pack's. */
     retentionDays: z
-      .strictObject({ landing: days.optional(), serving: days.optional() })
+      .strictObject({ landing: days.optional(), serving: days.min(servingDaysMin).optional() })
       .default({}),
     /** How long what is deleted can be brought back, inside the country. */
     softDeleteDays: z.number().int().min(0).max(90).default(7),
