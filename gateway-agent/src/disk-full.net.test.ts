@@ -43,7 +43,7 @@ test('a write that the disk takes only in part is refused, and what was acked is
   await cell.close();
   await using directory = await testDirectory();
   await mkdir(join(directory.path, 'data'));
-  const text = configText(cell.url, { drivers: { http: { port: 0 } } });
+  const text = configText(cell.url, { drivers: { http: { port: 0, requestsPerSecondMax: 1000 } } });
   await writeFile(join(directory.path, 'gateway.yaml'), text);
   const limited = await limitedAgent(directory.path);
   const statuses: number[] = [];
