@@ -25,14 +25,14 @@ beforeAll(async () => {
     username: building,
     password: mqttUsers[building] ?? '',
   });
-  const at = Date.now();
+  const startMs = withinAMinute(Date.now() - 3_000, 1_500);
   for (const [seq, temperature] of [...older, newest].entries())
     await client.publishAsync(
       `v1/${building}/r101-air/telemetry`,
       JSON.stringify({
         boot: 'secret-run',
         seq,
-        at: at - 3_000 + seq * 500,
+        at: startMs + seq * 500,
         values: { temperature },
       }),
       { qos: 1 },
@@ -42,11 +42,23 @@ beforeAll(async () => {
   await until('the newest to be seen', async () => (await latest()).text(), {
     fits: (text) => text.includes(`${newest}`),
   });
+  // A summary that knows two readings yet shows both, as its least and its greatest.
+  const path = `/v1/buildings/${building}/summaries?${period}`;
+  const summaries = () => ask(api, path, { token: tokens.client });
+  await until('all of them to be summed up', async () => (await summaries()).text(), {
+    fits: (text) => text.includes(`${newest}`) && !isRaw(text),
+  });
   await until('a landed file', async () => landedFiles(world.cellDir('de')), {
     fits: (files) => files.length > 0,
   });
 });
 afterAll(() => world[Symbol.asyncDispose]());
+
+/** So much earlier that so long a time has no minute's end in it: a summary of two readings shows both of them. */
+function withinAMinute(startMs: number, lengthMs: number): number {
+  const minuteOf = (timeMs: number) => Math.floor(timeMs / 60_000);
+  return minuteOf(startMs) === minuteOf(startMs + lengthMs) ? startMs : startMs - lengthMs;
+}
 
 function landedFiles(cellDir: string): string[] {
   const folder = join(cellDir, 'lake/landing/readings/v1');
