@@ -68,6 +68,8 @@ const secretSchema = z.object({
   data: z.record(z.string(), z.string()).default({}),
 });
 
+const credentialNames: readonly Credential[] = ['password', 'token'];
+
 /** The Secret beside each building by which its gateway comes in: made once, renewed when asked, never taken over. */
 export class GatewaySecrets {
   readonly #kube: Kube;
@@ -95,7 +97,9 @@ export class GatewaySecrets {
     data.set(gatewayKeys.building, name);
     if (authority !== undefined) data.set(gatewayKeys.authority, authority);
     for (const credential of due) data.set(gatewayKeys[credential], made(credential));
-    const refused = await this.#refused(ref, data, inForce);
+    const written = credentialNames.filter((one) => !due.includes(one));
+    const refused =
+      written.length === 0 ? [] : await this.#refused(ref, data, { inForce, written });
     const isRefused = (one: Credential) => refused.some(({ credential }) => credential === one);
     const passwordHash = isRefused('password')
       ? inForce.passwordHash
@@ -133,7 +137,8 @@ export class GatewaySecrets {
   async #refused(
     ref: Ref,
     data: ReadonlyMap<string, string>,
-    inForce: CredentialsInForce,
+    // What was made just now is nobody else's, and is not compared with all others.
+    { inForce, written }: { inForce: CredentialsInForce; written: readonly Credential[] },
   ): Promise<RefusedCredential[]> {
     const password = textOf(data, gatewayKeys.password);
     const token = textOf(data, gatewayKeys.token);
@@ -149,8 +154,7 @@ export class GatewaySecrets {
         ((await isPasswordOld()) ? undefined : this.#sharedWith(ref, password)),
       token: credentialFault(token) ?? (isTokenOld() ? undefined : this.#sharedWith(ref, token)),
     };
-    const all: readonly Credential[] = ['password', 'token'];
-    return all.flatMap((credential) => {
+    return written.flatMap((credential) => {
       const why = faults[credential];
       return why === undefined ? [] : [{ credential, why }];
     });
