@@ -5,7 +5,7 @@ import { must } from '@domicile/core/invariants.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { expect, test } from 'vitest';
 import { Fleet } from './support/fleet.ts';
-import { queryLanding } from './support/independent-lake.ts';
+import { judgeLedger, type Verdict } from './support/ledger.ts';
 import { TestDemo, type TestDemoOptions } from './support/test-demo.ts';
 import { startGateway } from './support/test-gateway.ts';
 
@@ -18,27 +18,6 @@ const devices = Array.from(
   (_, index) => `r1${`${index + 1}`.padStart(2, '0')}`,
 ).flatMap((room) => ['air', 'light', 'door', 'presence'].map((kind) => `${room}-${kind}`));
 const perSecond = 1_300;
-
-interface Verdict {
-  readonly acked: number;
-  readonly missing: number;
-  readonly twice: number;
-}
-
-/** The ledger against what an independent reader finds. */
-async function judge(fleet: Fleet, lakeDir: string): Promise<Verdict> {
-  const rows = await queryLanding(
-    lakeDir,
-    `select device || ' ' || seq as reading, count(*)::int as times from {files} where boot = '${fleet.order.boot}' group by all`,
-  );
-  const found = new Map(rows.map(({ reading, times }) => [String(reading), Number(times)]));
-  const acked = new Set(fleet.acked());
-  return {
-    acked: acked.size,
-    missing: [...acked].filter((reading) => !found.has(reading)).length,
-    twice: [...found.values()].filter((times) => times !== 1).length,
-  };
-}
 
 interface Round {
   readonly options: TestDemoOptions;
@@ -89,7 +68,7 @@ async function run({ options, ackedMin, victims, everyMs }: Round): Promise<Verd
     const rate = (fleet.acked().length - before) / seconds;
     await fleet.stop();
     await settle(fleet, cell.plan.lakeDir);
-    const verdict = await judge(fleet, cell.plan.lakeDir);
+    const verdict = await judgeLedger(fleet, cell.plan.lakeDir);
     process.stdout.write(
       `${verdict.acked} acked at ${rate.toFixed(0)}/s with ${victims.length} kills: ${verdict.missing} missing, ${verdict.twice} more than once\n`,
     );
@@ -122,10 +101,10 @@ function isUnannounced(lakeDir: string): boolean {
 
 /** Until all is landed, or nothing more lands for a while. */
 async function settle(fleet: Fleet, lakeDir: string): Promise<void> {
-  let last = await judge(fleet, lakeDir);
+  let last = await judgeLedger(fleet, lakeDir);
   let changedAt = Date.now();
   const isSettled = async (): Promise<boolean> => {
-    const now = await judge(fleet, lakeDir);
+    const now = await judgeLedger(fleet, lakeDir);
     if (now.missing !== last.missing) changedAt = Date.now();
     last = now;
     await sleep(500);

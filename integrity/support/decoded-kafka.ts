@@ -1,10 +1,9 @@
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { Kafka, logLevel } from 'kafkajs';
 
-/** The records of all topics as text, by a client that shares no code with ours: keys, values and headers. */
-export async function decodedKafka(client: ClientOptions): Promise<string> {
-  const { sasl, bootstrapBrokers } = client;
-  const kafka = new Kafka({
+/** A client that shares no code with ours. */
+export function auditorOf({ sasl, bootstrapBrokers }: ClientOptions): Kafka {
+  return new Kafka({
     clientId: 'auditor',
     brokers: bootstrapBrokers.map(String),
     logLevel: logLevel.NOTHING,
@@ -16,6 +15,11 @@ export async function decodedKafka(client: ClientOptions): Promise<string> {
       },
     }),
   });
+}
+
+/** The records of all topics as text: keys, values and headers. */
+export async function decodedKafka(client: ClientOptions): Promise<string> {
+  const kafka = auditorOf(client);
   const admin = kafka.admin();
   await admin.connect();
   const topics = (await admin.listTopics()).filter((topic) => !topic.startsWith('__'));

@@ -4,16 +4,11 @@ import { until } from './api.ts';
 import { BucketFiles } from './bucket-files.ts';
 import { Fleet } from './fleet.ts';
 import { queryLanding } from './independent-lake.ts';
+import { judgeLedger, type Verdict } from './ledger.ts';
 import type { OnboardedCountry } from './onboarded-country.ts';
 
 const devices = Array.from({ length: 10 }, (_, room) => `r1${`${room + 1}`.padStart(2, '0')}-air`);
 const perSecond = 40;
-
-export interface Verdict {
-  readonly acked: number;
-  readonly missing: number;
-  readonly twice: number;
-}
 
 /** Devices of a building that publish all the time, by mutual TLS and QoS 1, from a process of their own. */
 export async function loadOf(up: OnboardedCountry, building: string): Promise<Fleet> {
@@ -44,16 +39,7 @@ export async function judge(up: OnboardedCountry, fleet: Fleet): Promise<Verdict
 async function compare(up: OnboardedCountry, fleet: Fleet): Promise<Verdict> {
   // It waits for minutes before it makes a file, and makes one at once when it ends.
   await up.renew('lander');
-  const rows = await landedOf(up, {
-    query: `select device || ' ' || seq as reading, count(*)::int as times from {files} where boot = '${fleet.order.boot}' group by all`,
-  });
-  const found = new Map(rows.map(({ reading, times }) => [String(reading), Number(times)]));
-  const acked = new Set(fleet.acked());
-  return {
-    acked: acked.size,
-    missing: [...acked].filter((reading) => !found.has(reading)).length,
-    twice: [...found.values()].filter((times) => times !== 1).length,
-  };
+  return judgeLedger(fleet, await landedCopy(up));
 }
 
 /** Rows of the landing bucket as they lie there now, by DuckDB. */
@@ -61,9 +47,13 @@ export async function landedOf(
   up: OnboardedCountry,
   { query }: { readonly query: string },
 ): Promise<Record<string, string | number | null>[]> {
+  return queryLanding(await landedCopy(up), query);
+}
+
+async function landedCopy(up: OnboardedCountry): Promise<string> {
   const folder = join(up.dir, 'copy');
   await mkdir(folder, { recursive: true });
   const files = await BucketFiles.open(up.country.buckets);
   await files.copy(up.buckets.landing, folder);
-  return queryLanding(folder, query);
+  return folder;
 }

@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { streamNames, streams, topicOf } from '@domicile/core/streams.ts';
 import { DuckDBInstance } from '@duckdb/node-api';
-import { Kafka, logLevel } from 'kafkajs';
 import { BucketFiles } from './bucket-files.ts';
-import { decodedKafka } from './decoded-kafka.ts';
+import { auditorOf, decodedKafka } from './decoded-kafka.ts';
 import type { OnboardedCountry } from './onboarded-country.ts';
 
 /** Objects of both buckets in which a building is named: rows by DuckDB, all else as text. What was asked for is left out. */
@@ -54,19 +53,7 @@ export async function tracesInKafka(up: OnboardedCountry, building: string): Pro
 }
 
 async function expireStreams(up: OnboardedCountry): Promise<void> {
-  const { sasl, bootstrapBrokers } = up.country.kafka.admin();
-  const kafka = new Kafka({
-    brokers: bootstrapBrokers.map(String),
-    logLevel: logLevel.NOTHING,
-    ...(sasl && {
-      sasl: {
-        mechanism: 'plain',
-        username: String(sasl.username),
-        password: String(sasl.password),
-      },
-    }),
-  });
-  const admin = kafka.admin();
+  const admin = auditorOf(up.country.kafka.admin()).admin();
   await admin.connect();
   const country = parseCountryCode(up.country.file.country);
   for (const stream of streamNames) {
