@@ -256,7 +256,7 @@ function promises<Lake extends Buckets>(
         lake.mend();
         await allLanded();
         await ready();
-        expect(await gaugeOf(running.admin('lander'), 'lake_outage_seconds')).toBe(0);
+        await expect.poll(out, patience).toBe(0);
       }
       for (const child of running.running.values()) expect(child.exitCode).toBe(null);
     }, 200_000);

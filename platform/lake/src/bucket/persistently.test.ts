@@ -46,6 +46,15 @@ test('a store that hangs is told as one that is out', async () => {
   expect(outage.reason).toContain('it does not answer');
 });
 
+test('a request that hung and ends after a later one was answered begins no outage', async () => {
+  const outage = new StoreOutage('the landing bucket');
+  const once = { ...quick, attemptsMax: 1, outage };
+  const hung = persistently(once, () => new Promise(() => undefined));
+  expect(await persistently(once, async () => 'answered')).toBe('answered');
+  await expect(hung).rejects.toMatchObject({ code: 'UPSTREAM_UNAVAILABLE' });
+  expect([outage.reason, outage.seconds]).toEqual([undefined, 0]);
+});
+
 test('what is refused to a service may pass, and to others it is refused at once', async () => {
   const tries = { service: 0, other: 0 };
   const outage = new StoreOutage('the landing bucket');

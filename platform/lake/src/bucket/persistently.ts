@@ -33,15 +33,16 @@ export async function persistently<Value>(
 ): Promise<Value> {
   const { attemptsMax, delayMs, delayMsMax, attemptTimeoutMs, outage } = persistence;
   for (let attempt = 1; ; attempt += 1) {
+    const request = outage?.begin() ?? 0;
     try {
       const value = await within(attemptTimeoutMs, work(attempt > 1));
-      outage?.answered();
+      outage?.answered(request);
       return value;
     } catch (thrown) {
       const error = persistence.isRefusalPassing === true ? passing(thrown) : thrown;
       if (!(error instanceof PlatformError)) throw error;
-      if (!error.decision.retriable) outage?.answered();
-      else outage?.failed(error);
+      if (!error.decision.retriable) outage?.answered(request);
+      else outage?.failed(request, error);
       if (!error.decision.retriable || attempt >= attemptsMax) throw error;
     }
     const waitMs = Math.min(delayMsMax, delayMs * 2 ** (attempt - 1));

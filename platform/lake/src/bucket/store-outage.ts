@@ -1,11 +1,13 @@
 import type { PlatformError } from '@domicile/core/errors.ts';
 
-/** Whether a store answers at present, as its last request went. */
+/** Whether a store answers at present, as the request begun last of those that ended went. */
 export class StoreOutage {
   readonly #name: string;
   readonly #now: () => number;
   #sinceMs: number | undefined;
   #message = '';
+  #begun = 0;
+  #answeredLast = 0;
 
   /** `name`: of the part of the lake. */
   constructor(name: string, now: () => number = Date.now) {
@@ -13,12 +15,20 @@ export class StoreOutage {
     this.#now = now;
   }
 
-  failed(error: PlatformError): void {
+  /** A request, to say later how it went: one that hung may end long after others were answered. */
+  begin(): number {
+    this.#begun += 1;
+    return this.#begun;
+  }
+
+  failed(request: number, error: PlatformError): void {
+    if (request < this.#answeredLast) return;
     this.#sinceMs ??= this.#now();
     this.#message = error.message;
   }
 
-  answered(): void {
+  answered(request: number): void {
+    this.#answeredLast = Math.max(this.#answeredLast, request);
     this.#sinceMs = undefined;
   }
 
