@@ -155,7 +155,7 @@ test('what fails is tried again with pauses and said once; what is refused is no
   });
   await put(namespace, 'fails', { value: 'x', mode: 'fail' });
   await put(namespace, 'refused', { value: 'y', mode: 'refuse' });
-  await waitFor('three tries', () => looks.fails >= 3);
+  await waitFor('three tries', () => looks.fails >= 3 && looks.refused > 0);
   expect(looks.refused).toBe(1);
   const notes = async () =>
     (await bed.client.list('events.k8s.io/v1', 'Event', { namespace })).items.map(

@@ -14,8 +14,14 @@ import { createRegistry } from './metrics.ts';
 const lines: string[] = [];
 const log = createLog('test', { write: (line) => lines.push(line) });
 
-function routes(): Router {
+function routes(hold?: () => Promise<void>): Router {
   const router = Router();
+  addRoute(router, '/held', {
+    GET: async (_request, response) => {
+      await hold?.();
+      response.json('done');
+    },
+  });
   addRoute(router, '/echo', {
     GET: (request, response) => void response.json(request.query),
     POST: (request, response) => void response.json(request.body),
@@ -177,13 +183,19 @@ test('a socket that listens already is served, and closed with the server when a
   const listener = createServer();
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
-  const server = await startHttp(routes(), { host: '127.0.0.1', port: 0, log, listener });
+  const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const hold = () => {
+    begun.resolve();
+    return held.promise;
+  };
+  const server = await startHttp(routes(hold), { host: '127.0.0.1', port: 0, log, listener });
   await fetch(`${server.url}/echo`);
-  const slow = fetch(`${server.url}/slow`);
-  await wait(50);
+  const open = fetch(`${server.url}/held`);
+  await begun.promise;
   const closed = server[Symbol.asyncDispose]().then(() => 'closed');
-  const answered = slow.then((answer) => answer.json());
-  expect(await Promise.race([closed, answered])).toBe('done');
+  expect(await Promise.race([closed, wait(50, 'open')])).toBe('open');
+  held.resolve();
+  expect(await (await open).json()).toBe('done');
   expect(await closed).toBe('closed');
-  await expect(fetch(`${server.url}/slow`)).rejects.toThrow('fetch failed');
+  await expect(fetch(`${server.url}/echo`)).rejects.toThrow('fetch failed');
 });
