@@ -23,7 +23,7 @@ afterAll(async () => {
 
 const leaseMs = 3_000;
 const renewMs = 500;
-/** What the issue allows beyond the lease. */
+/** A lease, and what a new leader needs to begin. */
 const takeOverMs = leaseMs + 5_000;
 
 interface Written {
