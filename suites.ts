@@ -10,6 +10,8 @@ interface Suite {
   /** For the start of real servers; pure tests take milliseconds. */
   readonly testTimeout?: number;
   readonly hookTimeout?: number;
+  /** How long is awaited what becomes true by itself; a second, as by default, is too short for real servers. */
+  readonly expect?: { readonly poll: { readonly timeout: number } };
   /** Real servers want the machine for themselves: their files run one after the other. */
   readonly maxWorkers?: number;
   /** What takes longer than a test may, once before the suite. */
@@ -18,7 +20,12 @@ interface Suite {
   readonly sequence: { readonly groupOrder: number };
 }
 
-const patient = { testTimeout: 60_000, hookTimeout: 120_000, maxWorkers: 1 };
+const patient = {
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  expect: { poll: { timeout: 20_000 } },
+  maxWorkers: 1,
+};
 const outsideRooms = ['**/node_modules/**', 'integrity/**'];
 
 export const suites: readonly Suite[] = [
