@@ -3,6 +3,7 @@ import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { ObjectStore } from './object-store.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export interface LocalFile {
   readonly key: string;
@@ -37,19 +38,6 @@ export function filesOfFolder(dir: string): LocalFiles {
     },
     keepOnly: () => undefined,
   };
-}
-
-/** Throws the signal's reason as soon as it aborts, whatever becomes of the work. */
-async function unlessAborted<Value>(signal: AbortSignal, work: Promise<Value>): Promise<Value> {
-  const gone = Promise.withResolvers<never>();
-  const giveUp = (): void => gone.reject(signal.reason);
-  signal.addEventListener('abort', giveUp);
-  if (signal.aborted) giveUp();
-  try {
-    return await Promise.race([work, gone.promise]);
-  } finally {
-    signal.removeEventListener('abort', giveUp);
-  }
 }
 
 async function requireFile(path: string): Promise<void> {
@@ -96,6 +84,7 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
   readonly #copies = new Map<string, Copy>();
   readonly #sweeps: NodeJS.Timeout;
   #bytes = 0;
+  #isClosed = false;
   #freed = Promise.withResolvers<void>();
   #downloads = 0;
   readonly #waiting: (() => void)[] = [];
@@ -148,7 +137,9 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweeps);
-    await rm(this.#options.dir, { recursive: true, force: true });
+    this.#isClosed = true;
+    // A copy may be being written at this moment, and appear while the folder is emptied.
+    await rm(this.#options.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
   }
 
   /** Drops copies of what has been replaced since: by the eraser, as nobody else may. */
@@ -243,6 +234,7 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
       copy.generation = (await store.head(copy.key))?.generation ?? '';
       const content = await store.get(copy.key);
       if (!content) throw notThere();
+      if (this.#isClosed) throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot copy: it ends');
       const passing = `${copy.path}.passing`;
       await writeFile(passing, content);
       await rename(passing, copy.path);
@@ -254,7 +246,9 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
 
   /** A copy in use keeps its file until the engine has done with it. */
   #drop(copy: Copy): void {
-    if (this.#copies.get(copy.key) === copy) this.#copies.delete(copy.key);
+    // Its place is given back once: a download that fails may have been dropped on its way.
+    if (this.#copies.get(copy.key) !== copy) return;
+    this.#copies.delete(copy.key);
     this.#bytes -= copy.bytes;
     void this.#removed(copy);
   }

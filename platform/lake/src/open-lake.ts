@@ -24,8 +24,11 @@ export interface Lake {
   outageSeconds(): number;
 }
 
-/** A service works on until its store answers; who is asked something says soon that it does not. */
-export type LakeUse = 'work' | 'answers';
+/**
+ * A service works on until its store answers; who is asked something says soon that it does not. Upkeep can wait, and what is refused to
+ * it is `FORBIDDEN`.
+ */
+export type LakeUse = 'work' | 'answers' | 'upkeep';
 
 export interface OpenBuckets extends BucketPlaces {
   readonly store: 'gcs' | 's3';
@@ -35,8 +38,8 @@ export interface OpenBuckets extends BucketPlaces {
   readonly secret?: LakeSecret | undefined;
 }
 
-/** An answer waits half a minute at most. */
-const answering = { attemptsMax: 3, attemptTimeoutMsMax: 10_000 };
+/** An answer waits half a minute at most; so does upkeep, which has the next round. */
+const brief = { attemptsMax: 3, attemptTimeoutMsMax: 10_000 };
 
 /**
  * Opens the lake as a service's settings say: what its store refuses it passes as an outage does, when its right is given back.
@@ -46,15 +49,15 @@ export async function openLake(options: LakeOptions, use: LakeUse = 'work'): Pro
   if (options.store === 'fs') return openFolder(options.dir);
   const { attemptTimeoutMs, attemptsMax } = bucketPersistence;
   const timeoutMs = options.timeoutMs ?? attemptTimeoutMs;
-  const { attemptsMax: few, attemptTimeoutMsMax } = answering;
-  const isAsked = use === 'answers';
+  const { attemptsMax: few, attemptTimeoutMsMax } = brief;
+  const isBrief = use !== 'work';
   return openParts(
     { ...options, secret: await secretOf(options) },
     {
       ...bucketPersistence,
-      attemptsMax: isAsked ? few : attemptsMax,
-      attemptTimeoutMs: isAsked ? Math.min(timeoutMs, attemptTimeoutMsMax) : timeoutMs,
-      isRefusalPassing: true,
+      attemptsMax: isBrief ? few : attemptsMax,
+      attemptTimeoutMs: isBrief ? Math.min(timeoutMs, attemptTimeoutMsMax) : timeoutMs,
+      isRefusalPassing: use !== 'upkeep',
     },
   );
 }

@@ -1,4 +1,5 @@
 import type { EncodedAggregate, Figures } from '@domicile/core/aggregate.ts';
+import { PlatformError } from '@domicile/core/errors.ts';
 import type { Level, SummaryRecord } from '@domicile/core/summary.ts';
 import {
   emptyManifest,
@@ -96,23 +97,32 @@ export class SummarySnapshots {
   private constructor(store: ObjectStore, parts: SummaryParts) {
     this.#store = store;
     this.#parts = parts;
-    this.#current = new StoredSnapshot(emptyManifest, parts);
+    this.#current = this.#snapshotOf(emptyManifest);
   }
 
   get current(): SummarySnapshot {
     return this.#current;
   }
 
-  /** Follows the pointer; true if `current` has changed. A snapshot that was handed out stays readable. */
+  /** Follows the pointer; true if `current` has changed. A snapshot that was handed out stays readable, if need be by a newer one. */
   async refresh(): Promise<boolean> {
+    const newer = await this.#after(this.#current.number);
+    if (newer) this.#current = newer;
+    return newer !== undefined;
+  }
+
+  async #after(number: number): Promise<SummarySnapshot | undefined> {
     const pointer = await this.#store.get(`${summaryFolder('PT1M')}latest.json`);
-    if (!pointer) return false;
-    const { number } = parsePointer(pointer);
-    if (number <= this.#current.number) return false;
-    const content = await this.#store.get(summarySnapshotKey('PT1M', number));
-    if (!content) return false;
-    this.#current = new StoredSnapshot(parseSummaryManifest(content), this.#parts);
-    return true;
+    if (!pointer) return undefined;
+    const newest = parsePointer(pointer);
+    if (newest.number <= number) return undefined;
+    const content = await this.#store.get(summarySnapshotKey('PT1M', newest.number));
+    return content && this.#snapshotOf(parseSummaryManifest(content));
+  }
+
+  #snapshotOf(manifest: SummaryManifest): SummarySnapshot {
+    const { number } = manifest;
+    return new StoredSnapshot(manifest, this.#parts, () => this.#after(number));
   }
 }
 
@@ -120,14 +130,32 @@ class StoredSnapshot implements SummarySnapshot {
   readonly number: number;
   readonly offsets: ReadonlyMap<number, bigint>;
   readonly #reader: SummaryReader;
+  readonly #newer: () => Promise<SummarySnapshot | undefined>;
 
-  constructor(manifest: SummaryManifest, parts: SummaryParts) {
+  constructor(
+    manifest: SummaryManifest,
+    parts: SummaryParts,
+    newer: () => Promise<SummarySnapshot | undefined>,
+  ) {
+    this.#newer = newer;
     this.number = manifest.number;
     this.offsets = offsetsOf(manifest);
     this.#reader = new SummaryReader(manifest, parts);
   }
 
+  /** A newer one answers for one whose files were pruned: what the tail says twice does no harm. */
   async read(query: SummaryQuery): Promise<SummaryAnswer> {
+    try {
+      return await this.#read(query);
+    } catch (error) {
+      if (!(error instanceof PlatformError) || error.code !== 'NOT_FOUND') throw error;
+      const newer = await this.#newer();
+      if (!newer) throw error;
+      return newer.read(query);
+    }
+  }
+
+  async #read(query: SummaryQuery): Promise<SummaryAnswer> {
     const { interval, building, toMs, timeZone: zone = 'UTC', tail = [] } = query;
     const limit = Math.min(query.rowsMax ?? rowsMax, rowsMax);
     const rows: StoredRow[] = [];

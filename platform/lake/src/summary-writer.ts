@@ -76,6 +76,11 @@ export class SummaryWriter {
     return offsetsOf(this.#manifest);
   }
 
+  /** The newest snapshot of this writer that all pointers name. */
+  get published(): SummaryManifest {
+    return this.#manifest;
+  }
+
   /**
    * Makes the next snapshot. If it throws something retriable the same flush may be tried again.
    * Throws `FENCED` if another writer made that snapshot, and `STATE_LOST` if the one before is gone, and the serving layer with
@@ -163,6 +168,8 @@ export class SummaryWriter {
       if (!(await this.#store.get(key))?.equals(content))
         throw new PlatformError('FENCED', 'Cannot write a snapshot: another writer has made it');
     }
+    // Where a later writer has pruned, the number was free again: then the one before is gone too.
+    await this.#requireBefore();
     await this.#publish(draft);
     this.#manifest = draft;
   }

@@ -1,6 +1,6 @@
 import type { PlatformError } from '@domicile/core/errors.ts';
 
-/** Whether a store answers at present, as the request begun last of those that ended went. */
+/** Whether a store answers at present: any answer says that it does, a failure that it does not, unless a request begun later was answered. */
 export class StoreOutage {
   readonly #name: string;
   readonly #now: () => number;

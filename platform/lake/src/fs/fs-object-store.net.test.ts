@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +27,8 @@ async function writeAndKill(folder: string, promises: number): Promise<number[]>
   child.stdout.on('data', (chunk: Buffer) => (told += String(chunk)));
   while (told.split('\n').length <= promises) await sleep(1);
   await sleep(Math.random() * 5);
-  const ended = once(child, 'exit');
+  // What it said last is read when its output has ended, not when it has.
+  const ended = once(child, 'close');
   child.kill('SIGKILL');
   await ended;
   return told.split('\n').slice(0, -1).map(Number.parseFloat);
@@ -54,6 +56,35 @@ test('killed at any instant: what was promised is there, what is there is whole,
   }
 });
 
+test('what a killed process was removing is removed by the next one at once, and what a living one holds is waited for', async () => {
+  const store = new FsObjectStore(root);
+  const lock = join(
+    root,
+    '.incoming',
+    `lock-${createHash('sha256').update('locked/a').digest('hex')}`,
+  );
+  const ended = spawn(process.execPath, ['--eval', '']);
+  await once(ended, 'close');
+  const holders = [ended.pid, process.pid].map((pid) => `${pid} ${randomUUID()} ${hostname()}`);
+  for (const holder of holders) {
+    await store.createOnly('locked/a', Buffer.from('x'));
+    await writeFile(lock, holder);
+    expect(await store.remove('locked/a', (await store.head('locked/a'))?.generation ?? '')).toBe(
+      true,
+    );
+    expect(await store.head('locked/a')).toBe(undefined);
+  }
+  await store.createOnly('locked/a', Buffer.from('x'));
+  await writeFile(lock, `${process.ppid} ${randomUUID()} ${hostname()}`);
+  let isRemoved = false;
+  const generation = (await store.head('locked/a'))?.generation ?? '';
+  const removal = store.remove('locked/a', generation).finally(() => (isRemoved = true));
+  await sleep(300);
+  expect([isRemoved, await store.head('locked/a')]).toMatchObject([false, { bytes: 1 }]);
+  await rm(lock);
+  expect(await removal).toBe(true);
+});
+
 test('a process that may read one folder alone is refused the rest by the system, as FORBIDDEN', async () => {
   const store = new FsObjectStore(root);
   await store.createOnly('serving/a.json', Buffer.from('seen'));
@@ -79,6 +110,6 @@ test('a process that may read one folder alone is refused the rest by the system
   );
   let told = '';
   child.stdout.on('data', (chunk: Buffer) => (told += String(chunk)));
-  await once(child, 'exit');
+  await once(child, 'close');
   expect(told.split('\n')).toEqual(['seen FORBIDDEN undefined', 'FORBIDDEN', '']);
 });

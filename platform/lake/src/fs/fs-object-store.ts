@@ -11,21 +11,17 @@ import {
   stat,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { requireKey, requirePointer, requirePrefix } from '../model/object-key.ts';
 import type { ByteRange, ErasableStore, ObjectHead } from '../object-store.ts';
 import { isFault, storeFault } from './fs-faults.ts';
+import { withLock } from './fs-lock.ts';
 
 /** Not a key, so no reader comes upon what is half written. */
 const incoming = '.incoming';
 
 /** What is older was left behind by a process that was killed. */
 const abandonedMs = 3_600_000;
-
-/** How long an eraser waits for another one at the same object. */
-const lockWaitMsMax = 5_000;
-const lockPollMs = 5;
 
 /**
  * Objects as files below a folder of a local or network file system that has hard links. A crash may leave files in
@@ -127,23 +123,13 @@ export class FsObjectStore implements ErasableStore {
     );
   }
 
-  /** Between erasers: a file system compares and renames in two steps. A lock that a crash left is gone after an hour. */
+  /** A file system compares and renames in two steps. */
   async #locked<Value>(key: string, work: () => Promise<Value>): Promise<Value> {
     const folder = join(this.#root, incoming);
     await this.#makeFolder(folder);
     this.#cleaned ??= removeAbandoned(folder);
     await this.#cleaned;
-    const lock = join(folder, `lock-${createHash('sha256').update(key).digest('hex')}`);
-    for (let waitedMs = 0; !(await taken(lock)); waitedMs += lockPollMs) {
-      if (waitedMs >= lockWaitMsMax)
-        throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot erase: another eraser is at it');
-      await sleep(lockPollMs);
-    }
-    try {
-      return await work();
-    } finally {
-      await rm(lock, { force: true });
-    }
+    return withLock(join(folder, `lock-${createHash('sha256').update(key).digest('hex')}`), work);
   }
 
   #pathOf(key: string): string {
@@ -241,16 +227,6 @@ async function readFully(file: FileHandle, { start, end }: ByteRange): Promise<B
 async function linked(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
-    return true;
-  } catch (error) {
-    if (isFault(error, 'EEXIST')) return false;
-    throw error;
-  }
-}
-
-async function taken(lock: string): Promise<boolean> {
-  try {
-    await (await open(lock, 'wx')).close();
     return true;
   } catch (error) {
     if (isFault(error, 'EEXIST')) return false;

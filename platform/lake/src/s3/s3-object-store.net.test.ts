@@ -94,7 +94,7 @@ test('a create whose answer was lost is known as its own', async () => {
   await using _closed = link;
   const key = `${freshName('lost')}/a`;
   await store.head(key);
-  link.setWeather({ delayMs: 300 });
+  link.setWeather({ delayMs: 1_500 });
   const created = store.createOnly(key, Buffer.from('mine'));
   await waitFor('the object', async () => (await storeOf().head(key)) !== undefined);
   // It is there, and its answer is on the way.

@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { askPython } from '@domicile/devkit/python-oracle.ts';
+import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import { parsePointer, summaryFolder } from './model/summary-manifest.ts';
+
+const program = fileURLToPath(new URL('pruning-writer.ts', import.meta.url));
+/** Readers of Parquet are fetched from a registry once. */
+const installTimeoutMs = 400_000;
+let root = '';
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'pruning-'));
+});
+afterAll(async () => rm(root, { recursive: true }));
+
+/** As docs/api/lake.md tells a stranger: by the pointer and its snapshot, and once more from the pointer where a file has gone. */
+const readByPointer = `
+import sys, json, os, glob, pyarrow.parquet as pq
+root = sys.argv[1]
+folder = root + '/serving/summaries/pt1m/v1/'
+def load(path):
+    with open(path) as file: return json.load(file)
+def answer(snapshot):
+    newest = {}
+    for file in snapshot['files']['PT1M']:
+        for row in pq.read_table(root + '/' + file['key'], columns=['window_start', 'version', 'count', 'sum']).to_pylist():
+            held = newest.get(row['window_start'])
+            if held is None or row['version'] > held['version']: newest[row['window_start']] = row
+    return {'minutes': int(snapshot['offsets']['0']), 'rows': len(newest),
+        'count': sum(row['count'] for row in newest.values()), 'sum': sum(row['sum'] for row in newest.values())}
+def newest():
+    return load(root + '/' + load(folder + 'latest.json')['snapshot'])
+held, again = (load(sys.argv[2]) if len(sys.argv) > 2 else None), 0
+while True:
+    try:
+        told = answer(held or newest())
+        break
+    except FileNotFoundError:
+        held, again = None, again + 1
+        if again > 100: raise
+torn = []
+for path in glob.glob(folder + 'snapshots/*.json') if len(sys.argv) < 3 else []:
+    for files in load(path)['files'].values():
+        torn += [file['key'] for file in files if not os.path.exists(root + '/' + file['key'])]
+print(json.dumps({**told, 'again': again, 'torn': torn, 'snapshots': len(os.listdir(folder + 'snapshots'))}))
+`;
+const toldSchema = z.object({
+  minutes: z.number(),
+  rows: z.number(),
+  count: z.number(),
+  sum: z.number(),
+  /** How often it had to begin anew. */
+  again: z.number(),
+  torn: z.array(z.string()),
+  snapshots: z.number(),
+});
+
+async function read(...held: string[]) {
+  return toldSchema.parse(await askPython(readByPointer, root, ...held));
+}
+
+/** Minute n holds n. */
+function wanted(minutes: number) {
+  return { minutes, rows: minutes, count: minutes, sum: (minutes * (minutes - 1)) / 2 };
+}
+
+/** Runs the writer until it has pruned so often, and kills it at some moment of the next pruning. Gives what it was promised. */
+async function writeAndKill(prunings: number): Promise<{ minutes: number; pruned: number }> {
+  const child = spawn(process.execPath, [program, root], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let told = '';
+  child.stdout.on('data', (chunk: Buffer) => (told += String(chunk)));
+  const closed = once(child, 'close');
+  const prunedOf = () =>
+    [...told.matchAll(/^pruned ([1-9]\d*)$/gm)].map(([, count]) => Number(count));
+  await waitFor('prunings', () => prunedOf().length >= prunings, 120_000);
+  const begun = told.split('pruning\n').length;
+  await waitFor('the next pruning', () => told.split('pruning\n').length > begun, 120_000);
+  await sleep(Math.random() * 15);
+  child.kill('SIGKILL');
+  await closed;
+  const flushed = [...told.matchAll(/^flushed (\d+)$/gm)].map(([, minute]) => Number(minute));
+  return { minutes: flushed.at(-1) ?? 0, pruned: prunedOf().reduce((sum, one) => sum + one, 0) };
+}
+
+test(
+  'killed at any instant of the pruning: a stranger reads all that was promised, and the store does not grow',
+  async () => {
+    const held = join(root, 'held.json');
+    for (let round = 0; round < 4; round += 1) {
+      const { minutes, pruned } = await writeAndKill(1 + (round % 2));
+      expect(pruned).toBeGreaterThan(50);
+      const found = await read();
+      expect(found.minutes).toBeGreaterThanOrEqual(minutes);
+      expect(found).toMatchObject({ ...wanted(found.minutes), torn: [], again: 0 });
+      // Those of a few prunings, however many there were.
+      expect(found.snapshots).toBeLessThan(100);
+      if (round > 0) continue;
+      const newest = `${summaryFolder('PT1M')}latest.json`;
+      const { snapshot } = parsePointer(await readFile(join(root, newest)));
+      await copyFile(join(root, snapshot), held);
+    }
+    // Whoever still holds the manifest of the first round is led to the newest one by a file that has gone.
+    const found = await read();
+    expect(await read(held)).toMatchObject({ ...wanted(found.minutes), again: 1 });
+  },
+  installTimeoutMs,
+);
