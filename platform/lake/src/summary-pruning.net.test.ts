@@ -1,3 +1,4 @@
+import { fail } from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFile, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -5,15 +6,32 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { GcsEmulator } from '@domicile/devkit/gcs/gcs-emulator.ts';
 import { askPython } from '@domicile/devkit/python-oracle.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
+import { identityOf, openBucketAdmin } from './admin/open-bucket-admin.ts';
 import { parsePointer, summaryFolder } from './model/summary-manifest.ts';
+import { openLake } from './open-lake.ts';
+import { SummarySnapshots } from './serving-summaries.ts';
+import { SummaryPruning } from './summary-pruning.ts';
+import { SummaryWriter } from './summary-writer.ts';
+import { flushMinutes } from './test-minutes.ts';
 
 const program = fileURLToPath(new URL('pruning-writer.ts', import.meta.url));
 /** Readers of Parquet are fetched from a registry once. */
 const installTimeoutMs = 400_000;
+const bucketSettings = {
+  uniformAccess: true,
+  publicAccessPrevented: true,
+  versioning: false,
+  softDeleteDays: 7,
+  noncurrentDays: undefined,
+  deleteAfterDays: undefined,
+  lockedDays: undefined,
+  labels: {},
+};
 let root = '';
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'pruning-'));
@@ -112,3 +130,54 @@ test(
   },
   installTimeoutMs,
 );
+
+test('in a bucket who may not remove is told so, without an outage, and who may prunes', async () => {
+  await using gcs = await GcsEmulator.start({
+    identities: ['admin', 'writer', 'pruner'],
+    admins: ['admin'],
+  });
+  const folder = join(root, 'keys');
+  await gcs.writeKeys(folder);
+  const keyOf = (name: string) => ({ 'credentials.json': gcs.keyOf(name) });
+  const place = { store: 'gcs', endpoint: gcs.url } as const;
+  const [region, bucket] = ['europe-west3', 'serving-de'];
+  const admin = await openBucketAdmin({ ...place, region, secret: keyOf('admin') });
+  const granted = (name: string, right: 'write' | 'prune') => ({
+    identity: identityOf('gcs', keyOf(name)) ?? fail(name),
+    right,
+  });
+  await admin.create(bucket, {
+    ...bucketSettings,
+    location: region,
+    grants: [granted('writer', 'write'), granted('pruner', 'prune')],
+  });
+  const openAs = (name: string) =>
+    openLake(
+      { ...place, servingBucket: bucket, credentialsFile: join(folder, `${name}.json`) },
+      'upkeep',
+    );
+  const writing = await openAs('writer');
+  const writer = await SummaryWriter.open(writing.store);
+  for (let minute = 0; minute < 10; minute += 1) await flushMinutes(writer, minute, minute + 1);
+  const held = await SummarySnapshots.open(writing.store);
+  const prunedAs = async (name: string) => {
+    const lake = await openAs(name);
+    const pruning = new SummaryPruning({ store: lake.store, graceMs: 0 });
+    const told = await pruning.round(writer.published).catch((error: unknown) => error);
+    expect(lake.outages()).toEqual([]);
+    return told;
+  };
+  const live = gcs.buckets.get(bucket)?.live ?? fail('no bucket');
+  const before = [...live.keys()];
+  expect(await prunedAs('writer')).toMatchObject({ code: 'FORBIDDEN' });
+  expect([...live.keys()]).toEqual(before);
+  for (let minute = 10; minute < 20; minute += 1) await flushMinutes(writer, minute, minute + 1);
+  expect(await prunedAs('pruner')).toMatchObject({ snapshots: 4 * 19, isDone: true });
+  const { rows } = await held.current.read({
+    interval: 'PT1M',
+    building: 'de-a',
+    fromMs: 0,
+    toMs: Date.UTC(2027, 0),
+  });
+  expect(rows).toHaveLength(20);
+});

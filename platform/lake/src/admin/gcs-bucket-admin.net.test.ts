@@ -8,7 +8,7 @@ import { GcsObjectStore } from '../gcs/gcs-object-store.ts';
 import type { BucketAdmin, BucketSettings } from './bucket-admin.ts';
 import { identityOf, openBucketAdmin } from './open-bucket-admin.ts';
 
-const identities = ['admin', 'writer', 'reader', 'eraser', 'stranger'];
+const identities = ['admin', 'writer', 'pruner', 'reader', 'eraser', 'stranger'];
 const persistence = { attemptsMax: 2, delayMs: 5, delayMsMax: 20, attemptTimeoutMs: 2_000 };
 let gcs: GcsEmulator;
 let admin: BucketAdmin;
@@ -54,6 +54,7 @@ function settings(): BucketSettings & { location: string } {
     labels: { 'domicile-country': 'de' },
     grants: [
       { identity: memberOf('writer'), right: 'write' },
+      { identity: memberOf('pruner'), right: 'prune' },
       { identity: memberOf('reader'), right: 'read' },
       { identity: memberOf('eraser'), right: 'erase' },
     ],
@@ -190,6 +191,48 @@ test('a writer creates and replaces pointers; it replaces and deletes nothing el
   ])
     await expect(work()).rejects.toMatchObject({ code: 'FORBIDDEN' });
   expect(String(await store.get('landing/a.parquet'))).toBe('1');
+});
+
+test('a pruner removes snapshots and files of summaries beside what a writer does; it removes nothing else', async () => {
+  const bucket = freshName('pruner');
+  await admin.create(bucket, settings());
+  const store = storeOf('pruner', bucket);
+  const removal = async (key: string): Promise<boolean> =>
+    store.remove(key, (await store.head(key))?.generation ?? '');
+  const superseded = [
+    'serving/summaries/pt1m/v1/snapshots/00000000000000000001.json',
+    'serving/summaries/p1d/v1/data/00000000000000000001-aa.parquet',
+  ];
+  const others = [
+    'landing/readings/v1/_manifest/00000/00000000000000000000.json',
+    'landing/readings/v1/dt=2026-11-23/hour=07/a.parquet',
+    'serving/account/landed/v1/snapshots/00000000000000000001.json',
+    'serving/summaries/pt1m/v1/other/00000000000000000001.json',
+    'serving/summaries-of-others/pt1m/v1/data/a.parquet',
+  ];
+  for (const key of [...superseded, ...others])
+    expect(await store.createOnly(key, Buffer.from('1'))).toBe(true);
+  for (const text of ['1', '2'])
+    await store.replacePointer('serving/summaries/pt1m/v1/latest.json', Buffer.from(text));
+  for (const key of others) {
+    await expect(removal(key)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(String(await store.get(key))).toBe('1');
+  }
+  for (const key of superseded) {
+    expect(await removal(key)).toBe(true);
+    expect(await store.head(key)).toBe(undefined);
+  }
+  // Who was a writer becomes a pruner, and a writer again.
+  for (const right of ['write', 'prune', 'write'] as const) {
+    const before = (await admin.describe(bucket)) ?? fail('no bucket');
+    const grants = [{ identity: memberOf('pruner'), right }];
+    expect(await admin.update(bucket, { grants }, before.metageneration)).toMatchObject({
+      grants,
+      otherGrants: [],
+    });
+  }
+  await store.createOnly(superseded[0] ?? fail(), Buffer.from('1'));
+  await expect(removal(superseded[0] ?? fail())).rejects.toMatchObject({ code: 'FORBIDDEN' });
 });
 
 test('a reader reads and sees where the bucket is; it writes nothing', async () => {

@@ -133,7 +133,11 @@ export class GcsBucketAdmin implements BucketAdmin {
   ): Promise<void> {
     const { etag, bindings } = await this.#policy(bucket);
     if (etag !== of.etag) throw changedSince();
-    const policy = { version: policyVersion, etag, bindings: bindingsWith(bindings, of) };
+    const policy = {
+      version: policyVersion,
+      etag,
+      bindings: bindingsWith(bindings, { bucket, ...of }),
+    };
     await this.#call({ method: 'PUT', path: `b/${bucket}/iam`, body: policy });
   }
 
@@ -185,7 +189,7 @@ function stateOf(
     deleteAfterDays: daysOf(lifecycle.rule, 'age'),
     lockedDays: retentionPolicy && retentionPolicy.retentionPeriod / dayS,
     labels: resource.labels,
-    ...grantsOf(bindings),
+    ...grantsOf(bucket, bindings),
     otherRules: otherRulesOf(lifecycle.rule),
     metageneration: `${resource.metageneration} ${etag}`,
   };

@@ -42,6 +42,7 @@ const settings: BucketSettings & { location: string } = {
   labels: { 'domicile-country': 'ch' },
   grants: [
     { identity: principalOf('writer'), right: 'write' },
+    { identity: principalOf('pruner'), right: 'prune' },
     { identity: principalOf('reader'), right: 'read' },
     { identity: principalOf('eraser'), right: 'erase' },
   ],

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { prunedPrefixes } from './retained-data.ts';
 
 /** A binding of an IAM policy of Cloud Storage. */
 export const gcsBindingSchema = z.object({
@@ -14,7 +15,7 @@ export const gcsBindingSchema = z.object({
 });
 export type GcsBinding = z.output<typeof gcsBindingSchema>;
 
-type Right = 'write' | 'read' | 'erase';
+type Right = 'write' | 'prune' | 'read' | 'erase';
 interface Grant {
   readonly identity: string;
   readonly right: Right;
@@ -32,16 +33,27 @@ const pointers: Condition = {
   expression: 'resource.name.endsWith("/latest.json") || resource.name.endsWith("/latest.csv")',
 };
 
-const rolesOf: Readonly<Record<Right, readonly Role[]>> = {
-  write: [
-    { role: 'roles/storage.objectCreator' },
-    { role: 'roles/storage.objectViewer' },
-    { role: 'roles/storage.objectUser', condition: pointers },
-  ],
-  read: [{ role: 'roles/storage.objectViewer' }, { role: 'roles/storage.legacyBucketReader' }],
-  erase: [{ role: 'roles/storage.objectUser' }, { role: 'roles/storage.legacyBucketReader' }],
-};
-const rights = ['write', 'read', 'erase'] as const;
+const write: readonly Role[] = [
+  { role: 'roles/storage.objectCreator' },
+  { role: 'roles/storage.objectViewer' },
+  { role: 'roles/storage.objectUser', condition: pointers },
+];
+
+function rolesOf(bucket: string): Readonly<Record<Right, readonly Role[]>> {
+  const superseded: Condition = {
+    title: 'domicile-superseded',
+    expression: prunedPrefixes
+      .map((prefix) => `resource.name.startsWith("projects/_/buckets/${bucket}/objects/${prefix}")`)
+      .join(' || '),
+  };
+  return {
+    write,
+    prune: [...write, { role: 'roles/storage.objectUser', condition: superseded }],
+    read: [{ role: 'roles/storage.objectViewer' }, { role: 'roles/storage.legacyBucketReader' }],
+    erase: [{ role: 'roles/storage.objectUser' }, { role: 'roles/storage.legacyBucketReader' }],
+  };
+}
+const rights = ['write', 'prune', 'read', 'erase'] as const;
 
 const everybody: ReadonlySet<string> = new Set(['allUsers', 'allAuthenticatedUsers']);
 
@@ -49,9 +61,9 @@ function nameOf({ role, condition }: Role): string {
   return condition ? `${role} if ${condition.expression}` : role;
 }
 
-const ownRoles: ReadonlySet<string> = new Set(
-  rights.flatMap((right) => rolesOf[right].map(nameOf)),
-);
+function ownRolesOf(bucket: string): ReadonlySet<string> {
+  return new Set(rights.flatMap((right) => rolesOf(bucket)[right].map(nameOf)));
+}
 
 export interface GrantsSeen {
   readonly grants: readonly Grant[];
@@ -60,7 +72,7 @@ export interface GrantsSeen {
 }
 
 /** Which rights the bindings give: an identity has a right if it holds its roles and no other. */
-export function grantsOf(bindings: readonly GcsBinding[]): GrantsSeen {
+export function grantsOf(bucket: string, bindings: readonly GcsBinding[]): GrantsSeen {
   const held = new Map<string, string[]>();
   for (const binding of bindings)
     for (const member of binding.members) {
@@ -72,7 +84,7 @@ export function grantsOf(bindings: readonly GcsBinding[]): GrantsSeen {
   const publicGrants: string[] = [];
   const otherGrants: string[] = [];
   for (const [identity, roles] of held) {
-    const right = rightOf(roles);
+    const right = rightOf(bucket, roles);
     const told = roles.map((role) => `${identity} ${role}`);
     if (everybody.has(identity)) publicGrants.push(...told);
     else if (right) grants.push({ identity, right });
@@ -81,10 +93,10 @@ export function grantsOf(bindings: readonly GcsBinding[]): GrantsSeen {
   return { grants, publicGrants, otherGrants };
 }
 
-function rightOf(roles: readonly string[]): Right | undefined {
+function rightOf(bucket: string, roles: readonly string[]): Right | undefined {
   const held = new Set(roles);
   return rights.find((right) => {
-    const names = rolesOf[right].map(nameOf);
+    const names = rolesOf(bucket)[right].map(nameOf);
     return names.length === held.size && names.every((name) => held.has(name));
   });
 }
@@ -92,10 +104,15 @@ function rightOf(roles: readonly string[]): Right | undefined {
 /** Bindings that give the grants and take our roles from whoever had a right before; other roles and members stay. */
 export function bindingsWith(
   bindings: readonly GcsBinding[],
-  of: { readonly grants: readonly Grant[] | undefined; readonly revokePublic: boolean },
+  of: {
+    readonly bucket: string;
+    readonly grants: readonly Grant[] | undefined;
+    readonly revokePublic: boolean;
+  },
 ): GcsBinding[] {
-  const { grants, revokePublic } = of;
-  const before = grantsOf(bindings).grants;
+  const { bucket, grants, revokePublic } = of;
+  const before = grantsOf(bucket, bindings).grants;
+  const ownRoles = ownRolesOf(bucket);
   const ours = new Set(
     grants === undefined ? [] : [...before, ...grants].map(({ identity }) => identity),
   );
@@ -107,7 +124,7 @@ export function bindingsWith(
     return { ...binding, members };
   });
   for (const { identity, right } of grants ?? [])
-    for (const role of rolesOf[right]) {
+    for (const role of rolesOf(bucket)[right]) {
       const same = kept.find((binding) => nameOf(binding) === nameOf(role));
       if (same) same.members.push(identity);
       else kept.push({ ...role, members: [identity] });

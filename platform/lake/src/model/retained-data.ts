@@ -10,3 +10,8 @@ export const retainedDataPrefixes: readonly string[] = [
   ...landedStreams.map((stream) => `landing/${stream}/v1/dt=`),
   ...summaryIntervals.map((interval) => `${summaryFolder(interval)}data/`),
 ];
+
+/** What the serving builder removes when it is superseded. */
+export const prunedPrefixes: readonly string[] = summaryIntervals.flatMap((interval) =>
+  ['snapshots', 'data'].map((part) => `${summaryFolder(interval)}${part}/`),
+);

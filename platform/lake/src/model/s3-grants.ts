@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { prunedPrefixes } from './retained-data.ts';
 
 const oneOrMore = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat());
 
@@ -18,7 +19,7 @@ const policySchema = z.looseObject({
     .default([]),
 });
 
-type Right = 'write' | 'read' | 'erase';
+type Right = 'write' | 'prune' | 'read' | 'erase';
 interface Grant {
   readonly identity: string;
   readonly right: Right;
@@ -39,20 +40,29 @@ interface Rule {
 function rulesOf(bucket: string): Readonly<Record<Right, readonly Rule[]>> {
   const own = `arn:aws:s3:::${bucket}`;
   const objects = [`${own}/*`];
+  const writing = (prefix: string): Rule[] => [
+    { Sid: `${prefix}Read`, Action: ['s3:GetObject'], Resource: objects },
+    { Sid: `${prefix}List`, Action: ['s3:ListBucket'], Resource: [own] },
+    {
+      Sid: `${prefix}Create`,
+      Action: ['s3:PutObject'],
+      Resource: objects,
+      Condition: { Null: { 's3:if-none-match': 'false' } },
+    },
+    {
+      Sid: `${prefix}Pointers`,
+      Action: ['s3:PutObject'],
+      Resource: [`${own}/*/latest.json`, `${own}/*/latest.csv`],
+    },
+  ];
   return {
-    write: [
-      { Sid: 'DomicileWriteRead', Action: ['s3:GetObject'], Resource: objects },
-      { Sid: 'DomicileWriteList', Action: ['s3:ListBucket'], Resource: [own] },
+    write: writing('DomicileWrite'),
+    prune: [
+      ...writing('DomicilePrune'),
       {
-        Sid: 'DomicileWriteCreate',
-        Action: ['s3:PutObject'],
-        Resource: objects,
-        Condition: { Null: { 's3:if-none-match': 'false' } },
-      },
-      {
-        Sid: 'DomicileWritePointers',
-        Action: ['s3:PutObject'],
-        Resource: [`${own}/*/latest.json`, `${own}/*/latest.csv`],
+        Sid: 'DomicilePruneObjects',
+        Action: ['s3:DeleteObject', 's3:DeleteObjectVersion'],
+        Resource: prunedPrefixes.map((prefix) => `${own}/${prefix}*`),
       },
     ],
     read: [
@@ -84,7 +94,7 @@ function rulesOf(bucket: string): Readonly<Record<Right, readonly Rule[]>> {
   };
 }
 
-const rights = ['write', 'read', 'erase'] as const;
+const rights = ['write', 'prune', 'read', 'erase'] as const;
 
 function statementsOf(policy: string | undefined): Statement[] {
   return policySchema.parse(policy === undefined ? {} : JSON.parse(policy)).Statement;
