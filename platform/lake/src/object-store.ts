@@ -42,7 +42,7 @@ export interface ObjectStore {
   replacePointer(key: string, content: Uint8Array): Promise<void>;
 }
 
-/** What the eraser alone may do: for it, objects are no longer created once and for all. */
+/** What the eraser alone may do, for whom objects are not created once and for all; and, with what is superseded, the pruner. */
 export interface ErasableStore extends ObjectStore {
   /** Durable once it resolves. False if the object is not of that generation any more; then nothing was changed. */
   replace(key: string, content: Uint8Array, ifGeneration: string): Promise<boolean>;

@@ -10,6 +10,7 @@ import {
   type SummaryManifest,
   summarySnapshotKey,
 } from './model/summary-manifest.ts';
+import { summariesKeptSinceMs } from './model/summary-retention.ts';
 import { figuresOfStored, mergedOf, type StoredRow } from './model/summary-row.ts';
 import { type SummaryInterval, windowAt, windowsIn } from './model/summary-windows.ts';
 import type { ObjectStore } from './object-store.ts';
@@ -37,7 +38,7 @@ export interface SummaryRow {
 export interface SummaryQuery {
   readonly interval: SummaryInterval;
   readonly building: string;
-  /** Rows whose window starts in [fromMs, toMs). */
+  /** Rows whose window starts in [fromMs, toMs), as far as its retention has not ended. */
   readonly fromMs: number;
   readonly toMs: number;
   readonly level?: Level;
@@ -86,17 +87,19 @@ export interface SummarySnapshot {
 export class SummarySnapshots {
   readonly #store: ObjectStore;
   readonly #parts: SummaryParts;
+  readonly #now: () => number;
   #current: SummarySnapshot;
 
-  static async open(store: ObjectStore): Promise<SummarySnapshots> {
-    const snapshots = new SummarySnapshots(store, new SummaryParts(store));
+  static async open(store: ObjectStore, now: () => number = Date.now): Promise<SummarySnapshots> {
+    const snapshots = new SummarySnapshots({ store, parts: new SummaryParts(store), now });
     await snapshots.refresh();
     return snapshots;
   }
 
-  private constructor(store: ObjectStore, parts: SummaryParts) {
-    this.#store = store;
-    this.#parts = parts;
+  private constructor(of: { store: ObjectStore; parts: SummaryParts; now: () => number }) {
+    this.#store = of.store;
+    this.#parts = of.parts;
+    this.#now = of.now;
     this.#current = this.#snapshotOf(emptyManifest);
   }
 
@@ -122,22 +125,28 @@ export class SummarySnapshots {
 
   #snapshotOf(manifest: SummaryManifest): SummarySnapshot {
     const { number } = manifest;
-    return new StoredSnapshot(manifest, this.#parts, () => this.#after(number));
+    const keptSinceMs = () => summariesKeptSinceMs(manifest.retentionDays, this.#now());
+    const newer = () => this.#after(number);
+    return new StoredSnapshot(manifest, this.#parts, { newer, keptSinceMs });
   }
+}
+
+/** What has become of a snapshot. */
+interface SnapshotNow {
+  /** Undefined if there is none. */
+  newer(): Promise<SummarySnapshot | undefined>;
+  /** What began before is over, whether or not its files are gone. */
+  keptSinceMs(): number;
 }
 
 class StoredSnapshot implements SummarySnapshot {
   readonly number: number;
   readonly offsets: ReadonlyMap<number, bigint>;
   readonly #reader: SummaryReader;
-  readonly #newer: () => Promise<SummarySnapshot | undefined>;
+  readonly #now: SnapshotNow;
 
-  constructor(
-    manifest: SummaryManifest,
-    parts: SummaryParts,
-    newer: () => Promise<SummarySnapshot | undefined>,
-  ) {
-    this.#newer = newer;
+  constructor(manifest: SummaryManifest, parts: SummaryParts, now: SnapshotNow) {
+    this.#now = now;
     this.number = manifest.number;
     this.offsets = offsetsOf(manifest);
     this.#reader = new SummaryReader(manifest, parts);
@@ -149,7 +158,7 @@ class StoredSnapshot implements SummarySnapshot {
       return await this.#read(query);
     } catch (error) {
       if (!(error instanceof PlatformError) || error.code !== 'NOT_FOUND') throw error;
-      const newer = await this.#newer();
+      const newer = await this.#now.newer();
       if (!newer) throw error;
       return newer.read(query);
     }
@@ -159,7 +168,8 @@ class StoredSnapshot implements SummarySnapshot {
     const { interval, building, toMs, timeZone: zone = 'UTC', tail = [] } = query;
     const limit = Math.min(query.rowsMax ?? rowsMax, rowsMax);
     const rows: StoredRow[] = [];
-    let startMs: number | null = query.fromMs;
+    const fromMs = Math.max(query.fromMs, this.#now.keptSinceMs());
+    let startMs: number | null = fromMs < toMs ? fromMs : null;
     while (startMs !== null && startMs < toMs && rows.length < limit) {
       const endMs = this.#endOfPage(query, startMs, limit - rows.length);
       const { level, id, metric } = query;

@@ -13,13 +13,19 @@ export class LatestCsv {
 
   async render(
     interval: SummaryInterval,
-    manifest: SummaryManifest,
-    reader: SummaryReader,
+    of: {
+      readonly manifest: SummaryManifest;
+      readonly reader: SummaryReader;
+      /** What begins before is over. */
+      readonly keptSinceMs: number;
+    },
   ): Promise<string> {
+    const { manifest, reader, keptSinceMs } = of;
     let text = header;
     for (const [building, { closedMs, zone }] of Object.entries(manifest.buildings)) {
       if (closedMs === null || (interval === 'P1D' && zone === null)) continue;
-      text += await this.#linesOf({ interval, building, closedMs, zone: zone ?? 'UTC', reader });
+      const asked = { interval, building, closedMs, zone: zone ?? 'UTC', reader, keptSinceMs };
+      text += await this.#linesOf(asked);
     }
     return text;
   }
@@ -30,10 +36,12 @@ export class LatestCsv {
     closedMs: number;
     zone: string;
     reader: SummaryReader;
+    keptSinceMs: number;
   }): Promise<string> {
-    const { interval, building, closedMs, zone, reader } = of;
+    const { interval, building, closedMs, zone, reader, keptSinceMs } = of;
     const current = windowAt(interval, closedMs, zone).startMs;
     const window = windowAt(interval, current - 1, zone);
+    if (window.startMs < keptSinceMs) return '';
     const key = `${interval} ${building}`;
     const present = this.#lines.get(key);
     if (present?.startMs === window.startMs) return present.text;

@@ -14,6 +14,7 @@ import {
   summarySnapshotKey,
 } from './model/summary-manifest.ts';
 import { dueWindows, takeZone, touch, written } from './model/summary-pending.ts';
+import { forgetBefore, summariesKeptSinceMs } from './model/summary-retention.ts';
 import type { StoredRow } from './model/summary-row.ts';
 import {
   type CoarseInterval,
@@ -47,6 +48,14 @@ export interface FlushReport {
   readonly merged: number;
   readonly pending: number;
   readonly compactedRows: number;
+  /** Building-days, of each interval and file, whose retention has ended. */
+  readonly expiredParts: number;
+}
+
+export interface SummaryRetention {
+  /** As the store's rule on files of summaries says; undefined: for ever. */
+  readonly retentionDays?: number | undefined;
+  readonly now?: () => number;
 }
 
 /** Coarser windows that one flush writes at most; the rest waits for the next one. */
@@ -59,17 +68,23 @@ export class SummaryWriter {
   readonly #store: ObjectStore;
   readonly #parts: SummaryParts;
   readonly #latest = new LatestCsv();
+  readonly #retention: SummaryRetention;
   #manifest: SummaryManifest = emptyManifest;
 
-  static async open(store: ObjectStore): Promise<SummaryWriter> {
-    const writer = new SummaryWriter(store);
+  static async open(store: ObjectStore, retention: SummaryRetention = {}): Promise<SummaryWriter> {
+    const writer = new SummaryWriter(store, retention);
     await writer.#findNewest();
     return writer;
   }
 
-  private constructor(store: ObjectStore) {
+  private constructor(store: ObjectStore, retention: SummaryRetention) {
     this.#store = store;
+    this.#retention = retention;
     this.#parts = new SummaryParts(store);
+  }
+
+  #now(): number {
+    return (this.#retention.now ?? Date.now)();
   }
 
   get offsets(): Map<number, bigint> {
@@ -91,8 +106,13 @@ export class SummaryWriter {
     const draft = structuredClone(this.#manifest);
     draft.number += 1;
     for (const [partition, offset] of flush.offsets) draft.offsets[`${partition}`] = `${offset}`;
-    if (flush.rows.length > 0) draft.files.PT1M.push(await this.#write(draft, 'PT1M', flush.rows));
-    noteChanges(draft, flush);
+    const { retentionDays } = this.#retention;
+    draft.retentionDays = retentionDays;
+    const sinceMs = summariesKeptSinceMs(retentionDays, this.#now());
+    const rows = flush.rows.filter(({ windowStartMs }) => windowStartMs >= sinceMs);
+    if (rows.length > 0) draft.files.PT1M.push(await this.#write(draft, 'PT1M', rows));
+    noteChanges(draft, { ...flush, rows });
+    const expiredParts = forgetBefore(draft, sinceMs);
     let merged = 0;
     for (const interval of coarseIntervals)
       merged += await this.#mergeDue(draft, interval, windowsPerFlushMax - merged);
@@ -104,7 +124,7 @@ export class SummaryWriter {
       0,
     );
     const { number } = draft;
-    return { number, rows: flush.rows.length, merged, pending, compactedRows };
+    return { number, rows: rows.length, merged, pending, compactedRows, expiredParts };
   }
 
   async #requireBefore(): Promise<void> {
@@ -181,9 +201,10 @@ export class SummaryWriter {
       await this.#store.createOnly(summarySnapshotKey(interval, number), content);
     }
     const reader = new SummaryReader(manifest, this.#parts);
+    const keptSinceMs = summariesKeptSinceMs(manifest.retentionDays, this.#now());
     for (const interval of summaryIntervals) {
       const folder = summaryFolder(interval);
-      const csv = await this.#latest.render(interval, manifest, reader);
+      const csv = await this.#latest.render(interval, { manifest, reader, keptSinceMs });
       await this.#store.replacePointer(`${folder}latest.csv`, Buffer.from(csv));
       const pointer = { number, snapshot: summarySnapshotKey(interval, number) };
       await this.#store.replacePointer(

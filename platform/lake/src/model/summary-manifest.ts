@@ -51,6 +51,8 @@ const manifestSchema = z.object({
     P1D: filesSchema,
   }),
   buildings: z.record(z.string(), buildingSchema),
+  /** How long after their beginning UTC days are kept; absent: for ever. */
+  retentionDays: whole.min(1).optional(),
 });
 
 export type SummaryManifest = z.output<typeof manifestSchema>;
@@ -91,7 +93,7 @@ function parsed<Value>(schema: z.ZodType<Value>, content: Buffer): Value {
 
 /** What stands below a coarser interval: enough to read its files. */
 export function coarseManifest(manifest: SummaryManifest, interval: CoarseInterval) {
-  const { version, number, offsets, files, buildings } = manifest;
+  const { version, number, offsets, files, buildings, retentionDays } = manifest;
   const pending = Object.entries(buildings).map(([id, building]) => [
     id,
     { pending: building.pending[interval], ...(interval === 'P1D' && { zone: building.zone }) },
@@ -102,6 +104,7 @@ export function coarseManifest(manifest: SummaryManifest, interval: CoarseInterv
     offsets,
     files: { [interval]: files[interval] },
     buildings: Object.fromEntries(pending),
+    retentionDays,
   };
 }
 
