@@ -90,31 +90,32 @@ test('what the rule takes is named no more: all that is kept is answered, at eve
   const writer = await SummaryWriter.open(store, { retentionDays, now });
   const slow = await SummarySnapshots.open(store, now);
   let [removed, expired, most] = [0, 0, 0];
-  for (let hour = 0; hour < 7 * 24; hour += 1) {
-    at.nowMs = startMs + (hour + 1) * hourMs;
-    const minutes = [0, 20, 40].map((minute) => windowOf(at.nowMs - hourMs + minute * 60_000));
+  const stepMs = 3 * hourMs;
+  for (let step = 0; step < 7 * 8; step += 1) {
+    at.nowMs = startMs + (step + 1) * stepMs;
+    const minutes = [1, 2, 3].map((hours) => windowOf(at.nowMs - hours * hourMs));
     // Now and then something comes late: of the day before, and of one that is over.
-    const late = { kind: 'partial', revision: 0, offset: hour } as const;
-    if (hour % 7 === 3 && hour > 24) minutes.push(windowOf(at.nowMs - dayMs, late));
-    if (hour % 11 === 5) minutes.push(windowOf(at.nowMs - 5 * dayMs, late));
+    const late = { kind: 'partial', revision: 0, offset: step } as const;
+    const isLate = (of: number): boolean => of % 7 === 3 && of > 8;
+    if (isLate(step)) minutes.push(windowOf(at.nowMs - dayMs, late));
+    if (step % 5 === 4) minutes.push(windowOf(at.nowMs - 5 * dayMs, late));
     const report = await flush(writer, minutes);
     expired += report.expiredParts;
     removed += await carryOut();
     most = Math.max(most, JSON.stringify(writer.published).length);
 
-    if (hour % 17 !== 0) continue;
+    if (step % 5 !== 0) continue;
     const sinceMs = Math.max(startMs, summariesKeptSinceMs(retentionDays, at.nowMs));
-    const hours = (at.nowMs - sinceMs) / hourMs;
-    let wanted = 3 * hours;
-    for (let past = 25; past <= hour; past += 1)
-      if (past % 7 === 3 && startMs + (past + 1) * hourMs - dayMs >= sinceMs) wanted += 1;
+    let wanted = (at.nowMs - sinceMs) / hourMs;
+    for (let past = 0; past <= step; past += 1)
+      if (isLate(past) && startMs + (past + 1) * stepMs - dayMs >= sinceMs) wanted += 1;
     const all = Object.fromEntries(summaryIntervals.map((interval) => [interval, wanted]));
-    expect([hour, await countsOf(await SummarySnapshots.open(store, now))]).toEqual([hour, all]);
+    expect([step, await countsOf(await SummarySnapshots.open(store, now))]).toEqual([step, all]);
     // Who follows seldom holds a snapshot that still names what has gone.
-    if (hour % 34 === 0) await slow.refresh();
+    if (step % 20 === 0) await slow.refresh();
     await expect(countsOf(slow)).resolves.toBeDefined();
   }
-  expect([removed > 50, expired > 10]).toEqual([true, true]);
+  expect([removed > 20, expired > 5]).toEqual([true, true]);
   const { files } = writer.published;
   const days = files.PT1M.flatMap(({ parts }) => parts.map(({ dayMs: day }) => day));
   expect(new Set(days)).toEqual(new Set([4, 5, 6].map((day) => startMs + day * dayMs)));
