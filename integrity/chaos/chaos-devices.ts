@@ -35,6 +35,10 @@ const skewEveryMs = 500;
 const order: ChaosDevicesOrder = JSON.parse(process.argv[2] ?? '{}');
 const stop = new AbortController();
 process.once('SIGTERM', () => stop.abort());
+/** Also for who asks after it came: a line may connect just then. */
+const stopped = new Promise<void>((resolve) => {
+  stop.signal.addEventListener('abort', () => resolve(), { once: true });
+});
 let skewMs = 0;
 
 class Ledger {
@@ -99,12 +103,10 @@ class Line {
     client.on('error', () => {});
     client.on('message', (topic, payload) => void this.#obey(client, topic, payload));
     const filters = this.#thermostats.map((device) => `v1/${order.building}/${device}/commands/+`);
-    if (filters.length > 0) await client.subscribeAsync(filters, { qos: 1 }).catch(() => {});
+    if (filters.length > 0)
+      await Promise.race([client.subscribeAsync(filters, { qos: 1 }).catch(() => {}), closed]);
     this.#client = client;
-    const ended = new Promise((resolve) => {
-      stop.signal.addEventListener('abort', resolve, { once: true });
-    });
-    await Promise.race([closed, ended]);
+    await Promise.race([closed, stopped]);
     this.#client = undefined;
     client.end(true);
   }

@@ -155,7 +155,8 @@ export class KubeHttp implements Disposable {
     };
     request.on('error', () => {});
     const head = once(request, 'response');
-    request.end(body);
+    if (call.signal?.aborted === true) abort();
+    else request.end(body);
     try {
       const [response] = (await head) satisfies unknown[];
       return { response: responseOf(response), reason: () => reason, settle };

@@ -68,6 +68,7 @@ export async function* watchStream(options: WatchOptions): AsyncGenerator<WatchE
   }, watchMs + graceMs);
   const abort = () => response.destroy();
   signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
   try {
     for await (const line of linesOf(response)) yield eventOf(kind, line, doing);
     if (!response.complete) throw new Error('the stream was cut');
