@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
+import { generate } from 'mqtt-packet';
 import { expect, test } from 'vitest';
 import { reason } from './reason-codes.ts';
 import { eventually, TestServer } from './test-server.ts';
+
+const publication = { topic: 'a', payload: 'x', qos: 0, dup: false, retain: false } as const;
 
 test.each([
   ['a packet before CONNECT', [0xc0, 0x00]],
@@ -62,6 +65,26 @@ test('who falls silent is disconnected after one and a half times the keep alive
   expect(await client.disconnected()).toBe(reason.keepAliveTimeout);
   expect(performance.now() - from).toBeGreaterThan(2300);
   expect(client.of('pingresp')).toHaveLength(1);
+});
+
+test('who was not heard because the server itself stood still is not silent', async () => {
+  await using house = await TestServer.open({}, { packetTimeoutMs: 1000 });
+  using client = await house.raw();
+  await client.connect({ keepalive: 1 });
+  using other = await house.raw();
+  await other.connect({ clientId: 'other' });
+  const publish = generate({ ...publication, cmd: 'publish' }, { protocolVersion: 5 });
+  client.socket.write(publish.subarray(0, 3));
+  // While what is ready is read, so that what comes meanwhile is ready after the time for it has passed.
+  other.socket.once('data', () => {
+    client.socket.write(publish.subarray(3));
+    client.send({ cmd: 'pingreq' });
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2500);
+  });
+  other.send({ cmd: 'pingreq' });
+  await client.hears(() => client.of('pingresp')[0]);
+  expect(client.of('disconnect')).toEqual([]);
+  expect(house.payloads).toEqual(['x']);
 });
 
 test('a client that names no keep alive, or a longer one, is given ours', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Client, type Patience } from './client.ts';
 import type { Connect, Version } from './wire.ts';
 
@@ -76,6 +77,12 @@ export class Bench implements Disposable {
   kept(clientId: string, of: Arriving = {}): Arriving & { readonly clientId: string } {
     const properties = [['sessionExpiry', 60], ...(of.properties ?? [])] as const;
     return { ...of, clientId, clean: false, ...(this.is5 && { properties }) };
+  }
+
+  /** Waits until it holds. If it never does, what the test compares then tells why. */
+  async until(condition: () => boolean): Promise<void> {
+    const end = performance.now() + this.#target.patienceMs;
+    while (!condition() && performance.now() < end) await wait(10);
   }
 
   /** Runs the same with several values, and tells all that failed. */

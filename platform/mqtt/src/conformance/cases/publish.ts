@@ -227,11 +227,11 @@ export const publishCases: readonly Case[] = [
       const kept = bench.kept(bench.clientId());
       const before = await bench.client(kept);
       await before.subscribe(bench.topic('a'));
-      const properties = [['messageExpiry', 1]] as const;
+      const properties = [['messageExpiry', 3]] as const;
       await before.publish(bench.topic('a'), 'x', { qos: 2, properties });
       await before.take(packetType.publish);
       before.cut();
-      await wait(2500);
+      await wait(4500);
       assert.deepEqual(await (await bench.client(kept)).payloads(1), ['x']);
     },
   },

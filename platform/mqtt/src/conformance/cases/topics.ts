@@ -2,15 +2,21 @@ import assert from 'node:assert/strict';
 import type { Bench, Case } from '../bench.ts';
 import { packetType } from '../wire.ts';
 
-/** Of these topics below the test's prefix, those that the filter takes. */
-async function taken(bench: Bench, filter: string, topics: readonly string[]): Promise<string[]> {
+/** Of these topics below the test's prefix, those that the filter takes; what it should take is waited for. */
+async function taken(
+  bench: Bench,
+  filter: string,
+  { takes, leaves }: Pick<Match, 'takes' | 'leaves'>,
+): Promise<string[]> {
   const client = await bench.client();
   const [code = 0x80] = await client.subscribe([[filter, 0]]);
   assert.ok(code < 0x80, `${filter} is refused`);
-  for (const topic of topics) await client.publish(topic, 'x');
+  for (const topic of [...takes, ...leaves]) await client.publish(topic, 'x');
   const end = bench.topic('the end of it');
   await client.subscribe([[end, 0]]);
   await client.publish(end, 'x', { qos: 1 });
+  const has = (topic: string) => client.inbox.some((heard) => heard.topic === topic);
+  await bench.until(() => [...takes, end].every(has));
   await client.hearsNothing().catch(() => undefined);
   await client.ping();
   const own = client.inbox.filter(
@@ -29,8 +35,9 @@ interface Match {
 async function matches(bench: Bench, all: readonly Match[]): Promise<void> {
   const named = (path: string): string => path.replaceAll('~', bench.prefix);
   for (const { filter, takes, leaves } of all) {
-    const found = await taken(bench, named(filter), [...takes, ...leaves].map(named));
-    assert.deepEqual(found.toSorted(), takes.map(named).toSorted(), filter);
+    const of = { takes: takes.map(named), leaves: leaves.map(named) };
+    const found = await taken(bench, named(filter), of);
+    assert.deepEqual(found.toSorted(), of.takes.toSorted(), filter);
   }
 }
 
@@ -97,6 +104,7 @@ export const topicCases: readonly Case[] = [
       await publisher.publish(`$${bench.prefix}/a`, 'x', { only: true, qos: 1 });
       await publisher.publish('$SYS/a', bench.prefix, { only: true, qos: 1 });
       await watcher.publish(bench.topic('a'), 'x', { qos: 1 });
+      await bench.until(() => watcher.inbox.some(({ topic }) => topic === bench.topic('a')));
       await watcher.hearsNothing().catch(() => undefined);
       await watcher.ping();
       const heard = watcher.inbox.filter(({ topic }) => topic !== '');
