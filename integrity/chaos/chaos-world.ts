@@ -20,6 +20,8 @@ const sensors = rooms.map((room) => `${room}-air`);
 export const thermostats = rooms.map((room) => `${room}-thermostat`);
 const readingEveryMs = 400;
 const connections = 8;
+/** Devices write their ledgers down at the end; whoever takes longer is killed. */
+const devicesEndMsMax = 30_000;
 /** Small, so that a cut of seconds fills it. */
 const storeBytesMax = 150_000;
 const storeSegmentBytesMax = 24 * 1024;
@@ -126,7 +128,9 @@ export class ChaosWorld implements AsyncDisposable {
       if (child.exitCode !== null || child.signalCode !== null) continue;
       const exited = once(child, 'exit');
       child.kill('SIGTERM');
+      const late = setTimeout(() => child.kill('SIGKILL'), devicesEndMsMax);
       await exited;
+      clearTimeout(late);
     }
   }
 
