@@ -35,7 +35,9 @@ function sayApplied(agent: AgentProcess, id: string): Promise<Response> {
   });
 }
 
-const connections = (cell: TestCell) => cell.bodies('gateway/status').length;
+/** How often the agent said that it is here; what a killed one leaves is its will. */
+const connections = (cell: TestCell) =>
+  cell.bodies('gateway/status').filter((body) => stateSchema.parse(body).state === 'online').length;
 
 /** Resolves when the agent runs and the cell can reach it. */
 async function started(agent: AgentProcess, cell: TestCell): Promise<void> {

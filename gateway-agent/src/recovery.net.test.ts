@@ -17,6 +17,9 @@ async function post(port: number | undefined, device: string, body: object): Pro
   return status;
 }
 
+const accountsAt = (cell: TestCell) =>
+  cell.bodies('gateway/account').map((body) => accountReportPayload.parse(body));
+
 test('a store that lost its end begins a new run, and tells at once how far the old one went', async () => {
   await using cell = await TestCell.start();
   await using directory = await testDirectory();
@@ -34,11 +37,14 @@ test('a store that lost its end begins a new run, and tells at once how far the 
   await writeFile(newest, (await readFile(newest)).subarray(0, -200));
   await using agent = await testAgent(directory.path, text);
   expect(agent.store.boot).not.toBe(before);
+  // What comes before it is told is in it.
+  await until(() =>
+    accountsAt(cell).some(({ devices }) => devices.some(({ previous }) => previous)),
+  );
   await post(agent.ports['http'], 'r101-air', { values: { n: 10 } });
   const last = await until(() => cell.readings().find(({ values }) => values['n'] === 10));
   expect(last).toMatchObject({ boot: agent.store.boot, seq: 0 });
-  const accounts = cell.bodies('gateway/account').map((body) => accountReportPayload.parse(body));
-  const told = accounts.flatMap(({ devices }) => devices);
+  const told = accountsAt(cell).flatMap(({ devices }) => devices);
   expect(told).toContainEqual({
     device: 'r101-air',
     boot: agent.store.boot,

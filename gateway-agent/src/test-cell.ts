@@ -1,6 +1,7 @@
-import { type AddressInfo, type Server, type Socket, createServer } from 'node:net';
+import { type Server, type Socket, createServer } from 'node:net';
 import { type TlsOptions, createServer as createTlsServer } from 'node:tls';
 import { must } from '@domicile/core/invariants.ts';
+import { freePort } from '@domicile/devkit/free-ports.ts';
 import type { ConnectRequest, InboundMessage, MqttOwner, Session } from '@domicile/mqtt/owner.ts';
 import { MqttServer } from '@domicile/mqtt/server.ts';
 import { z } from 'zod';
@@ -42,10 +43,7 @@ export class TestCell implements AsyncDisposable {
 
   /** With `tls` it asks for certificates, and refuses who has none. */
   static async start(tls?: TlsOptions): Promise<TestCell> {
-    const probe = createServer();
-    const port = await listen(probe, 0);
-    await new Promise((resolve) => probe.close(resolve));
-    const cell = new TestCell(port, tls);
+    const cell = new TestCell(await freePort(), tls);
     await cell.open();
     return cell;
   }
@@ -124,12 +122,9 @@ export class TestCell implements AsyncDisposable {
   }
 }
 
-async function listen(server: Server, port: number): Promise<number> {
+async function listen(server: Server, port: number): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve());
   });
-  const address: AddressInfo | string | null = server.address();
-  if (address === null || typeof address === 'string') throw new Error('Cannot listen: no port');
-  return address.port;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { statusOfAgent } from '../cli/running-agent.ts';
 import type { AgentConfig } from '../config.ts';
 import { bytesText, countText } from '../model/amount-text.ts';
-import { readStore } from '../store/read-stores.ts';
+import { readStore, type Unreadable } from '../store/read-stores.ts';
 import { nameOf, storesIn } from '../store/store-set.ts';
 import { fail, type Finding, ok, reasonOf } from './finding.ts';
 
@@ -53,7 +53,7 @@ interface ReadSoFar {
   isWhole: boolean;
 }
 
-/** Reads the stores as far as the time goes; damage shows as numbers that are missing between records. */
+/** Reads the stores as far as the time goes; what was sent and removed between two records is no damage. */
 export async function checkStore({ dataDirectory }: AgentConfig): Promise<Finding[]> {
   const read: ReadSoFar = { records: 0, gaps: 0, bytes: 0, isWhole: true };
   const until = performance.now() + readForMs;
@@ -67,14 +67,14 @@ export async function checkStore({ dataDirectory }: AgentConfig): Promise<Findin
 }
 
 async function readThrough(directory: string, read: ReadSoFar, until: number): Promise<void> {
-  let next: number | undefined;
-  for await (const { index, body } of readStore(directory)) {
+  const missed = ({ from, to = from + 1 }: Unreadable) => {
+    read.gaps += to - from;
+  };
+  for await (const { body } of readStore(directory, missed)) {
     if (performance.now() > until) {
       read.isWhole = false;
       return;
     }
-    read.gaps += next === undefined ? 0 : Math.max(0, index - next);
-    next = index + 1;
     read.records += 1;
     read.bytes += body.length;
   }

@@ -13,6 +13,7 @@ import {
   testBuilding,
   testDirectory,
   type TestDirectory,
+  until,
 } from '../test-agent.ts';
 import { TestCell } from '../test-cell.ts';
 import { main } from './main.ts';
@@ -42,6 +43,7 @@ beforeAll(async () => {
       `r10${count % 3}-air`,
       `{"at":"2026-11-2${count % 3}T12:00:00Z","values":{"co2":${count}}}`,
     );
+  await until(() => cell.bodies('gateway/status').length > 0);
   const opaque = { kind: 'opaque' as const, bytes: Buffer.from('no reading') };
   await agent.store.append([{ device: 'r100-air', lane: 'live', reading: opaque }]);
 });
@@ -167,11 +169,11 @@ test('a range is by when it was measured, and includes its begin alone', async (
     .trim()
     .split('\n')
     .flatMap((line) => times.parse(JSON.parse(line)).reading?.at ?? []);
-  const [since = '', until = ''] = [measured[10], measured[20]];
+  const [since = '', end = ''] = [measured[10], measured[20]];
   const part = linesOf(
-    (await cli('export', at('gateway.yaml'), '--since', since, '--until', until)).out,
+    (await cli('export', at('gateway.yaml'), '--since', since, '--until', end)).out,
   );
-  const expected = measured.filter((time) => time >= since && time < until);
+  const expected = measured.filter((time) => time >= since && time < end);
   expect(part).toHaveLength(expected.length);
   expect(all.length).toBeGreaterThan(part.length);
   expect(linesOf((await cli('export', at('gateway.yaml'), '--until', '2020-01-01')).out)).toEqual(
@@ -193,6 +195,45 @@ test('an export that was cut off goes on where its last whole line ends', async 
   expect(await readFile(path, 'utf8')).toBe(whole);
   expect((await cli('export', at('gateway.yaml'), '--resume')).code).toBe(2);
 });
+
+test('export tells what it cannot read, by its place, and ends with a code of its own', async () => {
+  const copy = at('damaged');
+  await cp(at('data'), copy, { recursive: true });
+  const name = (await readdir(join(copy, 'store'))).find((one) => one.endsWith('.segment')) ?? '';
+  const path = join(copy, 'store', name);
+  const bytes = await readFile(path);
+  // In names and in a body: of two neighbours, of one alone, and of the last one.
+  for (const [n, within] of [
+    [4, 45],
+    [5, 45],
+    [20, 90],
+    [30, 45],
+  ] as const) {
+    const place = nthRecord(bytes, n + 1) + within;
+    bytes[place] = (bytes[place] ?? 0) ^ 1;
+  }
+  await writeFile(path, bytes);
+  const { code, out, err } = await cli('export', '--data', copy);
+  expect(code).toBe(4);
+  const known = new Set(linesOf(out).map(({ index }) => index));
+  expect(Array.from({ length: 31 }, (_, n) => n).filter((n) => !known.has(n))).toEqual([
+    4, 5, 20, 30,
+  ]);
+  expect(err).toMatch(
+    /^WARNING: 4 records cannot be read .*:\n {2}store 1 index 4–5\n {2}store 1 index 20\n {2}store 1 index 30\n/m,
+  );
+  expect((await cli('help', 'export')).out).toMatch(/exit code is 4/);
+  await writeFile(path, (await readFile(at(`data/store/${name}`))).subarray(0, -20));
+  // Of what was never written whole nobody was told that it is kept.
+  expect((await cli('export', '--data', copy)).code).toBe(0);
+});
+
+/** Where a record begins; the first one is the segment's head. */
+function nthRecord(bytes: Buffer, n: number): number {
+  let place = 0;
+  for (let count = 0; count < n; count += 1) place = bytes.indexOf('DMR1', place + 1);
+  return place;
+}
 
 interface Found {
   readonly level: string;
@@ -320,6 +361,7 @@ test('run speaks to a person and stops in good order', async () => {
   await expect
     .poll(async () => (await cli('status', '--once', file)).code, { timeout: 20_000 })
     .toBe(0);
+  await until(() => own.bodies('gateway/status').length > 0);
   child.kill('SIGTERM');
   const { code, out, err } = await ended;
   expect({ code, err }).toEqual({ code: 0, err: '' });

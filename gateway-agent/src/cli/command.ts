@@ -2,7 +2,7 @@ import { parseArgs, type ParseArgsOptionsConfig } from 'node:util';
 import { nearestWord } from '../model/near-word.ts';
 
 /** What is said of exit codes in the help, too. */
-export const exitCodes = { done: 0, failed: 1, usage: 2, noAgent: 3 } as const;
+export const exitCodes = { done: 0, failed: 1, usage: 2, noAgent: 3, notWhole: 4 } as const;
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 

@@ -5,9 +5,16 @@ import { resolve } from 'node:path';
 import { parseTime } from '@domicile/core/telemetry.ts';
 import { z } from 'zod';
 import { readCommandConfig } from '../config.ts';
-import type { ExportFilter, ExportPosition } from '../export/export-store.ts';
+import type { ExportFilter, ExportPosition, ExportProgress } from '../export/export-store.ts';
 import { bytesText, countText } from '../model/amount-text.ts';
-import { type Command, exitCodes, type Given, type Terminal, UsageFault } from './command.ts';
+import {
+  type Command,
+  type ExitCode,
+  exitCodes,
+  type Given,
+  type Terminal,
+  UsageFault,
+} from './command.ts';
 
 const progressEveryMs = 2000;
 /** Longer than any line. */
@@ -38,7 +45,8 @@ export const exportCommand: Command = {
   },
   more: `A line is {"store","index","device","lane","reading"}; what could not be read as a
 reading has "bytes" (base64) in its place. It works beside a running agent and shows
-what was on disk when it came by. Progress goes to the standard error.`,
+what was on disk when it came by. Progress goes to the standard error, and so does
+what cannot be read any more, by its place; the exit code is 4 then: all else is there.`,
   run: async (given, terminal) => {
     const data = given.text('data');
     const dataDirectory =
@@ -85,9 +93,9 @@ async function writeAll(
     terminal,
     sink = process.stdout,
   }: { terminal: Terminal; sink?: WriteStream | NodeJS.WriteStream },
-): Promise<0 | 1> {
-  const { exportLines } = await import('../export/export-store.ts');
-  const progress = { records: 0, written: 0, bytes: 0 };
+): Promise<ExitCode> {
+  const { exportLines, startedProgress } = await import('../export/export-store.ts');
+  const progress = startedProgress();
   const { stop } = terminal;
   const failed = Promise.withResolvers<never>();
   failed.promise.catch(() => undefined);
@@ -113,8 +121,28 @@ async function writeAll(
     clearInterval(timer);
   }
   tell();
+  const isWhole = progress.places.length === 0;
+  if (!isWhole) terminal.err(warningOf(progress));
   if (stop.aborted) terminal.err('Stopped before the end; with --output, --resume goes on\n');
-  return stop.aborted ? exitCodes.failed : exitCodes.done;
+  if (stop.aborted) return exitCodes.failed;
+  return isWhole ? exitCodes.done : exitCodes.notWhole;
+}
+
+const placesToldMax = 20;
+
+function warningOf({ unreadable, places }: ExportProgress): string {
+  const told = places.slice(0, placesToldMax).map(({ store, from, to }) => {
+    if (to === undefined) return `store ${store} index ${from} and on, nobody knows how many`;
+    return `store ${store} index ${from}${to - from > 1 ? `–${to - 1}` : ''}`;
+  });
+  const more = places.length - told.length;
+  return [
+    `WARNING: ${countText(unreadable)} records cannot be read and are not in the export:`,
+    ...told.map((place) => `  ${place}`),
+    ...(more > 0 ? [`  and ${countText(more)} places more`] : []),
+    'The disk may be failing: copy the data directory now. The cell is told of what was not sent yet.',
+    '',
+  ].join('\n');
 }
 
 /** What the last whole line of a file says; what stands behind it is cut off. Undefined if there is none yet. */

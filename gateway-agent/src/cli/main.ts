@@ -86,7 +86,8 @@ ${commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`).joi
 Without a file GATEWAY_CONFIG names it, else it is /etc/domicile/gateway.yaml.
 
 Exit codes: 0 done, 1 failed or something is wrong, 2 the command line or the
-configuration is wrong, 3 no agent runs where the configuration says.
+configuration is wrong, 3 no agent runs where the configuration says, 4 done, but for what
+cannot be read any more.
 `;
 }
 

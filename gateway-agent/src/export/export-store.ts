@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { parseTime } from '@domicile/core/telemetry.ts';
 import { z } from 'zod';
 import type { StoredRecord } from '../model/record.ts';
-import { readStore } from '../store/read-stores.ts';
+import { readStore, type Unreadable } from '../store/read-stores.ts';
 import { nameOf, storesIn } from '../store/store-set.ts';
 
 /** Where in the stores an export stands: as the fields of its last line. */
@@ -26,7 +26,17 @@ export interface ExportProgress {
   records: number;
   written: number;
   bytes: number;
+  /** Records that cannot be read, of all devices and times, as far as their number is known. */
+  unreadable: number;
+  /** Where they stand, the first of them. */
+  readonly places: (Unreadable & { readonly store: number })[];
 }
+
+export function startedProgress(): ExportProgress {
+  return { records: 0, written: 0, bytes: 0, unreadable: 0, places: [] };
+}
+
+const placesMax = 1000;
 
 const timed = z.object({ at: z.union([z.string(), z.number()]) });
 
@@ -43,7 +53,13 @@ export async function* exportLines(
   for (const store of await storesIn(dataDirectory)) {
     if (after && store < after.store) continue;
     const from = after?.store === store ? after.index + 1 : 0;
-    for await (const record of readStore(join(dataDirectory, nameOf(store)))) {
+    const missed = ({ from: begin, to }: Unreadable) => {
+      const first = Math.max(begin, from);
+      if (to !== undefined && to <= first) return;
+      progress.unreadable += to === undefined ? 0 : to - first;
+      if (progress.places.length < placesMax) progress.places.push({ store, from: first, to });
+    };
+    for await (const record of readStore(join(dataDirectory, nameOf(store)), missed)) {
       if (record.index < from) continue;
       progress.records += 1;
       const line = lineOf(store, record, filter);

@@ -16,10 +16,24 @@ export async function* readStores(dataDirectory: string): AsyncGenerator<StoredR
     yield* readStore(join(dataDirectory, nameOf(number)));
 }
 
-/** As `readStores`, of one store's directory. */
-export async function* readStore(directory: string): AsyncGenerator<StoredRecord> {
+/** Records that cannot be read: from this index, below that one if it is known how many. */
+export interface Unreadable {
+  readonly from: number;
+  readonly to: number | undefined;
+}
+
+/** As `readStores`, of one store's directory; `missed` is told what cannot be read, in order. */
+export async function* readStore(
+  directory: string,
+  missed: (what: Unreadable) => void = () => undefined,
+): AsyncGenerator<StoredRecord> {
   const reader = new SegmentReader();
   let next = 0;
+  let read = 0;
+  const reach = (to: number | undefined) => {
+    if (to === undefined || to > read) missed({ from: read, to });
+    read = Math.max(read, to ?? read);
+  };
   for (;;) {
     // Looked up each time: a closed segment is exchanged for its packed form, with the same records.
     const from = next;
@@ -29,10 +43,18 @@ export async function* readStore(directory: string): AsyncGenerator<StoredRecord
     const after = files[files.indexOf(file) + 1];
     try {
       const range = { from, to: Infinity };
-      const part = await reader.read(await segmentOf(file), range, limits);
-      yield* part.records;
-      const end = (part.records.at(-1)?.index ?? from - 1) + 1;
-      next = part.next ?? after?.first ?? end;
+      const { records, end, ...part } = await reader.read(await segmentOf(file), range, limits);
+      // What was sent is removed in whole segments.
+      read = Math.max(read, file.first);
+      for (const record of records) {
+        reach(record.index);
+        yield record;
+        read = record.index + 1;
+      }
+      if (typeof end === 'number') reach(end);
+      else if (end !== undefined && after) reach(after.first);
+      else if (end === 'lost') reach(undefined);
+      next = part.next ?? after?.first ?? read;
       if (part.next === undefined && !after) return;
     } catch (error) {
       if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;

@@ -48,7 +48,8 @@ export class SealedReader {
         records.push(record);
       }
     }
-    return { records, next: undefined, damaged };
+    const end = sealed.next ?? sealed.directory?.next ?? 'lost';
+    return { records, next: undefined, damaged, end };
   }
 
   forget(path: string): void {

@@ -17,6 +17,11 @@ export interface SegmentPart {
   readonly next: number | undefined;
   /** Something on the way could not be read. */
   readonly damaged: boolean;
+  /**
+   * At the segment's end: one after its last record, as it says itself; `torn` if a record there was not written whole, `lost` if
+   * what stands there cannot be read.
+   */
+  readonly end?: number | 'torn' | 'lost';
 }
 
 export async function readBytes(path: string, from: number, to: number): Promise<Buffer> {

@@ -58,11 +58,16 @@ class PlainReader {
       if (found.what === 'damaged') {
         damaged = true;
         loaded.at = found.end;
+        const index = found.head?.index ?? found.index;
+        if (index !== undefined) loaded.index = Math.max(loaded.index, index + 1);
         continue;
       }
       if (found.what !== 'record') {
         const more = await this.#loadAfter(loaded, syncedBytes);
-        if (!more) return { records, next: undefined, damaged: damaged || found.what !== 'end' };
+        if (!more) {
+          const end = found.what === 'end' ? loaded.index : found.what;
+          return { records, next: undefined, damaged: damaged || found.what !== 'end', end };
+        }
         loaded = more;
         continue;
       }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /** Two BACnet/IP devices that share nothing with the driver's library: bacpypes3. */
 const program = `
-import asyncio, json, socket, sys, warnings
+import asyncio, json, random, socket, sys, warnings
 warnings.filterwarnings('ignore')
 from bacpypes3.ipv4.app import NormalApplication
 from bacpypes3.apdu import ReadPropertyMultipleRequest, SubscribeCOVRequest
@@ -25,9 +25,17 @@ class Device(NormalApplication):
         if self.number in plain: raise ServicesError(errorCode='serviceRequestDenied')
         await super().do_ReadPropertyMultipleRequest(apdu)
 
+def free_port():
+    # Below what Linux gives to others that ask for any.
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try: probe.bind(('127.0.0.1', port))
+            except OSError: continue
+        return port
+
 def device(number):
-    probe = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); probe.bind(('127.0.0.1', 0))
-    port = probe.getsockname()[1]; probe.close()
+    port = free_port()
     app = Device(DeviceObject(objectIdentifier=('device', number), objectName=f'd{number}', vendorIdentifier=999), IPv4Address(f'127.0.0.1/32:{port}'))
     app.number = number
     common = dict(statusFlags=[0, 0, 0, 0], eventState='normal', outOfService=False)

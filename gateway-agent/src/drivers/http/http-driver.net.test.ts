@@ -245,17 +245,20 @@ test('a device that asks gets its command and says what became of it, as JSON or
 test('a command that is not fetched fails, one that is not answered is unknown, a stop ends both', async () => {
   const { driver } = await started();
   await using http = driver;
+  const { driver: patient } = await started({ answerTimeoutMs: 1500 });
+  await using waiting = patient;
+  const { driver: stopping } = await started({ answerTimeoutMs: 60_000 });
+  await using stopped = stopping;
   const command = { device: thermostat, set: { mode: 'eco' } };
   expect(await http.apply({ id: 'c1', ...command })).toMatchObject({ state: 'failed' });
   const expiresAt = new Date(Date.now() - 1000).toISOString();
   expect(await http.apply({ id: 'c2', ...command, expiresAt })).toMatchObject({ state: 'failed' });
-  const silent = http.apply({ id: 'c3', ...command });
-  expect(await fetched(http.port, 0)).toHaveLength(1);
+  const silent = waiting.apply({ id: 'c3', ...command });
+  expect(await fetched(waiting.port, 0)).toHaveLength(1);
   expect(await silent).toEqual({ state: 'unknown', reason: 'the device did not answer' });
-  const unasked = http.apply({ id: 'c4', ...command });
-  const waiting = fetched(http.port, 0).then(() => fetched(http.port, 0));
-  await waiting;
-  await http[Symbol.asyncDispose]();
+  const unasked = stopped.apply({ id: 'c4', ...command });
+  for (const _each of [1, 2]) expect(await fetched(stopped.port, 0)).toHaveLength(1);
+  await stopped[Symbol.asyncDispose]();
   expect(await unasked).toEqual({ state: 'unknown', reason: 'the agent stopped' });
 });
 

@@ -71,7 +71,7 @@ test('every table and type is read, in as few requests as may be', async () => {
   await peer.asked();
   {
     await using _driver = await startModbusDriver(
-      settings({ devices: [{ device: 'r101-meter', registers }] }),
+      settings({ timeoutMs: 5000, devices: [{ device: 'r101-meter', registers }] }),
       host,
     );
     await until(() => host.taken.length > 0);
@@ -99,7 +99,7 @@ test('a device with gaps is asked register by register, and what it has not is t
   await peer.set(1, [3, 195], [21]);
   const host = new TestHost();
   await using _driver = await startModbusDriver(
-    settings({ devices: [{ device: 'r101-meter', registers }] }),
+    settings({ timeoutMs: 5000, devices: [{ device: 'r101-meter', registers }] }),
     host,
   );
   await until(() => host.taken.length > 2);
@@ -117,7 +117,7 @@ test('two words and a coil are set, and the device’s own word is believed', as
   };
   const host = new TestHost();
   await using driver = await startModbusDriver(
-    settings({ devices: [{ device: 'r101-meter', registers }] }),
+    settings({ timeoutMs: 5000, devices: [{ device: 'r101-meter', registers }] }),
     host,
   );
   await until(() => driver.drives(device));

@@ -109,7 +109,11 @@ test('a retry on a resumed session is kept once; the same payload sent anew is k
   const { host, driver } = await started();
   await using mqtt = driver;
   const disk = Promise.withResolvers<void>();
-  host.keep = () => disk.promise;
+  let asked = 0;
+  host.keep = () => {
+    asked += 1;
+    return disk.promise;
+  };
   const options: IClientOptions = {
     clientId: 'pump',
     clean: false,
@@ -119,7 +123,7 @@ test('a retry on a resumed session is kept once; the same payload sent anew is k
   };
   const sender = await client(mqtt.port, options);
   const sent = sender.publishAsync(topic, reading, { qos: 1 });
-  await new Promise((resolve) => setTimeout(resolve, 100));
+  await until(() => asked === 1);
   sender.stream.destroy();
   await until(() => sender.connected);
   await new Promise((resolve) => setTimeout(resolve, 100));
@@ -147,7 +151,7 @@ test.each([
   ['applied', { state: 'applied' }],
   ['failed', { state: 'failed', reason: 'stuck' }],
 ])('a command reaches its device, and %s is its word', async (_state, outcome) => {
-  const { driver } = await started();
+  const { driver } = await started({ answerTimeoutMs: 5000 });
   await using mqtt = driver;
   const thermostat = await client(mqtt.port);
   await thermostat.subscribeAsync(`${device}/commands/+`, { qos: 1 });

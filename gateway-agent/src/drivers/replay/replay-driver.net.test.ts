@@ -70,7 +70,13 @@ test('what the example replays is what the built-in device types take', async ()
   const drivers = { replay: { mappingFile: join(occupancy, 'replay.yaml') } };
   const text = configText(cell.url, { drivers, uplink: { backfillPerSecond: 100_000 } });
   await using _agent = await testAgent(directory.path, text);
-  await until(() => cell.messages.length > 300);
+  const backfilled = () =>
+    new Set(
+      cell.messages
+        .map(({ topic }) => topic.split('/'))
+        .flatMap(([, , device, kind]) => (kind === 'backfill' ? device : [])),
+    );
+  await until(() => cell.messages.length > 300 && backfilled().size === 100);
   const types: Record<string, string> = {
     air: 'air-quality',
     light: 'light-meter',
