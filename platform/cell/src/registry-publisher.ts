@@ -100,6 +100,8 @@ export class RegistryPublisher {
         await this.#publish(await this.#changedText());
       } catch (error) {
         if (!(error instanceof PlatformError)) throw error;
+        // What passes by itself, as an outage of Kafka does, is not the file's fault: it is declared again.
+        if (error.decision.retriable) this.#seen = '';
         this.#options.onRefused(error);
       }
     }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { must } from '@domicile/core/invariants.ts';
 import { baseEnvironment } from './config.ts';
+import { type Life, type Liveness, livenessDefault, untilSilent } from './liveness.ts';
 
 /** A process of a cell: a room's entry with its settings. */
 export interface ProcessSpec {
@@ -24,7 +25,7 @@ export interface ProcessSpec {
 export type ProcessSignal = 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT';
 
 export interface SupervisorEvents {
-  /** It ended by itself and is started again. */
+  /** It ended by itself, or was ended since it gave no sign of life, and is started again. */
   restarted(name: string, outcome: string): void;
 }
 
@@ -35,20 +36,22 @@ const healthyMs = 30_000;
 const pollMs = 50;
 
 /**
- * Starts processes, starts again what ends by itself, and stops them one after the other in the order given. What it
+ * Starts processes, starts again what ends by itself or hangs, and stops them one after the other in the order given. What it
  * starts inherits nothing of the environment but what is named here.
  */
 export class Supervisor {
   readonly #children = new Map<string, Supervised>();
   readonly #events: SupervisorEvents;
+  readonly #liveness: Liveness;
 
-  constructor(events: SupervisorEvents) {
+  constructor(events: SupervisorEvents, liveness = livenessDefault) {
     this.#events = events;
+    this.#liveness = liveness;
   }
 
   async start(spec: ProcessSpec): Promise<void> {
     await mkdir(dirname(spec.logFile), { recursive: true });
-    const supervised = new Supervised(spec, this.#events);
+    const supervised = new Supervised(spec, this.#events, this.#liveness);
     this.#children.set(spec.name, supervised);
     supervised.spawn();
   }
@@ -77,11 +80,16 @@ export class Supervisor {
 
   /** Resolves when it says that it is ready; throws with the tail of its log when it does not within the time. */
   async ready(name: string, timeoutMs: number): Promise<void> {
-    const { spec } = this.#child(name);
+    const supervised = this.#child(name);
+    const { spec } = supervised;
     let reason = 'no answer';
     for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(pollMs)) {
+      const { life } = supervised;
       const answer = await readiness(spec.adminPort);
-      if (answer === true) return;
+      if (answer === true) {
+        if (life) life.isUp = true;
+        return;
+      }
       reason = answer;
     }
     throw new PlatformError(
@@ -104,16 +112,20 @@ export class Supervisor {
 class Supervised {
   readonly spec: ProcessSpec;
   readonly #events: SupervisorEvents;
+  readonly #liveness: Liveness;
   readonly #log: WriteStream;
   #child: ChildProcess | undefined;
   #delayMs = restartDelayMs.first;
   #startedAt = 0;
   #stopping = false;
   starts = 0;
+  /** Of the process that was started last. */
+  life: Life | undefined;
 
-  constructor(spec: ProcessSpec, events: SupervisorEvents) {
+  constructor(spec: ProcessSpec, events: SupervisorEvents, liveness: Liveness) {
     this.spec = spec;
     this.#events = events;
+    this.#liveness = liveness;
     this.#log = createWriteStream(spec.logFile, { flags: 'a' });
   }
 
@@ -137,7 +149,19 @@ class Supervised {
     this.#child = child;
     child.stdout.pipe(this.#log, { end: false });
     child.stderr.pipe(this.#log, { end: false });
-    child.once('exit', (code, signal) => void this.#ended(child, signal ?? `code ${code}`));
+    const ended = new AbortController();
+    this.life = { isUp: false, signal: ended.signal };
+    const hung = this.#endWhenSilent(child, this.life);
+    child.once('exit', (code, signal) => {
+      ended.abort();
+      void hung.then((why) => this.#ended(child, why ?? signal ?? `code ${code}`));
+    });
+  }
+
+  async #endWhenSilent(child: ChildProcess, life: Life): Promise<string | undefined> {
+    const why = await untilSilent(this.spec.adminPort, life, this.#liveness);
+    if (why !== undefined) child.kill('SIGKILL');
+    return why;
   }
 
   signal(name: ProcessSignal): void {
