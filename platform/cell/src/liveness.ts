@@ -18,11 +18,20 @@ export const livenessDefault: Liveness = {
   missedAtStartMax: 24,
 };
 
-export interface Life {
-  /** Whether it has answered once. */
-  isUp: boolean;
-  /** Its end. */
+/** Of one process, until `signal` tells of its end. */
+export class Life {
   readonly signal: AbortSignal;
+  isUp = false;
+  missed = 0;
+
+  constructor(signal: AbortSignal) {
+    this.signal = signal;
+  }
+
+  answered(): void {
+    this.isUp = true;
+    this.missed = 0;
+  }
 }
 
 /** Resolves with what to tell once a process no longer answers at its admin port; undefined when it ends first. */
@@ -33,13 +42,12 @@ export async function untilSilent(
 ): Promise<string | undefined> {
   const { signal } = life;
   const bearable = () => (life.isUp ? missedMax : missedAtStartMax);
-  for (let missed = 0; missed < bearable();) {
+  while (life.missed < bearable()) {
     await sleep(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
     if (signal.aborted) return undefined;
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]);
-    const isAnswered = await answers(adminPort, bounded);
-    life.isUp ||= isAnswered;
-    missed = isAnswered ? 0 : missed + 1;
+    if (await answers(adminPort, bounded)) life.answered();
+    else life.missed += 1;
   }
   return signal.aborted ? undefined : `no answer to ${bearable()} checks in a row`;
 }

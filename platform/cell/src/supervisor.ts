@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { must } from '@domicile/core/invariants.ts';
 import { baseEnvironment } from './config.ts';
-import { type Life, type Liveness, livenessDefault, untilSilent } from './liveness.ts';
+import { Life, type Liveness, livenessDefault, untilSilent } from './liveness.ts';
 
 /** A process of a cell: a room's entry with its settings. */
 export interface ProcessSpec {
@@ -87,7 +87,7 @@ export class Supervisor {
       const { life } = supervised;
       const answer = await readiness(spec.adminPort);
       if (answer === true) {
-        if (life) life.isUp = true;
+        life?.answered();
         return;
       }
       reason = answer;
@@ -150,7 +150,7 @@ class Supervised {
     child.stdout.pipe(this.#log, { end: false });
     child.stderr.pipe(this.#log, { end: false });
     const ended = new AbortController();
-    this.life = { isUp: false, signal: ended.signal };
+    this.life = new Life(ended.signal);
     const hung = this.#endWhenSilent(child, this.life);
     child.once('exit', (code, signal) => {
       ended.abort();
