@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { must } from '@domicile/core/invariants.ts';
 import { freePorts, isFreePort } from '@domicile/devkit/free-ports.ts';
 import { z } from 'zod';
 import { writePrivate } from './secrets.ts';
@@ -31,14 +32,17 @@ export class Ports {
     const taken = new Set(
       Object.entries(this.#ports).flatMap(([other, port]) => (other === name ? [] : [port])),
     );
-    const wished = [had ?? 0, preferred].filter((port) => port !== 0);
-    for (const port of [...wished, ...(await freePorts(taken.size + 1))]) {
-      if (taken.has(port) || !(await isFreePort(port))) continue;
-      this.#ports[name] = port;
-      this.#given.set(name, port);
-      await writePrivate(this.#file, JSON.stringify(this.#ports));
-      return port;
-    }
-    throw new Error(`Cannot find a free port for ${name}`);
+    for (const port of [had ?? 0, preferred])
+      if (port !== 0 && !taken.has(port) && (await isFreePort(port))) return this.#give(name, port);
+    const found = await freePorts(taken.size + 1);
+    const port = found.find((one) => !taken.has(one));
+    return this.#give(name, must(port, 'One more than are taken'));
+  }
+
+  async #give(name: string, port: number): Promise<number> {
+    this.#ports[name] = port;
+    this.#given.set(name, port);
+    await writePrivate(this.#file, JSON.stringify(this.#ports));
+    return port;
   }
 }

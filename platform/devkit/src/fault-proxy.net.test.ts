@@ -82,8 +82,9 @@ test('half open: neither end hears or learns anything', async () => {
 });
 
 test('slow weather keeps every byte and its order', async () => {
-  await using proxy = await FaultProxy.start({ targets: [await echo('')] });
+  await using proxy = await FaultProxy.start({ targets: [await echo('>')] });
   const client = dial(proxy.port);
+  await waitFor('the greeting', () => client.text() === '>');
   proxy.setWeather({ delayMs: 30, bytesPerSecondMax: 2_000_000 });
   const sent = Array.from({ length: 2_000 }, (_, index) => `${index};`.repeat(20));
   const beganAt = performance.now();
@@ -92,7 +93,7 @@ test('slow weather keeps every byte and its order', async () => {
     client.socket.write(text);
     if (index % 100 === 0) await sleep(1);
   }
-  const all = sent.join('');
+  const all = `>${sent.join('')}`;
   await waitFor('all of it', () => client.text().length === all.length);
   expect(client.text() === all).toBe(true);
   expect(performance.now() - beganAt).toBeGreaterThan(59);

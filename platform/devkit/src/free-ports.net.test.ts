@@ -10,6 +10,11 @@ test('free ports differ, are free, and are none that an outgoing connection coul
   expect(Math.max(...ports)).toBeLessThan(32_768);
 });
 
+test('no port is given twice, though nobody listens on the first ones yet', async () => {
+  const draws = await Promise.all(Array.from({ length: 200 }, () => freePorts(10)));
+  expect(new Set(draws.flat()).size).toBe(2_000);
+});
+
 test('a port that is taken is not free', async () => {
   const port = await freePort();
   const server = createServer().listen(port, '127.0.0.1');

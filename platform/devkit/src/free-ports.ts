@@ -9,16 +9,31 @@ import { createServer } from 'node:net';
 const first = 20_000;
 const end = 32_000;
 const triesMax = 200;
+/** Half of them: a process that takes more gets those again that it was given first. */
+const rememberedMax = 6_000;
 
-/** Ports of loopback that nobody listens on, all different. Throws if there are none. */
+/** Given to this process: whoever asked may not listen yet. */
+const given = new Set<number>();
+
+/** Ports of loopback that nobody listens on, all different, and other ones at each call. Throws if there are none. */
 export async function freePorts(count: number): Promise<number[]> {
-  const found = new Set<number>();
-  for (let tries = 0; found.size < count; tries += 1) {
+  const found: number[] = [];
+  for (let tries = 0; found.length < count; tries += 1) {
     if (tries === triesMax + count) throw new Error('Cannot find a free port of loopback');
     const port = randomInt(first, end);
-    if (await isFreePort(port)) found.add(port);
+    if (given.has(port)) continue;
+    remember(port);
+    if (await isFreePort(port)) found.push(port);
   }
-  return [...found];
+  return found;
+}
+
+function remember(port: number): void {
+  given.add(port);
+  for (const oldest of given) {
+    if (given.size <= rememberedMax) break;
+    given.delete(oldest);
+  }
 }
 
 export async function freePort(): Promise<number> {

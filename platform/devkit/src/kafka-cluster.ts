@@ -70,6 +70,7 @@ export class KafkaCluster {
   #adminBrokers: string[] = [];
   #adminPassword = '';
   #certificates: Certificates | undefined;
+  #isStopped = false;
 
   private constructor(options: KafkaClusterOptions, install: KafkaInstall) {
     this.#options = options;
@@ -202,6 +203,7 @@ export class KafkaCluster {
   /** Ends all nodes, and removes the data of a passing cluster. One that is kept is ended in good order. */
   async stop(): Promise<void> {
     const isKept = this.#options.dataDir !== undefined;
+    this.#isStopped = true;
     await Promise.all(this.#nodes.map((node) => this.#end(node, isKept ? 'SIGTERM' : 'SIGKILL')));
     if (isKept) return;
     await Promise.all(this.#nodes.map((node) => rm(node.dir, { recursive: true, force: true })));
@@ -323,7 +325,7 @@ export class KafkaCluster {
         if (node.process !== child) return; // ended by us
         node.process = undefined;
         onRestart(node.id, signal ?? `code ${code}`);
-        setTimeout(() => node.process ?? this.#spawn(node), restartDelayMs);
+        setTimeout(() => this.#isStopped || node.process || this.#spawn(node), restartDelayMs);
       });
     closeSync(log);
   }
