@@ -28,11 +28,13 @@ const keyCharsMax = 200;
 /** Follows the file. Throws `CONFIG_INVALID` if it cannot be read. */
 export function apiKeysIn(file: string | undefined): FindApiKey {
   if (file === undefined) return () => Promise.resolve(undefined);
-  let known: { readonly of: number; readonly keys: Map<string, ApiKeyEntry> } | undefined;
+  let known: { readonly of: string; readonly keys: Map<string, ApiKeyEntry> } | undefined;
   return async (key, now) => {
     if (key.length > keyCharsMax) return undefined;
-    const { mtimeMs } = await stat(file);
-    if (known?.of !== mtimeMs) known = { of: mtimeMs, keys: parseKeys(await readFile(file)) };
+    const { mtimeMs, size, ino } = await stat(file);
+    // A file that is changed twice in one tick of the clock keeps its time.
+    const of = `${mtimeMs} ${size} ${ino}`;
+    if (known?.of !== of) known = { of, keys: parseKeys(await readFile(file)) };
     const found = known.keys.get(hashOf(key));
     return found && Date.parse(found.expiresAt) > now ? claimsOfKey(found) : undefined;
   };

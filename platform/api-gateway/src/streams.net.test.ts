@@ -1,16 +1,10 @@
 import { writeFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@domicile/devkit/free-ports.ts';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import {
-  keys,
-  listening,
-  publicJwk,
-  startTestCell,
-  type TestCell,
-  tokenOf,
-} from './test-support.ts';
+import { keys, publicJwk, startTestCell, type TestCell, tokenOf } from './test-support.ts';
 
 const live = '/v1/buildings/de-7f3k/live';
 const problemSchema = z.looseObject({ code: z.string(), status: z.number() });
@@ -83,27 +77,27 @@ test('streams end when the door closes', async () => {
 });
 
 test('a service that is not there, is too slow, or does not know us is a problem, not a hang', async () => {
-  const nobody = await listening(() => undefined);
-  await nobody[Symbol.asyncDispose]();
-  await using cell = await startTestCell({
-    GATEWAY_UPSTREAM_TIMEOUT_MS: '100',
-    GATEWAY_COMMANDS_URL: nobody.url,
-  });
+  const nobody = await freePort();
+  await using cell = await startTestCell({ GATEWAY_COMMANDS_URL: `http://127.0.0.1:${nobody}` });
   const command = '/v1/buildings/de-7f3k/devices/d/commands/c1';
   const answer = await ask(cell, command);
   expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '1']);
-  expect(JSON.stringify(await answer.json())).not.toContain(nobody.port);
-  cell.answer = () => undefined;
-  expect(await codeOf(ask(cell, '/v1/buildings'))).toBe('upstream-unavailable');
+  expect(JSON.stringify(await answer.json())).not.toContain(`${nobody}`);
+  await using impatient = await startTestCell({ GATEWAY_UPSTREAM_TIMEOUT_MS: '100' });
+  impatient.answer = () => undefined;
+  expect(await codeOf(ask(impatient, '/v1/buildings'))).toBe('upstream-unavailable');
   cell.answer = (_request, response) => response.writeHead(401).end();
   expect(await codeOf(ask(cell, '/v1/buildings'))).toBe('upstream-unavailable');
   cell.answer = (request) => request.socket.destroy();
   expect(await codeOf(ask(cell, '/v1/buildings'))).toBe('upstream-unavailable');
+  const begun = Promise.withResolvers<void>();
   cell.answer = (_request, response) => {
     response.write('half');
-    setImmediate(() => response.destroy());
+    void begun.promise.then(() => response.destroy());
   };
-  await expect(ask(cell, '/v1/buildings').then((one) => one.text())).rejects.toThrow('terminated');
+  const half = await ask(cell, '/v1/buildings');
+  begun.resolve();
+  await expect(half.text()).rejects.toThrow('terminated');
 });
 
 test('what a service answers comes back as it is, without what it says of itself', async () => {
@@ -145,7 +139,8 @@ test('a subject that asks too much is told how long to wait, and nobody else is'
   await ask(cell, '/v1/buildings');
   await ask(cell, '/v1/buildings');
   const fourth = await ask(cell, '/v1/buildings');
-  expect([fourth.status, fourth.headers.get('retry-after')]).toEqual([429, '20']);
+  expect(fourth.status).toBe(429);
+  expect(fourth.headers.get('retry-after')).toMatch(/^(1\d|20)$/);
   expect(await codeOf(Promise.resolve(fourth))).toBe('rate-limited');
   expect((await ask(cell, '/v1/buildings', { sub: 'bert' })).status).toBe(200);
   expect(cell.seen).toHaveLength(4);

@@ -182,10 +182,16 @@ export async function listening(
   };
 }
 
-/** Sends bytes as they are, since a client library would tidy them first. */
+/** Sends bytes as they are, since a client library would tidy them first. What is answered before a reset counts. */
 export async function rawly(port: number, head: string, body = ''): Promise<string> {
   const socket = connect({ port, host: '127.0.0.1' });
   socket.setTimeout(5_000, () => socket.destroy(new Error('no answer')));
   socket.write(`${head.trim().replaceAll('\n', '\r\n')}\r\nConnection: close\r\n\r\n${body}`);
-  return text(socket);
+  let answer = '';
+  try {
+    for await (const chunk of socket.setEncoding('utf8')) answer += String(chunk);
+  } catch (error) {
+    if (answer === '') throw error;
+  }
+  return answer;
 }

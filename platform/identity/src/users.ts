@@ -29,11 +29,13 @@ export type FindUser = (name: string) => Promise<User | undefined>;
 
 /** Follows the file: a user who is taken out can neither log in nor renew a token. Throws `CONFIG_INVALID`. */
 export function usersIn(file: string): FindUser {
-  let known: { readonly of: number; readonly users: Map<string, User> } | undefined;
+  let known: { readonly of: string; readonly users: Map<string, User> } | undefined;
   return async (name) => {
-    const { mtimeMs, size } = await stat(file);
+    const { mtimeMs, size, ino } = await stat(file);
     if (size > bytesMax) throw new PlatformError('CONFIG_INVALID', 'Cannot read users: too large');
-    if (known?.of !== mtimeMs) known = { of: mtimeMs, users: parseUsers(await readFile(file)) };
+    // A file that is changed twice in one tick of the clock keeps its time.
+    const of = `${mtimeMs} ${size} ${ino}`;
+    if (known?.of !== of) known = { of, users: parseUsers(await readFile(file)) };
     return known.users.get(name);
   };
 }
