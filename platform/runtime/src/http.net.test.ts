@@ -37,12 +37,6 @@ function routes(hold?: () => Promise<void>): Router {
       throw new PlatformError('VALUE_INVALID', 'Cannot read it: no');
     },
   });
-  addRoute(router, '/slow', {
-    GET: async (_request, response) => {
-      await wait(150);
-      response.json('done');
-    },
-  });
   addRoute(router, '/stream', {
     GET: (request, response) => {
       response.write('first');
@@ -55,6 +49,16 @@ function routes(hold?: () => Promise<void>): Router {
 
 const start = (more: Partial<HttpOptions> = {}) =>
   startHttp(routes(), { host: '127.0.0.1', port: 0, log, ...more });
+
+/** What `/held` waits for: `begun` tells that a request is there, and `release` lets it be answered. */
+function holding() {
+  const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const hold = () => {
+    begun.resolve();
+    return held.promise;
+  };
+  return { hold, begun: begun.promise, release: held.resolve };
+}
 
 const post = (url: string, body: string, type = 'application/json') =>
   fetch(`${url}/echo`, { method: 'POST', body, headers: { 'content-type': type } });
@@ -131,12 +135,14 @@ test('answers carry the headers of a guarded house and an id that strangers cann
 });
 
 test('a close lets open requests and streams end and takes no new ones', async () => {
-  const server = await start();
-  const slow = fetch(`${server.url}/slow`);
+  const { hold, begun, release } = holding();
+  const server = await startHttp(routes(hold), { host: '127.0.0.1', port: 0, log });
+  const slow = fetch(`${server.url}/held`);
   const stream = await fetch(`${server.url}/stream`);
-  await wait(30);
+  await begun;
   const closed = server[Symbol.asyncDispose]();
   await expect(fetch(`${server.url}/echo`)).rejects.toThrow('fetch failed');
+  release();
   expect(await (await slow).json()).toBe('done');
   expect(await stream.text()).toBe('firstlast');
   await closed;
@@ -183,18 +189,14 @@ test('a socket that listens already is served, and closed with the server when a
   const listener = createServer();
   listener.listen(0, '127.0.0.1');
   await once(listener, 'listening');
-  const [begun, held] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
-  const hold = () => {
-    begun.resolve();
-    return held.promise;
-  };
+  const { hold, begun, release } = holding();
   const server = await startHttp(routes(hold), { host: '127.0.0.1', port: 0, log, listener });
   await fetch(`${server.url}/echo`);
   const open = fetch(`${server.url}/held`);
-  await begun.promise;
+  await begun;
   const closed = server[Symbol.asyncDispose]().then(() => 'closed');
   expect(await Promise.race([closed, wait(50, 'open')])).toBe('open');
-  held.resolve();
+  release();
   expect(await (await open).json()).toBe('done');
   expect(await closed).toBe('closed');
   await expect(fetch(`${server.url}/echo`)).rejects.toThrow('fetch failed');

@@ -122,7 +122,7 @@ async function startDemo(): Promise<RunningDemo> {
     stdio: ['ignore', output, output],
   });
   const stop = async () => {
-    if (demo.exitCode === null) {
+    if (demo.exitCode === null && demo.signalCode === null) {
       demo.kill('SIGINT');
       const kill = setTimeout(() => demo.kill('SIGKILL'), stopMsMax);
       await once(demo, 'exit');
@@ -133,7 +133,7 @@ async function startDemo(): Promise<RunningDemo> {
   const file = join(dir, 'demo.json');
   const until = Date.now() + demoStartMsMax;
   while (!existsSync(file)) {
-    if (demo.exitCode !== null || Date.now() > until) {
+    if (demo.exitCode !== null || demo.signalCode !== null || Date.now() > until) {
       const said = await readFile(log, 'utf8');
       await stop();
       throw new Error(`Cannot start the demo: ${said.slice(-2_000)}`);

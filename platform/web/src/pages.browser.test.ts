@@ -22,6 +22,7 @@ const contexts: BrowserContext[] = [];
 const asked = new Set<string>();
 const picturesDir = join(import.meta.dirname, '../../../.domicile/screens');
 const pictureBytesMax = 300_000;
+const patience = { timeout: 20_000 };
 
 beforeAll(async () => {
   demo = parts.use(await demoUnderTest());
@@ -47,6 +48,8 @@ async function openPage(screen: Screen = {}): Promise<Page> {
   const context = await browser.newContext({
     viewport: { width, height: 900 },
     colorScheme: theme,
+    // Half of a change of colours is no state that anybody judges.
+    reducedMotion: 'reduce',
     ...(isKnown && { storageState: cookies }),
   });
   contexts.push(context);
@@ -229,9 +232,10 @@ test('a stream that breaks is resumed where it was', async () => {
   await follow(page, `/buildings/${demo.building('DE')}`);
   await waitForBuilding(page);
   await page.locator('.live-pill').getByText('last value').waitFor();
+  await expect.poll(() => refills, patience).toBe(1);
   refills = 0;
   await page.evaluate(() => dispatchEvent(new Event('break-streams')));
-  await expect.poll(() => resumedFrom.length).toBe(2);
+  await expect.poll(() => resumedFrom.length, patience).toBe(2);
   await page
     .locator('.live-pill.live')
     .getByText(/last value (now|[0-3] s)/)
