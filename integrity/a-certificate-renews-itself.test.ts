@@ -50,18 +50,19 @@ test('a gateway enrols by its token, renews in time, and loses nothing while it 
       count += 1;
       await wait(20);
     }
-    const status = await fetch(`${running.adminUrl}/status`).then((answer) => answer.json());
-    expect(status).toMatchObject({
+    const status = () => fetch(`${running.adminUrl}/status`).then((answer) => answer.json());
+    // The cell knows of a connection before the gateway is told that it has one.
+    await expect.poll(status, { timeout: 20_000 }).toMatchObject({
       link: { connected: true },
       certificate: { state: expect.stringMatching(/good|due|late/), issuer: 'CN=test-authority' },
     });
-    expect(status).not.toHaveProperty('enrolment');
+    expect(await status()).not.toHaveProperty('enrolment');
+    await expect.poll(() => seqsOf(cell).size, { timeout: 20_000 }).toBe(count);
     expect(await fetch(`${running.adminUrl}/metrics`).then((answer) => answer.text())).toMatch(
       /gateway_certificate_enrolments_total\{outcome="renewal"[^}]*\} [1-9]/,
     );
   }
-  const seqs = new Set(cell.readings().map(({ seq }) => seq));
-  expect(seqs.size).toBe(count);
+  expect(seqsOf(cell).size).toBe(count);
 
   const issued = await issuedBy(issuer);
   expect(issued.length).toBeGreaterThanOrEqual(3);
@@ -89,6 +90,10 @@ test('a gateway enrols by its token, renews in time, and loses nothing while it 
   }
   await rm(directory, { recursive: true, force: true });
 }, 150_000);
+
+function seqsOf(cell: TestCell): ReadonlySet<number> {
+  return new Set(cell.readings().map(({ seq }) => seq));
+}
 
 function parsed(directory: string, at: { cell: string; issuer: string; ca: string }) {
   const file = {

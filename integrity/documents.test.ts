@@ -88,7 +88,7 @@ test.each(documents)('what %s points at is there', (file) => {
     join(dirname(file), to),
   );
   const inRepository =
-    /^(?:platform|integrity|gateway-agent|charts|regions|docs|benchmarks|examples)\/[\w./-]+$/;
+    /^(?:platform|operators|integrity|gateway-agent|charts|regions|docs|benchmarks|examples)\/[\w./-]+$/;
   const paths = wordsIn(text).filter((word) => inRepository.test(word));
   expect([...links, ...paths].filter((path) => !existsSync(join(root, path)))).toEqual([]);
 });

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { createServer as createTlsServer, request as httpsRequest } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { readConfig } from '@domicile/api-gateway/config.ts';
 import { startGateway } from '@domicile/api-gateway/start.ts';
+import { freePort } from '@domicile/devkit/free-ports.ts';
 import { TestIssuer, testBuilding, testToken } from '@domicile/issuer/test-issuer.ts';
 import { expect, test } from 'vitest';
 
@@ -69,13 +69,8 @@ test('the front door passes enrolments on, and sends renewals to the issuer itse
   // No issuer, and one that does not answer.
   await using none = await startGateway(readConfig(base));
   expect((await fetch(`${none.url}/.well-known/est/cacerts`)).status).toBe(501);
-  const closed = createServer().listen(0);
-  const address = closed.address();
-  const port = typeof address === 'object' && address !== null ? address.port : 0;
-  closed.close();
-  await using away = await startGateway(
-    readConfig({ ...base, GATEWAY_EST_URL: `https://127.0.0.1:${port}` }),
-  );
+  const nobody = `https://127.0.0.1:${await freePort()}`;
+  await using away = await startGateway(readConfig({ ...base, GATEWAY_EST_URL: nobody }));
   expect((await fetch(`${away.url}/.well-known/est/cacerts`)).status).toBe(503);
 });
 

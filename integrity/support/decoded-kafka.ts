@@ -1,6 +1,9 @@
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { Kafka, logLevel } from 'kafkajs';
 
+/** Since the last batch: where markers of transactions stand last, no batch reaches the end. */
+const quietMs = 20_000;
+
 /** A client that shares no code with ours. */
 export function auditorOf({ sasl, bootstrapBrokers }: ClientOptions): Kafka {
   return new Kafka({
@@ -37,11 +40,13 @@ export async function decodedKafka(client: ClientOptions): Promise<string> {
   if (left === 0) return texts.join('\n');
   const consumer = kafka.consumer({ groupId: `auditor-${Date.now()}` });
   const done = Promise.withResolvers<void>();
+  const quiet = setTimeout(done.resolve, quietMs);
   await consumer.connect();
   await consumer.subscribe({ topics, fromBeginning: true });
   await consumer.run({
     eachBatchAutoResolve: true,
     eachBatch: async ({ batch }) => {
+      quiet.refresh();
       for (const { key, value, headers = {} } of batch.messages) {
         const told = Object.entries(headers).map(([name, content]) => `${name}=${String(content)}`);
         texts.push(`${batch.topic} ${String(key)} ${String(value)} ${told.join(' ')}`);
@@ -55,15 +60,8 @@ export async function decodedKafka(client: ClientOptions): Promise<string> {
       }
     },
   });
-  await Promise.race([done.promise, quiet()]);
+  await done.promise;
+  clearTimeout(quiet);
   await consumer.disconnect();
   return texts.join('\n');
-}
-
-const quietMs = 20_000;
-
-async function quiet(): Promise<void> {
-  await new Promise((resolve) => {
-    setTimeout(resolve, quietMs);
-  });
 }
