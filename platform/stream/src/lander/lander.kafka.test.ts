@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { topicOf } from '@domicile/core/streams.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
+import { freePort } from '@domicile/devkit/free-ports.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
 import { LandedCountsReader } from '@domicile/lake/landed-counts.ts';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { freePort, ServiceProcesses } from './service-process.ts';
+import { ServiceProcesses } from './service-process.ts';
 
 const country = parseCountryCode('DE');
 const topic = topicOf(country, 'readings');

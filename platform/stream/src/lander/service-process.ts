@@ -1,7 +1,6 @@
 /** For tests: services of this room as processes that can be killed. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Principal } from '@domicile/core/streams.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
@@ -58,12 +57,4 @@ export class ServiceProcesses {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#running) await this.end(child, 'SIGKILL');
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address ? address.port : 0;
 }

@@ -186,6 +186,7 @@ class Lander {
   async open(signal: AbortSignal): Promise<void> {
     const giveUp = (): void => this.#retries.abort(signal.reason);
     signal.addEventListener('abort', giveUp);
+    if (signal.aborted) giveUp();
     try {
       await this.#open();
     } finally {

@@ -26,6 +26,20 @@ export const servingBuilderSettings = z.object({
     .max(2_000_000)
     .default(200_000)
     .describe('Rows that are held at most before a snapshot is made.'),
+  SERVING_PRUNE_AFTER_MS: durationMsSetting
+    .default(3_600_000)
+    .describe(
+      'How long at least superseded snapshots, and files that no newer one names, stay for those who read them.',
+    ),
+  SERVING_RETENTION_DAYS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(36_500)
+    .optional()
+    .describe(
+      'For how long summaries are kept, by their UTC days: the days of the rule of the bucket. Unset: for ever.',
+    ),
   ADMIN_HOST: z.string().default('127.0.0.1').describe('The address of the admin port.'),
   ADMIN_PORT: portSetting.default(9090).describe('/livez, /readyz and /metrics; 0: a free port.'),
 });
@@ -36,6 +50,8 @@ export interface ServingBuilderConfig {
   readonly lake: LakeOptions;
   readonly flushMs: number;
   readonly rowsMax: number;
+  readonly pruneAfterMs: number;
+  readonly retentionDays: number | undefined;
   readonly admin: { readonly host: string; readonly port: number };
 }
 
@@ -48,6 +64,8 @@ export function readConfig(env: Environment = process.env): ServingBuilderConfig
     lake: lakeOptionsOf(read),
     flushMs: read.SERVING_FLUSH_MS,
     rowsMax: read.SERVING_ROWS_MAX,
+    pruneAfterMs: read.SERVING_PRUNE_AFTER_MS,
+    retentionDays: read.SERVING_RETENTION_DAYS,
     admin: { host: read.ADMIN_HOST, port: read.ADMIN_PORT },
   };
 }

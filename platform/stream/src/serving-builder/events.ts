@@ -1,3 +1,5 @@
+import { PlatformError } from '@domicile/core/errors.ts';
+import type { PruneReport } from '@domicile/lake/summary-pruning.ts';
 import type { FlushReport } from '@domicile/lake/summary-writer.ts';
 import type { Logger } from 'pino';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
@@ -39,6 +41,11 @@ export function createServingBuilderEvents(registry: Registry, log: Logger) {
     help: 'Rows merged into larger files.',
     registers,
   });
+  const expired = new Counter({
+    name: 'serving_expired_parts_total',
+    help: 'Days of buildings, in each interval and file, that are named no more because their retention has ended.',
+    registers,
+  });
   const seconds = new Histogram({
     name: 'serving_flush_seconds',
     help: 'Time to make a snapshot.',
@@ -62,6 +69,7 @@ export function createServingBuilderEvents(registry: Registry, log: Logger) {
       rows.inc(report.rows);
       windows.inc(report.merged);
       compacted.inc(report.compactedRows);
+      expired.inc(report.expiredParts);
       seconds.observe(tookSeconds);
     },
     retried(error: unknown) {
@@ -72,6 +80,43 @@ export function createServingBuilderEvents(registry: Registry, log: Logger) {
       refused.inc();
       const { topic, partition, offset } = place;
       log.error({ topic, partition, offset: `${offset}` }, 'Record is no summary of this country');
+    },
+  };
+}
+
+export type PruningEvents = ReturnType<typeof createPruningEvents>;
+
+/** What happens to what is superseded. */
+export function createPruningEvents(registry: Registry, log: Logger) {
+  const registers = [registry];
+  const pruned = new Counter({
+    name: 'serving_pruned_objects_total',
+    help: 'Superseded objects of the serving layer that were removed.',
+    labelNames: ['kind'],
+    registers,
+  });
+  const prunedBytes = new Counter({
+    name: 'serving_pruned_bytes_total',
+    help: 'Bytes of these.',
+    registers,
+  });
+  const pruneFailures = new Counter({
+    name: 'serving_prune_failures_total',
+    help: 'Rounds of pruning that could not be finished; FORBIDDEN: the identity may not remove.',
+    labelNames: ['code'],
+    registers,
+  });
+  return {
+    pruned({ snapshots, files, bytes }: PruneReport) {
+      pruned.inc({ kind: 'snapshot' }, snapshots);
+      pruned.inc({ kind: 'file' }, files);
+      prunedBytes.inc(bytes);
+      if (snapshots + files > 0) log.info({ snapshots, files, bytes }, 'Serving layer pruned');
+    },
+    pruneFailed(error: unknown) {
+      const code = error instanceof PlatformError ? error.code : 'INTERNAL';
+      pruneFailures.inc({ code });
+      log.warn({ err: error }, 'Pruning of the serving layer is tried again');
     },
   };
 }

@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { topicOf } from '@domicile/core/streams.ts';
@@ -11,6 +10,7 @@ import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import { endOffsets } from '@domicile/kafka/topic-follower.ts';
 import { FsObjectStore } from '@domicile/lake/fs/fs-object-store.ts';
+import { parseSummaryManifest, summaryFolder } from '@domicile/lake/model/summary-manifest.ts';
 import { figuresOfRow, SummarySnapshots } from '@domicile/lake/serving-summaries.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ServiceProcesses } from '../lander/service-process.ts';
@@ -79,27 +79,39 @@ async function send(to: string, value: unknown): Promise<void> {
   await producer.send({ topic: to, key, value: Buffer.from(JSON.stringify(value)) });
 }
 
-test('killed again and again, it serves each minute, quarter, hour and day exactly', async () => {
+test('killed again and again, it serves each minute, quarter, hour and day exactly, and prunes what is superseded', async () => {
   const lake = join(folder, 'lake');
   await send(registry, { id: building, timeZone });
-  const env = { LAKE_DIR: lake, SERVING_FLUSH_MS: '50' };
+  const env = { LAKE_DIR: lake, SERVING_FLUSH_MS: '50', SERVING_PRUNE_AFTER_MS: '200' };
   const start = () => processes.start('serving-builder-main.ts', 'serving-builder', env);
+  const snapshots = await SummarySnapshots.open(new FsObjectStore(lake));
   let builder = await start();
   const minutes = 26 * 60;
   for (let index = 0; index < minutes; index += 1) {
     await Promise.all(recordsOf(index).map(async (record) => send(topic, record)));
     if (index % 400 !== 399) continue;
-    await sleep(400);
+    // At work: what was sent lately is on its way into the next one.
+    await waitFor('a snapshot of its own', () => snapshots.refresh());
     await processes.end(builder, 'SIGKILL');
+    await snapshots.refresh();
     builder = await start();
   }
   const ends = await endOffsets({ client: kafka.admin(), topic });
-  const snapshots = await SummarySnapshots.open(new FsObjectStore(lake));
   await waitFor('the last record to be served', async () => {
     await snapshots.refresh();
     return ends.every((end, partition) => end === (snapshots.current.offsets.get(partition) ?? 0n));
   });
+  const store = new FsObjectStore(lake);
+  const kept = (part: string) => store.list(`${summaryFolder('PT1M')}${part}/`, { limit: 10_000 });
+  await waitFor('what is superseded to go', async () => {
+    const [newest = '', ...others] = await kept('snapshots');
+    const { files } = parseSummaryManifest((await store.get(newest)) ?? Buffer.from(''));
+    const named = files.PT1M.map(({ key }) => key).toSorted();
+    return others.length === 0 && named.join() === (await kept('data')).join();
+  });
   await processes.end(builder, 'SIGTERM');
+  // One of each builder at least.
+  expect(snapshots.current.number).toBeGreaterThan(3);
 
   const { current } = snapshots;
   const toMs = dayStartMs + minutes * 60_000;

@@ -1,4 +1,3 @@
-import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { lowerCountry } from '@domicile/core/identities.ts';
 import { topicOf } from '@domicile/core/streams.ts';
@@ -6,7 +5,9 @@ import type { InputRecord } from '@domicile/kafka/records.ts';
 import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
 import { UnflushedSummaries } from '@domicile/lake/model/unflushed-summaries.ts';
 import { openLake } from '@domicile/lake/open-lake.ts';
+import { SummaryPruning } from '@domicile/lake/summary-pruning.ts';
 import { type SummaryFlush, SummaryWriter } from '@domicile/lake/summary-writer.ts';
+import { unlessAborted } from '@domicile/lake/unless-aborted.ts';
 import { whileStoreFails } from '@domicile/lake/while-store-fails.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
@@ -15,13 +16,18 @@ import { startLoop } from '@domicile/runtime/service.ts';
 import type { ServingBuilderConfig } from './config.ts';
 import { decodeSummary, decodeZone } from './decode.ts';
 import {
+  createPruningEvents,
   createServingBuilderEvents,
   observeServingBuilder,
+  type PruningEvents,
   type ServingBuilderEvents,
 } from './events.ts';
 
 /** How long a stop waits for the last snapshot. */
 const drainTimeoutMs = 30_000;
+/** Between looks at what may be pruned, and between rounds while there is more. */
+const pruneEveryMs = 60_000;
+const behindMs = 1_000;
 
 /**
  * Builds the serving layer of one country until it is disposed; then what was read is flushed first. While the store does not
@@ -34,6 +40,7 @@ export async function startServingBuilder(
   const log = createLog('serving-builder');
   const registry = createRegistry({ service: 'serving-builder', country: config.country });
   const events = createServingBuilderEvents(registry, log);
+  const pruningEvents = createPruningEvents(registry, log);
   const lake = await openLake(config.lake);
   await using parts = new AsyncDisposableStack();
   let builder: Builder | undefined;
@@ -48,13 +55,41 @@ export async function startServingBuilder(
   parts.use(
     startLoop(async (signal) => {
       const opening = { signal, retried };
-      const writer = await whileStoreFails(opening, () => SummaryWriter.open(lake.store));
+      const { retentionDays } = config;
+      const writer = await whileStoreFails(opening, () =>
+        SummaryWriter.open(lake.store, { retentionDays }),
+      );
       await using opened = await Builder.start({ config, writer, events, fail });
       builder = opened;
-      if (!signal.aborted) await once(signal, 'abort');
+      await keepPruning({ config, writer, events: pruningEvents, signal });
     }, fail),
   );
   return parts.move();
+}
+
+interface Pruning {
+  readonly config: ServingBuilderConfig;
+  readonly writer: SummaryWriter;
+  readonly events: PruningEvents;
+  readonly signal: AbortSignal;
+}
+
+/** Upkeep: a round that fails or is refused is tried again later, and all else goes on. Ends with the signal's reason. */
+async function keepPruning({ config, writer, events, signal }: Pruning): Promise<void> {
+  const { store } = await openLake(config.lake, 'upkeep');
+  const pruning = new SummaryPruning({ store, graceMs: config.pruneAfterMs });
+  const { pruneAfterMs } = config;
+  for (let waitMs = 0; ; await sleep(waitMs, undefined, { signal })) {
+    try {
+      const report = await unlessAborted(signal, pruning.round(writer.published));
+      events.pruned(report);
+      waitMs = report.isDone ? Math.min(pruneAfterMs, pruneEveryMs) : behindMs;
+    } catch (error) {
+      signal.throwIfAborted();
+      events.pruneFailed(error);
+      waitMs = pruneAfterMs;
+    }
+  }
 }
 
 interface BuilderOptions {
