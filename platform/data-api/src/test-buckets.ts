@@ -66,7 +66,7 @@ export async function gcsBuckets(folder: string): Promise<GcsBuckets> {
   const keyOf = (name: string) => ({ 'credentials.json': gcs.keyOf(name) });
   const endpoint = gcs.url;
   const admin = await openBucketAdmin({ store: 'gcs', endpoint, region, secret: keyOf('admin') });
-  const granted = (name: Identity, right: 'read' | 'write') => ({
+  const granted = (name: Identity, right: 'read' | 'write' | 'prune') => ({
     identity: identityOf('gcs', keyOf(name)) ?? fail(name),
     right,
   });
@@ -74,7 +74,10 @@ export async function gcsBuckets(folder: string): Promise<GcsBuckets> {
     await admin.create(buckets[part], {
       ...settings,
       location: region,
-      grants: [granted('writer', 'write'), ...readersOf[part].map((name) => granted(name, 'read'))],
+      grants: [
+        granted('writer', part === 'serving' ? 'prune' : 'write'),
+        ...readersOf[part].map((name) => granted(name, 'read')),
+      ],
     });
   const landed = () => gcs.buckets.get(buckets.landing)?.live ?? fail('no bucket');
   return {

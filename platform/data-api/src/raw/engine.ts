@@ -11,6 +11,8 @@ export interface EngineOptions {
   readonly gate: Gate;
 }
 
+const interruptEveryMs = 200;
+
 export interface Query {
   readonly connection: DuckDBConnection;
   /** Aborts at the deadline and when the asker has gone. */
@@ -59,14 +61,22 @@ export class Engine {
   run<Result>(gone: AbortSignal, work: (query: Query) => Promise<Result>): Promise<Result> {
     return this.#gate.run(gone, async (signal) => {
       const connection = await this.#instance.connect();
-      const interrupt = () => connection.interrupt();
+      let again: NodeJS.Timeout | undefined;
+      const interrupt = () => {
+        connection.interrupt();
+        // It does not reach a statement that waits for a thread, so it is said until the work has ended.
+        again ??= setInterval(() => connection.interrupt(), interruptEveryMs);
+      };
       signal.addEventListener('abort', interrupt);
       try {
+        // What aborts while a connection is made is told to nobody.
+        if (signal.aborted) throw tooLong();
         return await work({ connection, signal });
       } catch (error) {
         throw mapped(error, signal);
       } finally {
         signal.removeEventListener('abort', interrupt);
+        clearInterval(again);
         connection.closeSync();
       }
     });

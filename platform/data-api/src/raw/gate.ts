@@ -42,6 +42,7 @@ export class Gate {
   }
 
   async #enter(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw tooLong();
     if (this.#running < this.#options.runningMax) {
       this.#running += 1;
       return;

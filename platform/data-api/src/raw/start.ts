@@ -185,6 +185,7 @@ async function follow(following: Following): Promise<Followed> {
         if (zone.tail.bytes >= bytesMax) events.tailHeldBack();
         while (zone.tail.bytes >= bytesMax && !stop.signal.aborted) await sleep(roomCheckMs);
         for (const record of records) zone.tail.take(record);
+        events.tailChanged(zone.tail.bytes);
       },
     }),
   ]);

@@ -72,6 +72,7 @@ function summariesHandler(streams: Streams): Handler<SummaryRecord> {
   return {
     take(record, { partition, offset }) {
       view.tail.take(record, partition, offset);
+      events.tailChanged(view.tail.windows);
       // A partial is not the window: live readers see it when they ask again.
       if (record.kind === 'window')
         view.hub.summaries(record.building, () => summaryRowsOfRecord(record));

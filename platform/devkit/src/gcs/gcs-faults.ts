@@ -64,6 +64,11 @@ export class GcsFaults {
     this.#plan({ kind: 'wrong-checksum' }, times, meets);
   }
 
+  /** Requests that will still meet one. */
+  get left(): number {
+    return this.#planned.reduce((sum, { left }) => sum + left, 0);
+  }
+
   clear(): void {
     this.#planned = [];
   }
