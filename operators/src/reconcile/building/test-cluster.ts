@@ -35,7 +35,7 @@ export class BuildingCluster implements AsyncDisposable {
 
   static async start(): Promise<BuildingCluster> {
     const [bed, kafka] = await Promise.all([
-      KubeTestbed.start({ kubelet: 'none' }),
+      KubeTestbed.start({ kubelet: 'none', manifests: [cellDefinition, buildingDefinition] }),
       CellKafka.start({ country: parseCountryCode('DE') }),
     ]);
     const client = await testClient(bed.kubeconfigPath, { fieldManager: 'user' });
@@ -51,7 +51,6 @@ export class BuildingCluster implements AsyncDisposable {
   }
 
   async #prepare(): Promise<void> {
-    await this.bed.client.applyAll([cellDefinition, buildingDefinition]);
     for (const name of [operatorNamespace, cellNamespace, 'north', 'south'])
       await this.namespace(name);
     const { sasl } = this.kafka.client('operator');

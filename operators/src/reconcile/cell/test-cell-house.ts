@@ -87,6 +87,7 @@ export class CellHouse implements AsyncDisposable {
         { name: 'de-b', region: 'europe-west10', zone: 'europe-west10-a' },
         { name: 'us-a', region: 'us-central1', zone: 'us-central1-a' },
       ],
+      manifests: [cellDefinition, buildingDefinition],
       ...(options.flags && { flags: options.flags }),
     });
     const gcs = await GcsEmulator.start({
@@ -97,8 +98,6 @@ export class CellHouse implements AsyncDisposable {
     const mallory = await bed.user('mallory', ['system:masters']);
     const house = new CellHouse({ bed, gcs, operator, mallory, options });
     await bed.client.applyAll([
-      cellDefinition,
-      buildingDefinition,
       namespace(operatorNamespace),
       namespace(cellNamespace),
       namespace(buildingNamespace),
@@ -136,7 +135,9 @@ export class CellHouse implements AsyncDisposable {
     };
   }
 
+  /** If it does not run. */
   async startOperator(): Promise<void> {
+    if (this.#running) return;
     const { cellResyncMs = 600_000, leaseMs = 3_000 } = this.#options;
     const config = readConfig({
       CELL_COUNTRY: 'DE',
@@ -197,17 +198,16 @@ export class CellHouse implements AsyncDisposable {
     return (await this.status(name)).conditions.find((one) => one.type === type);
   }
 
-  /** Resolves when the condition has that status, and that reason if one is given. */
+  /** Resolves with its message when the condition has that status, and that reason if one is given. */
   async until(
     type: string,
     status: string,
     { reason, name = this.name }: { readonly reason?: string; readonly name?: string } = {},
   ): Promise<string> {
-    let last: unknown;
+    let last = await this.condition(type, name);
     const holds = async () => {
-      const found = await this.condition(type, name);
-      last = found;
-      return found?.status === status && (reason === undefined || found.reason === reason);
+      last = await this.condition(type, name);
+      return last?.status === status && (reason === undefined || last.reason === reason);
     };
     await waitFor(`${type} ${status} ${reason ?? ''}`, holds, untilMs).catch((error: unknown) => {
       const log = this.lines
@@ -216,7 +216,7 @@ export class CellHouse implements AsyncDisposable {
         .join('\n');
       throw new Error(`it stayed ${JSON.stringify(last)}\n${log}`, { cause: error });
     });
-    return (await this.condition(type, name))?.message ?? '';
+    return last?.message ?? '';
   }
 
   child(version: string, kind: string, name: string): Promise<KubeObject | undefined> {

@@ -17,7 +17,7 @@ import {
   prepareControlPlane,
 } from './control-plane.ts';
 import { FakeKubelet, type PodOutcome } from './fake-kubelet.ts';
-import { type KubeAccess, KubeClient, type KubeObject } from './kube-client.ts';
+import { type KubeAccess, KubeClient, type KubeObject, type Manifest } from './kube-client.ts';
 import { installControlPlane } from './kube-install.ts';
 import { kubeTools } from './kube-tools.ts';
 import type { NodeSpec } from './node-agent.ts';
@@ -30,6 +30,8 @@ export interface KubeTestbedOptions {
   readonly outcomeOf?: (pod: KubeObject) => PodOutcome;
   /** Without the controllers nothing but the API is served: lighter, and nobody reconciles. */
   readonly controllers?: boolean;
+  /** Applied before the controllers start: of kinds that come later some hear only half a minute after that. */
+  readonly manifests?: readonly Manifest[];
   /** Flags that are added last, and so win. */
   readonly flags?: Readonly<Partial<Record<ComponentName, readonly string[]>>>;
   /** Where it lies; absent: a passing folder, which is removed at the end. */
@@ -221,12 +223,14 @@ export class KubeTestbed implements AsyncDisposable {
     nodes = defaultNodes,
     kubelet = 'fake',
     controllers = true,
+    manifests = [],
     outcomeOf,
   }: KubeTestbedOptions): Promise<void> {
     await writeFile(this.kubeconfigPath, kubeconfigOf(this.#plane.admin), { mode: 0o600 });
     this.component('etcd').start();
     this.component('kube-apiserver').start();
     await this.ready(startTimeoutMs);
+    await this.client.applyAll(manifests);
     for (const component of this.#plane.components.values()) component.start();
     if (controllers) {
       const place = { name: 'default', namespace: 'default' };
