@@ -39,12 +39,24 @@ export function etagOf(request: Request, parts: readonly string[]): string {
   return `W/"${digest.slice(0, 22)}"`;
 }
 
+/**
+ * Whether the client has that answer already: `If-None-Match`, compared weakly (RFC 9110, 13.1.2). Express's own `fresh` would not do: it
+ * disregards who sends `Cache-Control: no-cache` beside it, as every `fetch` does.
+ */
+export function knows(request: Request, etag: string): boolean {
+  const known = (request.get('if-none-match') ?? '').split(',').map((one) => one.trim());
+  return known.includes('*') || known.some((one) => opaque(one) === opaque(etag));
+}
+
+function opaque(etag: string): string {
+  return etag.replace(/^W\//, '');
+}
+
 /** Sets the ETag; true if the client has that answer already and has been told so. */
 export function isUnchanged(request: Request, response: Response, etag: string): boolean {
   response.setHeader('ETag', etag);
   response.vary('Accept');
-  const known = request.get('if-none-match') ?? '';
-  if (!known.split(',').some((one) => one.trim() === etag)) return false;
+  if (!knows(request, etag)) return false;
   response.status(304).end();
   return true;
 }

@@ -3,7 +3,7 @@ import { pipeline } from 'node:stream/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { ObjectStore } from '@domicile/lake/object-store.ts';
 import type { Request, Response } from 'express';
-import { mediaTypes } from './answer.ts';
+import { knows, mediaTypes } from './answer.ts';
 import { byteRangeOf } from './byte-range.ts';
 
 const chunkBytes = 1024 * 1024;
@@ -30,7 +30,7 @@ export async function sendObject(
     'Content-Type',
     typeOfSuffix[key.split('.').at(-1) ?? ''] ?? 'application/octet-stream',
   );
-  if ((request.get('if-none-match') ?? '').split(',').some((one) => one.trim() === etag)) {
+  if (knows(request, etag)) {
     response.status(304).end();
     return;
   }
