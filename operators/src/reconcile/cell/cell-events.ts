@@ -6,8 +6,15 @@ import type { ConditionNow } from '../../runtime/status-writer.ts';
 
 export type CellEvents = ReturnType<typeof cellEvents>;
 
+/**
+ * In ten minutes so many different events of what was brought about, the rest is in the log: an object has only so many events,
+ * and who changes things all the time must not use up those of a breach.
+ */
+const broughtAboutMax = 8;
+const windowMs = 600_000;
+
 /** What happens to a cell: told as events of the resource, as metrics and in the log. */
-export function cellEvents({ events, log, registry }: OperatorPorts) {
+export function cellEvents({ events, log, registry, now }: OperatorPorts) {
   const breaches = new Gauge({
     name: 'domicile_residency_breaches',
     help: 'Parts of the cell that were found outside its country, or whose place is unknown',
@@ -15,6 +22,13 @@ export function cellEvents({ events, log, registry }: OperatorPorts) {
     registers: [registry],
   });
   const changes: string[] = [];
+  const told = new Map<string, number>();
+  const mayTell = (note: string): boolean => {
+    for (const [one, atMs] of told) if (now() - atMs >= windowMs) told.delete(one);
+    if (!told.has(note) && told.size >= broughtAboutMax) return false;
+    told.set(note, told.get(note) ?? now());
+    return true;
+  };
   return {
     residency(cell: KubeObject, found: readonly Breach[]) {
       breaches.reset();
@@ -37,10 +51,11 @@ export function cellEvents({ events, log, registry }: OperatorPorts) {
     looked(cell: KubeObject) {
       const [first] = changes;
       if (first === undefined) return;
-      const more = changes.length > 1 ? ` and ${changes.length - 1} more` : '';
+      const more = changes.length > 1 ? ` (and ${changes.length - 1} more)` : '';
       const note = `${first}${more}`;
-      events.record(cell, { type: 'Normal', reason: 'BroughtAbout', action: 'Reconcile', note });
       changes.length = 0;
+      if (!mayTell(note)) return;
+      events.record(cell, { type: 'Normal', reason: 'BroughtAbout', action: 'Reconcile', note });
     },
     /** Kafka or the store did not do what was asked. */
     troubled(cell: KubeObject, { reason, message }: ConditionNow, error: unknown) {

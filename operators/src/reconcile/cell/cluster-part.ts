@@ -13,7 +13,7 @@ import type { ConditionNow } from '../../runtime/status-writer.ts';
 import type { CellLook } from './cell-desk.ts';
 import type { CellEvents } from './cell-events.ts';
 import { digestsOf, keepAuthority, keepDoors, keepServers, type Where } from './cell-secrets.ts';
-import { kindOf, ObjectKeeper } from './object-keeper.ts';
+import { type Kept, kindOf, ObjectKeeper } from './object-keeper.ts';
 import { wallOfOperator } from './operator-wall.ts';
 import type { Outside } from './outside-part.ts';
 import { policiesHold } from './policy-probe.ts';
@@ -102,20 +102,12 @@ export class ClusterPart {
   }
 
   /** What is there already must hold before anything is made that it is to hold. */
-  async #policies({ cell }: CellLook, plan: CellPlan): Promise<BaseWaits | undefined> {
+  async #policies(look: CellLook, plan: CellPlan): Promise<BaseWaits | undefined> {
     const { ports } = this.#parts;
     const wall = wallOfOperator(ports, plan.spec.namespace);
     const policies = [...wall, ...desiredCell(plan, '').policies];
     for (const object of policies)
-      if (await this.#keeper.keep(object)) {
-        this.#holding = undefined;
-        // Whoever asks later who took a wall down finds when it was put up again.
-        this.#parts.events.changed(
-          cell,
-          `${object.kind} ${object.metadata.name}`,
-          'is as declared',
-        );
-      }
+      if ((await this.#keep(look, object)) !== 'as-it-was') this.#holding = undefined;
     const version = JSON.stringify(policies);
     if (this.#holding === version) return undefined;
     if (!(await policiesHold(ports.kube, plan)))
@@ -153,10 +145,10 @@ export class ClusterPart {
     of: { readonly plan: CellPlan; readonly desired: DesiredCell; readonly mayBegin: boolean },
   ): Promise<void> {
     const { plan, desired, mayBegin } = of;
-    for (const object of desired.configs) await this.#keeper.keep(object);
+    for (const object of desired.configs) await this.#keep(look, object);
     await this.#revocations.keep(look.cell, plan);
     for (const { objects } of desired.workloads)
-      for (const object of objects) await this.#keepOf(plan, object, mayBegin);
+      for (const object of objects) await this.#keepOf(look, { plan, object, mayBegin });
     const all = [
       ...desired.policies,
       ...desired.configs,
@@ -167,12 +159,34 @@ export class ClusterPart {
   }
 
   /** Processes begin only when what they stand on is there; those that run are kept as they should be. */
-  async #keepOf(plan: CellPlan, object: KubeObject, mayBegin: boolean): Promise<void> {
+  async #keepOf(
+    look: CellLook,
+    of: { readonly plan: CellPlan; readonly object: KubeObject; readonly mayBegin: boolean },
+  ): Promise<void> {
+    const { plan, object, mayBegin } = of;
     const [breach] = objectBreaches(plan, object);
     if (breach) throw new PlatformError('RESIDENCY_VIOLATION', breach.evidence);
     const isProcess = object.kind === 'Deployment' || object.kind === 'StatefulSet';
     if (isProcess && !mayBegin && this.#live(plan, object) === undefined) return;
-    await this.#keeper.keep(object);
+    await this.#keep(look, object);
+  }
+
+  /** Of a Cell that was deleted meanwhile nothing is made its own again: it would go with it. */
+  async #keep({ cell, uid }: CellLook, object: KubeObject): Promise<Kept> {
+    const now = this.#parts.ports.cache.get(kinds.cellKind, { name: cell.metadata.name });
+    if (now?.metadata.uid !== uid || now.metadata.deletionTimestamp !== undefined)
+      throw new PlatformError('CONFLICT', 'Cannot go on: the Cell was deleted meanwhile');
+    const kept = await this.#keeper.keep(object);
+    // Whoever asks later who took it away, or changed it, finds when it was put back.
+    if (kept !== 'as-it-was')
+      this.#parts.events.changed(
+        cell,
+        `${object.kind} ${object.metadata.name}`,
+        kept === 'restored'
+          ? 'was changed or deleted by somebody else, and is as declared again'
+          : 'is as declared',
+      );
+    return kept;
   }
 
   #live(plan: CellPlan, object: KubeObject): KubeObject | undefined {

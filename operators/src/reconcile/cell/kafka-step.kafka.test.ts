@@ -78,7 +78,8 @@ test('rights that others have on the streams are told and left alone', async () 
   await admin.grant('mirror', grantsOf('DE', 'raw'));
   const users = work().users.map((user) => ({ ...user, renew: false }));
   const look = () => kafkaStep(work({ users, spec }));
-  await expect.poll(async () => (await look()).condition.reason).toBe('OthersHaveRights');
+  const reason = async () => (await look()).condition.reason;
+  await expect.poll(reason, { timeout: 30_000 }).toBe('OthersHaveRights');
   const { condition } = await look();
   expect(condition).toMatchObject({ status: 'True' });
   expect(condition.message).toContain('mirror: READ of topic de.readings.v1');

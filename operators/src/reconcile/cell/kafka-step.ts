@@ -1,6 +1,13 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { CellSpec } from '@domicile/core/resources/cell.ts';
-import type { KafkaAccess, KafkaChange, KafkaDiff, KafkaUser } from '@domicile/kafka/cell-diff.ts';
+import type {
+  KafkaAccess,
+  KafkaChange,
+  KafkaDiff,
+  KafkaUser,
+  KafkaWish,
+} from '@domicile/kafka/cell-diff.ts';
 import { type BrokerPlace, brokerBreaches, type Home } from '../../model/residency-guard.ts';
 import type { KafkaPort } from './ports.ts';
 import { failed, fine, notYet, type Step, stopped } from './step.ts';
@@ -22,6 +29,8 @@ export interface KafkaStep extends Step {
 }
 
 const type = 'KafkaReady';
+const looksMax = 10;
+const lookAgainMs = 200;
 
 /** Topics, users, rights and quotas as the cell wants them, unless a broker stands abroad: then nothing is written. */
 export async function kafkaStep(work: KafkaWork): Promise<KafkaStep> {
@@ -40,10 +49,19 @@ export async function kafkaStep(work: KafkaWork): Promise<KafkaStep> {
     if (late !== undefined) return { ...late, brokers };
     // Kafka has been told all passwords by now.
     const told = { ...wish, users: users.map((user) => ({ ...user, renew: false })) };
-    const after = diff.changes.length > 0 ? await kafka.diff(told) : diff;
+    const after = diff.changes.length > 0 ? await takenOver(kafka, told) : diff;
     return { ...verdict(after, brokers), brokers };
   } catch (error) {
     return { ...failed(type, 'Kafka', error), brokers };
+  }
+}
+
+/** A broker tells what it was told once that has come back to it from the controller. */
+async function takenOver(kafka: KafkaPort, wish: KafkaWish): Promise<KafkaDiff> {
+  for (let look = 1; ; look += 1) {
+    const diff = await kafka.diff(wish);
+    if (diff.changes.length === 0 || look === looksMax) return diff;
+    await sleep(lookAgainMs);
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { InvariantError, must } from '@domicile/core/invariants.ts';
 import { z } from 'zod';
 import { withoutForeignContainers } from '../../model/cell/foreign-containers.ts';
@@ -33,6 +34,9 @@ const wholes = new Set([kinds.admissionBindingKind, kinds.admissionPolicyKind]);
 
 const plainFields = z.record(z.string(), z.unknown());
 
+/** What came of an object; `restored`: it stood as it should, and somebody else changed or deleted it. */
+export type Kept = 'as-it-was' | 'written' | 'restored';
+
 interface KeeperParts {
   readonly kube: Kube;
   readonly cache: KubeCache;
@@ -48,20 +52,21 @@ export class ObjectKeeper {
     this.#parts = parts;
   }
 
-  /** Whether it was written. */
-  async keep(object: KubeObject): Promise<boolean> {
+  async keep(object: KubeObject): Promise<Kept> {
     const kind = kindOf(object);
     const ref = refOf(object);
     const key = `${kind.kind} ${ref.namespace ?? ''}/${ref.name}`;
     const wanted = createHash('sha256').update(JSON.stringify(object)).digest('base64');
-    const before = this.#parts.cache.get(kind, ref)?.metadata.resourceVersion;
+    const before = this.#parts.cache.get(kind, ref);
     const kept = this.#kept.get(key);
-    if (kept?.wanted === wanted && kept.version === before) return false;
+    if (kept?.wanted === wanted && kept.version === before?.metadata.resourceVersion)
+      return 'as-it-was';
     const now = await this.#whole(kind, object, await this.#parts.kube.apply(kind, object));
     const version = now.metadata.resourceVersion;
     if (version === undefined) throw new InvariantError(`${key} has no version`);
     this.#kept.set(key, { wanted, version });
-    return version !== before;
+    if (version === kept?.version || (before && isSame(before, now))) return 'as-it-was';
+    return kept?.wanted === wanted ? 'restored' : 'written';
   }
 
   async #whole(kind: Kind, object: KubeObject, applied: KubeObject): Promise<KubeObject> {
@@ -102,4 +107,20 @@ export class ObjectKeeper {
 function refOf({ metadata }: Pick<KubeObject, 'metadata'>): Ref {
   const { name, namespace } = metadata;
   return namespace === undefined ? { name } : { name, namespace };
+}
+
+/** But for what the API server and controllers of the cluster write by themselves. */
+function isSame(before: KubeObject, now: KubeObject): boolean {
+  return isDeepStrictEqual(contentOf(before), contentOf(now));
+}
+
+const ofController = 'deployment.kubernetes.io/revision';
+
+function contentOf(object: KubeObject): unknown {
+  const { apiVersion: _version, kind: _kind, status: _status, metadata, ...content } = object;
+  const { uid, labels, annotations = {}, ownerReferences } = metadata;
+  const { [ofController]: _revision, ...others } = annotations;
+  const named = { uid, labels, annotations: others, ownerReferences };
+  // Through JSON, since a field that is undefined is none.
+  return JSON.parse(JSON.stringify({ ...content, named }));
 }

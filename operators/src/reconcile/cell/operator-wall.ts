@@ -49,7 +49,7 @@ export function createOperatorWallReconciler(
       // Of all policies of the cluster one stands for ours.
       if (itself.every((one) => one.name !== name)) return { kind: 'done' };
       for (const object of wanted)
-        if (await keeper.keep(object))
+        if ((await keeper.keep(object)) !== 'as-it-was')
           ports.log.info(
             { kind: object.kind, name: object.metadata.name },
             'The operator’s namespaces are held at home by this',
