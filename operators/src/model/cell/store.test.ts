@@ -32,7 +32,7 @@ test('landing is read by raw alone; serving by both; nobody but the eraser delet
       ({ identity, right }) => `${identity.split(':')[1]} ${right}`,
     );
   expect(rightsOf('landing')).toEqual(['writer write', 'raw read', 'eraser erase']);
-  expect(rightsOf('serving')).toEqual(['writer write', 'serving read', 'raw read', 'eraser erase']);
+  expect(rightsOf('serving')).toEqual(['writer prune', 'serving read', 'raw read', 'eraser erase']);
 });
 
 test('a landing bucket tells which authority its gateways know, and another cell’s is not taken over unasked', () => {

@@ -26,7 +26,7 @@ const rightsOf: Readonly<
     ['eraser', 'erase'],
   ],
   serving: [
-    ['writer', 'write'],
+    ['writer', 'prune'],
     ['serving-reader', 'read'],
     ['raw-reader', 'read'],
     ['eraser', 'erase'],
