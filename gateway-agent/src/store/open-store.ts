@@ -58,7 +58,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const newest = scans.at(-1);
   if (newest?.file.form === 'plain' && newest.scan.ending !== 'whole')
     await cut(newest.file, newest.scan.bytes);
-  const segments = await Promise.all(files.map(segmentOf));
+  // One after the other: a store of many months has thousands, and to ask for all at once takes memory.
+  const segments: FoundSegment[] = [];
+  for (const file of files) segments.push(await segmentOf(file));
   if (recovered.cut > 0) events.recordsUnreadable(recovered.cut);
   events.storeOpened({
     boot: recovered.boot,
@@ -95,6 +97,13 @@ async function cut({ path }: SegmentFile, at: number): Promise<void> {
   await truncate(path, at);
 }
 
-export async function segmentOf({ first, path, form }: SegmentFile): Promise<Segment> {
-  return { first, path, form, bytes: (await stat(path)).size };
+/** A segment as a start finds it. */
+export interface FoundSegment extends Segment {
+  /** Of its newest record. */
+  readonly mtimeMs: number;
+}
+
+export async function segmentOf({ first, path, form }: SegmentFile): Promise<FoundSegment> {
+  const { size, mtimeMs } = await stat(path);
+  return { first, path, form, bytes: size, mtimeMs };
 }

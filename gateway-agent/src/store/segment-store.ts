@@ -9,7 +9,7 @@ import type { StoredRecord } from '../model/record.ts';
 import { type Checkpoint, unsentRangesMax } from '../model/recovery.ts';
 import { type Batch, encodeBatch } from './batch.ts';
 import { isNoSpace, writeCheckpoint } from './files.ts';
-import type { StoreOptions } from './open-store.ts';
+import type { FoundSegment, StoreOptions } from './open-store.ts';
 import type { Reserve } from './reserve.ts';
 import type { Segment } from './segment-file.ts';
 import { Segments } from './segments.ts';
@@ -34,7 +34,7 @@ interface Waiting {
 
 export interface StoreParts {
   readonly state: Checkpoint;
-  readonly segments: Segment[];
+  readonly segments: readonly FoundSegment[];
   readonly reserve: Reserve;
 }
 
@@ -72,7 +72,7 @@ export class SegmentStore implements Store {
     this.#dropped = state.dropped;
     this.#orders = state.orders;
     this.#numbering = new Numbering(state.numbers);
-    this.#segments = new Segments(options.directory, segments);
+    this.#segments = new Segments(options.directory, [...segments]);
     this.#reserve = reserve;
   }
 
@@ -85,8 +85,8 @@ export class SegmentStore implements Store {
     await store.checkpoint();
     await reserve.fill();
     await store.#measure();
-    for (const { segment, end } of store.#segments.closed())
-      store.#arrivals.note(end, (await stat(segment.path)).mtimeMs);
+    for (const [place, { mtimeMs }] of segments.entries())
+      store.#arrivals.note(segments[place + 1]?.first ?? state.next, mtimeMs);
     store.#timer = setInterval(() => store.#tick(), options.checkpointEveryMs);
     return store;
   }
