@@ -1,11 +1,13 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { PlatformError } from '@domicile/core/errors.ts';
 import { CellKafka } from '@domicile/devkit/cell-kafka.ts';
-import { freePort } from '@domicile/devkit/free-ports.ts';
+import { freePort, isFreePort } from '@domicile/devkit/free-ports.ts';
 import { runService } from '@domicile/runtime/service.ts';
 import { readBrokerOpenConfig } from './config.ts';
 import { writePrivate } from './secrets.ts';
 import { Supervisor } from './supervisor.ts';
+import { tellRefusal } from './tell-refusal.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const country = 'DE';
@@ -16,6 +18,8 @@ const say = (text: string): void => void process.stdout.write(`${text}\n`);
 /** Equal replicas of a broker that takes any client and any topic, on a Kafka of their own that starts empty. */
 async function start(): Promise<AsyncDisposable> {
   const { PORT, REPLICAS } = readBrokerOpenConfig();
+  const ports = Array.from({ length: REPLICAS }, (_, index) => PORT + index);
+  await requireFree(ports.flatMap((port) => [port, webSocketPort(port)]));
   // Of its own for each port, so that several may run.
   const dir = join(root, '.domicile/broker-open', `${PORT}`);
   await using stack = new AsyncDisposableStack();
@@ -35,7 +39,6 @@ async function start(): Promise<AsyncDisposable> {
   const supervisor = new Supervisor({
     restarted: (name, outcome) => say(`! ${name} ended (${outcome}) and is started again`),
   });
-  const ports = Array.from({ length: REPLICAS }, (_, index) => PORT + index);
   for (const [index, port] of ports.entries()) {
     const name = `broker-${index + 1}`;
     stack.defer(() => supervisor.stop(name, stopTimeoutMs));
@@ -73,4 +76,18 @@ async function start(): Promise<AsyncDisposable> {
 
 const webSocketPort = (port: number): number => port + 100;
 
-await runService(start);
+/** Before anything is started. Throws `CONFIG_INVALID`. */
+async function requireFree(ports: readonly number[]): Promise<void> {
+  for (const port of ports)
+    if (!(await isFreePort(port)))
+      throw new PlatformError(
+        'CONFIG_INVALID',
+        `Cannot start: somebody listens on port ${port}; choose another PORT, or end what listens there`,
+      );
+}
+
+try {
+  await runService(start);
+} catch (error) {
+  tellRefusal(error);
+}

@@ -19,6 +19,7 @@ const plan: CellPlan = {
   country: 'DE',
   dir,
   lakeDir: join(dir, 'lake'),
+  rawScratchDir: join(dir, 'raw'),
   logDir: join(dir, 'logs'),
   kafkaBootstrap: '127.0.0.1:1',
   kafkaPasswordFile: (principal) => join(dir, 'secrets', `kafka-${principal}`),

@@ -12,6 +12,8 @@ export interface CellPlan {
   readonly country: CountryCode;
   readonly dir: string;
   readonly lakeDir: string;
+  /** Where the raw API makes its answers; emptied at each start. */
+  readonly rawScratchDir: string;
   readonly logDir: string;
   readonly kafkaBootstrap: string;
   readonly kafkaPasswordFile: (principal: Principal) => string;
@@ -212,6 +214,7 @@ function rawApi(plan: CellPlan): ProcessSpec {
       RAW_PORT: `${plan.ports.raw}`,
       RAW_ADMIN_PORT: `${plan.ports.admin['raw-api']}`,
       RAW_INTERNAL_SECRET_FILE: plan.doorSecretFiles.raw,
+      RAW_SCRATCH_DIR: plan.rawScratchDir,
       LAKE_DIR: plan.lakeDir,
     },
   });

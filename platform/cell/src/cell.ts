@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildingRecord } from '@domicile/core/building.ts';
 import type { CountryCode } from '@domicile/core/countries.ts';
@@ -79,6 +79,9 @@ export class Cell {
       await writePrivate(secrets.path(`${name}.pem`), server.certificate);
       await writePrivate(secrets.path(`${name}.key`), server.key);
     }
+    // What a raw API that was killed left there.
+    await rm(at('raw'), { recursive: true, force: true });
+    await mkdir(at('raw'));
     await mkdir(at('issuer'), { recursive: true, mode: 0o700 });
 
     const publisher = await RegistryPublisher.start(
@@ -183,6 +186,7 @@ async function planOf(
     overrides: options.overrides ?? {},
     name: cc,
     lakeDir: join(dir, 'lake'),
+    rawScratchDir: join(dir, 'raw'),
     logDir: join(dir, 'logs'),
     kafkaBootstrap: kafka.bootstrap,
     kafkaPasswordFile: (principal: Principal) => secrets.path(`kafka-${principal}`),
