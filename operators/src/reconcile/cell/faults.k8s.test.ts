@@ -49,14 +49,39 @@ async function pods() {
     .filter(({ metadata }) => metadata.deletionTimestamp === undefined);
 }
 
-/** Of a cell whose rollouts have ended. */
+/** Of a cell whose rollouts have ended: what the Cell says may be of before they began. */
 async function allPods() {
-  let found = await pods();
-  await waitFor('as many pods as there should be', async () => {
-    found = await pods();
-    return found.length === 16;
+  await waitFor('the end of all rollouts', async () => {
+    const workloads = await Promise.all(
+      ['Deployment', 'StatefulSet'].map((kind) =>
+        client().list('apps/v1', kind, { namespace: cellNamespace }),
+      ),
+    );
+    return workloads.flatMap(({ items }) => items).every(isRolledOut);
   });
+  const found = await pods();
+  expect(found).toHaveLength(16);
   return found;
+}
+
+const workloadSchema = z.object({
+  metadata: z.object({ generation: z.number() }),
+  spec: z.object({ replicas: z.number() }),
+  status: z.object({
+    observedGeneration: z.number().default(0),
+    replicas: z.number().default(0),
+    updatedReplicas: z.number().default(0),
+    availableReplicas: z.number().default(0),
+  }),
+});
+
+function isRolledOut(workload: unknown): boolean {
+  const { metadata, spec, status } = workloadSchema.parse(workload);
+  const counts = [status.replicas, status.updatedReplicas, status.availableReplicas];
+  return (
+    status.observedGeneration === metadata.generation &&
+    counts.every((count) => count === spec.replicas)
+  );
 }
 
 const pinnedTo = (pod: z.output<typeof podSchema>, region: string) =>
