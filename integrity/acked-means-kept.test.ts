@@ -2,7 +2,10 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { must } from '@domicile/core/invariants.ts';
+import { topicOf } from '@domicile/core/streams.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
+import type { ClientOptions } from '@domicile/kafka/client-options.ts';
+import { endOffsets } from '@domicile/kafka/topic-follower.ts';
 import { expect, test } from 'vitest';
 import { Fleet } from './support/fleet.ts';
 import { judgeLedger, type Verdict } from './support/ledger.ts';
@@ -53,6 +56,8 @@ async function run({ options, ackedMin, victims, everyMs }: Round): Promise<Verd
       // Killed where it hurts most: a file is there, and nobody was told.
       if (victim === 'lander')
         await waitFor('a file without its manifest', () => isUnannounced(cell.plan.lakeDir));
+      // Those that were killed a moment ago wait until their group knows it.
+      if (victim === 'tasks') await tasksAtWork(cell.kafka.admin());
       if (victim !== 'kafka and broker')
         demo.supervisor.kill(victim === 'gateway' ? gateway.name : `de-${victim}`);
       else {
@@ -77,6 +82,15 @@ async function run({ options, ackedMin, victims, everyMs }: Round): Promise<Verd
     await fleet.stop();
     rmSync(fleet.order.ledgerFile, { force: true });
   }
+}
+
+async function tasksAtWork(client: ClientOptions): Promise<void> {
+  const written = async (): Promise<bigint> => {
+    const ends = await endOffsets({ client, topic: topicOf('DE', 'readings') });
+    return ends.reduce((sum, end) => sum + end, 0n);
+  };
+  const before = await written();
+  await waitFor('tasks at work', async () => (await written()) > before);
 }
 
 /** Whether a planned Parquet file is written whose manifest is not. */
@@ -131,7 +145,7 @@ test(
   },
 );
 
-test('a broker that acks before Kafka has it is found out', { timeout: 240_000 }, async () => {
+test('a broker that acks before Kafka has it is found out', { timeout: 480_000 }, async () => {
   const broker = { BROKER_MUTANT: 'ack-before-kafka' };
   const verdict = await run({
     options: { overrides: { DE: { broker } } },
@@ -142,7 +156,7 @@ test('a broker that acks before Kafka has it is found out', { timeout: 240_000 }
   expect(verdict.missing).toBeGreaterThan(0);
 });
 
-test('a task that commits positions early is found out', { timeout: 240_000 }, async () => {
+test('a task that commits positions early is found out', { timeout: 480_000 }, async () => {
   const tasks = { TASK_MUTANT: 'commit-offsets-early' };
   const verdict = await run({
     options: { overrides: { DE: { tasks } } },
