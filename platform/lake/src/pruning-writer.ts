@@ -12,7 +12,16 @@ const graceMs = 0;
 
 const store = new FsObjectStore(root);
 const writer = await SummaryWriter.open(store);
-const pruning = new SummaryPruning({ store, graceMs });
+const told = {
+  list: store.list.bind(store),
+  head: store.head.bind(store),
+  async remove(key: string, generation: string): Promise<boolean> {
+    const isRemoved = await store.remove(key, generation);
+    process.stdout.write('removed\n');
+    return isRemoved;
+  },
+};
+const pruning = new SummaryPruning({ store: told, graceMs });
 
 for (let minute = Number(writer.offsets.get(0) ?? 0n); ;) {
   for (let snapshot = 0; snapshot < snapshotsEach; snapshot += 1) {
@@ -20,7 +29,5 @@ for (let minute = Number(writer.offsets.get(0) ?? 0n); ;) {
     minute += minutesEach;
     process.stdout.write(`flushed ${minute}\n`);
   }
-  process.stdout.write('pruning\n');
-  const { snapshots, files } = await pruning.round(writer.published);
-  process.stdout.write(`pruned ${snapshots + files}\n`);
+  await pruning.round(writer.published);
 }

@@ -20,7 +20,9 @@ afterAll(async () => rm(root, { recursive: true }));
 
 /** Runs a writer until it has kept `promises` promises, and kills it at some moment after that. */
 async function writeAndKill(folder: string, promises: number): Promise<number[]> {
-  const child = spawn(process.execPath, [writer, root, folder], {
+  // It ends with this process, whatever becomes of that.
+  const command = ['--pdeathsig', 'KILL', process.execPath, writer, root, folder];
+  const child = spawn('setpriv', command, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let told = '';
