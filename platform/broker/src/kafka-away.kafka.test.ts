@@ -44,7 +44,7 @@ test('while Kafka is dead nothing is acked; when it is back, what waited is kept
   const kept = await keptOf(house, building);
   expect(kept.map(({ value }) => value?.toString())).toEqual(['before', 'one', 'two']);
   // The timestamp is the receipt, not when Kafka was ready for it.
-  expect(Math.max(...kept.map(({ timestampMs }) => timestampMs))).toBeLessThan(restartedMs - 1000);
+  expect(Math.max(...kept.map(({ timestampMs }) => timestampMs))).toBeLessThan(restartedMs);
   await client.endAsync();
   expect(house.failures).toEqual([]);
 });
@@ -63,6 +63,7 @@ test('when Kafka stays away, clients are told to come again, and nothing is acke
 test('the mutant acks what Kafka does not have: the test above can fail', async () => {
   await using house = await TestHouse.open({ mutant: 'ack-before-kafka' });
   const { acked, client } = await publishedWhileDead(house);
+  await waitFor('both acks', () => acked.length === 2);
   expect(acked).toEqual(['one', 'two']);
   expect(house.lines.join('')).toContain('deliberate fault');
   await client.endAsync(true);

@@ -1,9 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '@domicile/devkit/free-ports.ts';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { connect, type MqttClient } from 'mqtt';
@@ -44,15 +44,6 @@ async function spawnBroker(port: number, more: Record<string, string> = {}): Pro
   return child;
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return address === null || typeof address === 'string' ? 0 : address.port;
-}
-
 /** Publishes numbers, a few in flight, over whatever happens to the broker, and notes what was acked. */
 function startPublishing(client: MqttClient, building: string) {
   const acked = new Set<string>();
@@ -83,6 +74,7 @@ test.each(['SIGKILL', 'SIGTERM'] as const)(
       username: building,
       password,
       reconnectPeriod: 100,
+      reconnectOnConnackError: true,
     });
     const { acked, stop } = startPublishing(client, building);
     for (let round = 1; round <= 2; round += 1) {

@@ -137,13 +137,16 @@ export class TestHouse implements AsyncDisposable {
   }
 }
 
+/** At 50 ms each and more. */
+const triesMax = 200;
+
 /** Tries until the registry has been followed so far; contracts promise a second. */
 export async function soon<Value>(attempt: () => Promise<Value>): Promise<Value> {
   for (let tries = 1; ; tries += 1) {
     try {
       return await attempt();
     } catch (error) {
-      if (tries === 20) throw error;
+      if (tries === triesMax) throw error;
       await wait(50);
     }
   }

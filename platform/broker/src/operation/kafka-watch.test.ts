@@ -3,6 +3,10 @@ import { expect, test } from 'vitest';
 import { watchKafka } from './kafka-watch.ts';
 import { Readiness } from './readiness.ts';
 
+async function untilSeen(readiness: Readiness, count: number): Promise<void> {
+  for (let each = 0; each < 400 && readiness.reasons.length !== count; each += 1) await wait(5);
+}
+
 test('a Kafka that does not answer, or answers with a failure, stands against readiness until it does', async () => {
   const readiness = new Readiness();
   let kafka: 'up' | 'down' | 'silent' = 'up';
@@ -12,9 +16,7 @@ test('a Kafka that does not answer, or answers with a failure, stands against re
     if (kafka === 'down') throw new Error('refused');
   };
   const seen = async (reasons: readonly string[]) => {
-    for (let each = 0; each < 400 && readiness.reasons.length !== reasons.length; each += 1) {
-      await wait(5);
-    }
+    await untilSeen(readiness, reasons.length);
     expect(readiness.reasons).toEqual(reasons);
   };
   await using _watch = watchKafka({ ask, readiness, everyMs: 5, timeoutMs: 20 });
@@ -39,7 +41,7 @@ test('it is stopped while Kafka is silent', async () => {
     everyMs: 5,
     timeoutMs: 5,
   });
-  await wait(20);
+  await untilSeen(readiness, 1);
   await watch[Symbol.asyncDispose]();
   expect(readiness.reasons).toEqual(['kafka-unreachable']);
 });

@@ -42,7 +42,16 @@ export class Claims {
     const handover = await this.#handover(session);
     // The fold has gone on meanwhile.
     const now = this.#options.view.get(key);
-    return now?.epoch === session.epoch ? { session: now, handover } : undefined;
+    if (now?.epoch === session.epoch) return { session: now, handover };
+    await this.letGo(key, session.epoch);
+    return undefined;
+  }
+
+  /** Lets go of what somebody else has claimed since, or who that is would wait for us. */
+  async letGo(session: string, epoch: bigint): Promise<void> {
+    const { log, view } = this.#options;
+    if (!view.get(session)?.unreleased.has(epoch)) return;
+    await log.write(log.record({ of: 'released', session, epoch }, {}));
   }
 
   /** Takes what a dead replica left. Undefined: somebody else has it. */
@@ -66,10 +75,12 @@ export class Claims {
     const claimId = randomUUID();
     const claimKey = { of: 'claim', session: key, claimId } as const;
     const record: ClaimRecord = { replica: replicas.self, ...claim };
-    await log.readBack(await log.write(log.record(claimKey, record)));
+    const written = await log.write(log.record(claimKey, record));
+    await log.readBack(written);
     const session = view.get(key);
     if (session?.claimId === claimId) return session;
     // It did not count, or no more.
+    await this.letGo(key, written.offset);
     if (claim.expects !== undefined) await log.write(log.record(claimKey));
     return undefined;
   }

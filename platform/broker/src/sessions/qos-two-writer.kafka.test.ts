@@ -95,6 +95,7 @@ test('a replica that was fenced reads on, keeps what comes and repeats nothing',
   }
   // Refused once, as its transaction cannot be: the client comes again with it.
   client.options.reconnectPeriod = 20;
+  client.options.reconnectOnConnackError = true;
   await client.publishAsync(topic, 'after', { qos: 2 });
   await client.publishAsync(topic, 'later', { qos: 2 });
   expect(await payloadsOf(topic)).toEqual(['before', 'after', 'later']);

@@ -25,6 +25,7 @@ function roaming(building: string, clientId: string): MqttClient {
   const client = connect({
     servers: replicas.ports.map((port) => ({ host: '127.0.0.1', port })),
     reconnectPeriod: 50,
+    reconnectOnConnackError: true,
     connectTimeout: 2000,
     protocolVersion: 5,
     username: building,
@@ -132,49 +133,56 @@ test('a replica is killed: its clients are back at another and get what they sub
   await Promise.all([...clients, publisher].map((client) => client.endAsync()));
 });
 
-test('replicas are restarted one after the other under load: nothing is lost, nothing comes twice', async () => {
-  const building = await declared();
-  const topic = `v1/${building}/d1/telemetry`;
-  const heard: string[] = [];
-  let again = 0;
-  const subscriber = roaming(building, 's');
-  subscriber.on('message', (_, payload, { dup }) => {
-    if (heard.includes(payload.toString()) && dup) again += 1;
-    else heard.push(payload.toString());
-  });
-  await waitFor('the subscriber', () => subscriber.connected);
-  await subscriber.subscribeAsync(topic, { qos: 1 });
-  const publisher = roaming(building, 'p');
-  const acked = new Set<string>();
-  let sent = 0;
-  const timer = setInterval(() => {
-    if (sent - acked.size > 20) return;
-    const payload = `${sent}`;
-    sent += 1;
-    publisher.publishAsync(topic, payload, { qos: 1 }).then(
-      () => acked.add(payload),
-      () => undefined,
-    );
-  }, 5);
-  for (const index of [0, 1]) {
-    const before = acked.size;
-    await waitFor('some acks', () => acked.size > before + 100);
-    await replicas.end(index, 'SIGTERM');
-    await waitFor('acks by the other', () => acked.size > before + 200);
-    if (index === 0) await replicas.startAgain(index);
-  }
-  clearInterval(timer);
-  await waitFor('the rest', () => acked.size === sent);
-  await waitFor('all to come', () => new Set(heard).size >= sent);
-  await Promise.all([subscriber.endAsync(), publisher.endAsync()]);
-  const kept = (await replicas.house.records('telemetry'))
-    .filter(({ key }) => key?.toString() === building)
-    .map(({ value }) => value?.toString());
-  expect(kept).toEqual(Array.from({ length: sent }, (_, index) => `${index}`));
-  expect(heard).toEqual(kept);
-  // Acks that the stop has cut: QoS 1 lets these come again, marked.
-  expect(again).toBeLessThan(100);
-});
+// Three processes are started within it.
+const patient = { timeout: 180_000 };
+
+test(
+  'replicas are restarted one after the other under load: nothing is lost, nothing comes twice',
+  patient,
+  async () => {
+    const building = await declared();
+    const topic = `v1/${building}/d1/telemetry`;
+    const heard: string[] = [];
+    let again = 0;
+    const subscriber = roaming(building, 's');
+    subscriber.on('message', (_, payload, { dup }) => {
+      if (heard.includes(payload.toString()) && dup) again += 1;
+      else heard.push(payload.toString());
+    });
+    await waitFor('the subscriber', () => subscriber.connected);
+    await subscriber.subscribeAsync(topic, { qos: 1 });
+    const publisher = roaming(building, 'p');
+    const acked = new Set<string>();
+    let sent = 0;
+    const timer = setInterval(() => {
+      if (sent - acked.size > 20) return;
+      const payload = `${sent}`;
+      sent += 1;
+      publisher.publishAsync(topic, payload, { qos: 1 }).then(
+        () => acked.add(payload),
+        () => undefined,
+      );
+    }, 5);
+    for (const index of [0, 1]) {
+      const before = acked.size;
+      await waitFor('some acks', () => acked.size > before + 100);
+      await replicas.end(index, 'SIGTERM');
+      await waitFor('acks by the other', () => acked.size > before + 200);
+      if (index === 0) await replicas.startAgain(index);
+    }
+    clearInterval(timer);
+    await waitFor('the rest', () => acked.size === sent);
+    await waitFor('all to come', () => new Set(heard).size >= sent);
+    await Promise.all([subscriber.endAsync(), publisher.endAsync()]);
+    const kept = (await replicas.house.records('telemetry'))
+      .filter(({ key }) => key?.toString() === building)
+      .map(({ value }) => value?.toString());
+    expect(kept).toEqual(Array.from({ length: sent }, (_, index) => `${index}`));
+    expect(heard).toEqual(kept);
+    // Acks that the stop has cut: QoS 1 lets these come again, marked.
+    expect(again).toBeLessThan(100);
+  },
+);
 
 test('what is acked between a restart and the return of a client reaches it (RMQTT #477)', async () => {
   const building = await declared();

@@ -252,7 +252,10 @@ export class SessionKeeper implements Disposable {
     const inherited = goesOn ? await this.#committed(key, living) : undefined;
     const held = new HeldSession(session, this.#sources, { connect, inherited });
     const opened = inherited ? await this.#resume(key, inherited) : { resumed: false as const };
-    if (this.#options.view.get(key)?.epoch !== session.epoch) return reason.serverBusy;
+    if (this.#options.view.get(key)?.epoch !== session.epoch) {
+      await claims.letGo(key, session.epoch);
+      return reason.serverBusy;
+    }
     this.#held.set(key, held);
     if (before || session.records.size > 1) this.#saveSoon(held);
     return opened;

@@ -10,7 +10,8 @@ import { TestClient } from './test-client.ts';
 let house: TestHouse;
 let other: RunningBroker;
 beforeAll(async () => {
-  house = await TestHouse.open();
+  // Nobody here is waited for in vain.
+  house = await TestHouse.open({ handoverTimeoutMs: 30_000 });
   other = await house.startAnother();
 });
 afterAll(async () => {
@@ -83,6 +84,19 @@ test('a client moves to another replica: its subscriptions are there, and comman
   await third.leave();
 });
 
+test('two clients with one client id throw each other out, and neither waits for who has lost', async () => {
+  const building = await declared();
+  for (let round = 0; round < 10; round += 1) {
+    const both = await Promise.all([onFirst(building), onOther(building)]);
+    for (const { client } of both) await client.endAsync(true);
+  }
+  for (const url of [house.broker.adminUrl, other.adminUrl]) {
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toMatch(/broker_sessions_taken_total{[^}]*"released"[^}]*} [1-9]/);
+    expect(metrics).not.toMatch(/broker_sessions_taken_total{[^}]*"timeout"[^}]*} [1-9]/);
+  }
+});
+
 test('a session that began anew, or has no time, is not there for the next', async () => {
   const building = await declared();
   const filter = `v1/${building}/+/commands/+`;
@@ -101,7 +115,7 @@ test('a session that began anew, or has no time, is not there for the next', asy
   await last.leave();
   expect([clean, none, last].flatMap(commandsOf)).toEqual([]);
   const isGone = async () => (await keptKeys(building)).length === 0;
-  await waitFor('nothing to be left of it', isGone, 5000);
+  await waitFor('nothing to be left of it', isGone);
 });
 
 test('of a session that moved about, the log keeps one claim and one state', async () => {
@@ -114,7 +128,7 @@ test('of a session that moved about, the log keeps one claim and one state', asy
     }
   }
   await expect
-    .poll(async () => (await keptKeys(building)).toSorted(), { timeout: 5000 })
+    .poll(async () => (await keptKeys(building)).toSorted(), { timeout: 30_000 })
     .toEqual(['claim', 'progress', 'state']);
 });
 
