@@ -134,7 +134,9 @@ export class Worker extends EventEmitter {
     await exited;
   }
 
+  /** Resolves when it has ended and all that it reported is here. */
   async exited(): Promise<void> {
     if (this.alive) await once(this.#process, 'exit');
+    if (this.#process.connected) await once(this.#process, 'disconnect');
   }
 }
