@@ -248,6 +248,22 @@ describe.each<HelmVersion>([3, 4])('with Helm %i', (version) => {
     expect(stdout).toContain('is being taken out, which takes seconds; its data stays');
   });
 
+  test('a building that is being taken out cannot be declared again before it is gone', async () => {
+    const again = await buildings({ 'de-1': house, 'de-2': house });
+    expect(again.status).toBe(1);
+    expect(again.stderr).toMatch(
+      /- buildings\.de-1: is being taken out, [^]* wait --for=delete building\/de-1 /,
+    );
+    expect(again.stderr).not.toContain('buildings.de-2');
+    expect(await buildings({ 'de-2': house })).toMatchObject({ status: 0 });
+    const leaving = await uidOf('de-1');
+    const metadata = { name: 'de-1', namespace: homes };
+    const letGo = { metadata: { finalizers: null } };
+    await bed.client.patch(apiVersion, 'Building', metadata, letGo);
+    expect(await buildings({ 'de-1': house, 'de-2': house })).toMatchObject({ status: 0 });
+    expect([undefined, leaving]).not.toContain(await uidOf('de-1'));
+  });
+
   test('deleting the definitions is what deletes the rest, and nothing but kubectl does it', async () => {
     const { items } = await bed.client.list('apiextensions.k8s.io/v1', 'CustomResourceDefinition');
     expect(items.map(({ metadata }) => metadata.annotations?.['helm.sh/resource-policy'])).toEqual([

@@ -8,6 +8,21 @@ values. The rules are those by which a cell reads the same file.
 - buildings: are {{ $size }} characters long, and a release is one Secret of 1 MiB: more than 2000000 are several releases
 {{- else }}
   {{- include "domicile.valuesFaults" . }}
+  {{- include "domicile.departureFaults" . }}
+{{- end }}
+{{- end }}
+
+{{/* Helm would say that it is upgraded, and what it declared would go with the old resource. Seen only where Helm asks a cluster. */}}
+{{- define "domicile.departureFaults" -}}
+{{- $namespace := .Release.Namespace }}
+{{- if .Capabilities.APIVersions.Has "domicile.dev/v1alpha1/Building" }}
+  {{- range (lookup "domicile.dev/v1alpha1" "Building" $namespace "").items }}
+    {{- $id := .metadata.name }}
+    {{- if and .metadata.deletionTimestamp (hasKey $.Values.buildings $id) }}
+      {{- $until := dig "status" "erasure" "until" "" . }}
+- buildings.{{ $id }}: is being taken out{{ with $until }} until {{ . }} at the earliest{{ end }}, and what is declared now would go with it. Run this again when it is gone (kubectl --namespace {{ $namespace }} wait --for=delete building/{{ $id }} --timeout=10m), or leave it out of the values; how to let it go at once: domicile plan --server
+    {{- end }}
+  {{- end }}
 {{- end }}
 {{- end }}
 

@@ -107,7 +107,7 @@ export async function compareBuilding(
     return refuse([
       {
         pointer: `/buildings/${record.id}`,
-        detail: `${departureTold(there)}; it can be declared again when it is gone`,
+        detail: `${departureTold(there)}; what is declared now would go with it: helm upgrade once it is gone (kubectl -n ${namespace} wait --for=delete building/${record.id} --timeout=10m)`,
       },
     ]);
   const before = recordOfSpec(record.id, there['spec'], record.country);

@@ -328,7 +328,7 @@ test('of a building that is being taken out it is told until when, and how to ch
   ]);
   const table = tableOfPlan(plan);
   expect(table).toMatch(
-    /buildings\.de-1: is being taken out and all of its data erased, until 2026-12-30T09:10:00\.000Z at the earliest; to let it go at once[^\n]*"Retain"[^\n]*; it can be declared again when it is gone/,
+    /buildings\.de-1: is being taken out and all of its data erased, until 2026-12-30T09:10:00\.000Z at the earliest; to let it go at once[^\n]*"Retain"[^\n]*; what is declared now would go with it: helm upgrade once it is gone \(kubectl -n \S+ wait --for=delete building\/de-1 /,
   );
   expect(table).toMatch(
     /de-2 [^\n]*is being taken out and all of its data erased, until 2026-12-30/,

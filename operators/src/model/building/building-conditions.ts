@@ -46,7 +46,7 @@ export function conditionsOf(findings: BuildingFindings): TypedFinding[] {
       ? {
           status: 'False',
           reason: 'BeingTakenOut',
-          message: `It is being taken out, and what is declared again begins only when it is gone. ${erased.message}`,
+          message: `It is being taken out, and what is declared meanwhile goes with it: declare it again (helm upgrade) when it is gone. ${erased.message}`,
         }
       : obstacle
         ? { ...obstacle, status: 'False' }

@@ -81,7 +81,7 @@ test('Delete: refused, settled, erased, waited for, verified, certified, gone', 
   expect(registry.entry('de-7f3k')).toMatchObject({ state: 'offboarded' });
   expect(told()).toBe('False Settling');
   expect(JSON.stringify(kube.seen(buildingKind, de7))).toContain(
-    'what is declared again begins only when it is gone. Its gateway is refused',
+    'what is declared meanwhile goes with it: declare it again (helm upgrade) when it is gone. Its gateway is refused',
   );
   expect(kube.seen(buildingKind, de7)?.['status']).toMatchObject({
     erasure: { phase: 'Refused', startedAt: '2026-11-23T09:00:00.000Z' },
