@@ -6,9 +6,11 @@ export interface NodeSpec {
   readonly region: string;
   readonly zone: string;
   readonly labels?: Readonly<Record<string, string>>;
+  /** Between two renewals of its lease; default 10 s, as a kubelet. Far below the grace of the node controller. */
+  readonly heartbeatMs?: number;
 }
 
-const heartbeatEveryMs = 10_000;
+const heartbeatMsDefault = 10_000;
 const leaseSeconds = 40;
 const size = { cpu: '64', memory: '256Gi', pods: '500', 'ephemeral-storage': '500Gi' };
 
@@ -99,8 +101,9 @@ export class NodeAgent implements AsyncDisposable {
 
   async #beat(): Promise<void> {
     const { signal } = this.#stopping;
+    const { heartbeatMs = heartbeatMsDefault } = this.spec;
     while (!signal.aborted) {
-      await sleep(heartbeatEveryMs, undefined, { signal }).catch(() => undefined);
+      await sleep(heartbeatMs, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return;
       // The server may be away on purpose; a node that was marked meanwhile is ready again.
       await this.#renew().catch(() => undefined);

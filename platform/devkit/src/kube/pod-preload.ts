@@ -14,18 +14,20 @@ const podAddress = settings.get('address') ?? '127.0.0.1';
 const wildcards = new Set(['0.0.0.0', '::', '']);
 
 let hosts: Record<string, string[]> = {};
-let readAtMs = 0;
+/** Of the file as it was read: two of one moment have the same time, not the same inode. */
+let version = '';
 
 function addressesOf(hostname: string): string[] | undefined {
-  const { mtimeMs } = statSync(hostsFile);
-  if (mtimeMs !== readAtMs) {
+  const { mtimeMs, ino, size } = statSync(hostsFile);
+  const found = `${mtimeMs} ${ino} ${size}`;
+  if (found !== version) {
     hosts = JSON.parse(readFileSync(hostsFile, 'utf8'));
-    readAtMs = mtimeMs;
+    version = found;
   }
   const name = hostname.toLowerCase().replace(/\.svc(\.cluster\.local)?\.?$/, '');
-  const found = hosts[name] ?? hosts[`${name}.${namespace}`];
-  const start = found === undefined ? 0 : Math.floor(Math.random() * found.length);
-  return found && [...found.slice(start), ...found.slice(0, start)];
+  const all = hosts[name] ?? hosts[`${name}.${namespace}`];
+  const start = all === undefined ? 0 : Math.floor(Math.random() * all.length);
+  return all && [...all.slice(start), ...all.slice(0, start)];
 }
 
 type Callback = (error: Error | null, address?: unknown, family?: number) => void;

@@ -194,8 +194,8 @@ export class PodRunner {
       await client.patch('v1', 'Pod', place, { metadata: { uid }, status });
       return true;
     } catch (error) {
-      // Gone, or another of the same name.
-      if (error instanceof KubeApiError && [404, 409, 422].includes(error.status)) return true;
+      // Gone, or another of the same name; what many changed at once (409) is told again.
+      if (error instanceof KubeApiError && [404, 422].includes(error.status)) return true;
       await sleep(retryMs);
       return false;
     }
