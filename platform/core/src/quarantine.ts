@@ -41,6 +41,6 @@ export interface QuarantineEntry {
   readonly boot: string | null;
   readonly seq: number | null;
   readonly receivedAtMs: number;
-  /** The unit that was not taken in, base64 of its UTF-8 JSON, or of the payload's bytes. */
+  /** The unit that was not taken in, as it came, in base64. */
   readonly bytes: string;
 }

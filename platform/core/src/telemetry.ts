@@ -28,8 +28,8 @@ export interface PayloadFault {
   readonly detail: string;
   /** The number of the reading that is lost with it; null when it has none or goes on without the value. */
   readonly number: { readonly boot: string; readonly seq: number } | null;
-  /** The unit itself, for keeping; undefined for the payload. */
-  readonly unit?: unknown;
+  /** The name of the value, whole, if the unit is a value. */
+  readonly metric?: string;
 }
 
 export interface ParsedPayload {
@@ -84,13 +84,13 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function readInto({ readings, faults }: Found, element: unknown, pointer: string): void {
   if (!isRecord(element)) {
     const detail = 'A reading must be a JSON object';
-    faults.push({ pointer, reason: 'not-an-object', detail, number: null, unit: element });
+    faults.push({ pointer, reason: 'not-an-object', detail, number: null });
     return;
   }
   const number = numberOf(element);
   const known = typeof number === 'object' ? number : null;
   const refuse = (reason: QuarantineReason, detail: string): void => {
-    faults.push({ pointer, reason, detail, number: known, unit: element });
+    faults.push({ pointer, reason, detail, number: known });
   };
   if (number === 'invalid') return refuse('numbering-invalid', '`boot` and `seq` cannot be read');
   const atMs = timeOf(element['at']);
@@ -105,7 +105,7 @@ function readInto({ readings, faults }: Found, element: unknown, pointer: string
   for (const [metric, value] of entries) {
     const reason = valueFault(metric, value);
     if (reason === undefined && isMetricValue(value)) values.push([metric, value]);
-    else bad.push(faultOf(`${pointer}/values/${escaped(metric)}`, reason, value));
+    else bad.push(faultOf(pointer, metric, reason));
   }
   // The number is lost only when nothing of the reading is left; the first fault then carries it.
   for (const [index, fault] of bad.entries())
@@ -122,11 +122,12 @@ function readInto({ readings, faults }: Found, element: unknown, pointer: string
 }
 
 function faultOf(
-  pointer: string,
+  reading: string,
+  metric: string,
   reason: QuarantineReason = 'value-type-invalid',
-  unit?: unknown,
 ): PayloadFault {
-  return { pointer, reason, detail: valueDetails[reason] ?? '', number: null, unit };
+  const pointer = `${reading}/values/${escaped(metric)}`;
+  return { pointer, reason, detail: valueDetails[reason] ?? '', number: null, metric };
 }
 
 const valueDetails: Partial<Record<QuarantineReason, string>> = {

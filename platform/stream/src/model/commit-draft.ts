@@ -4,6 +4,7 @@ import type { QuarantineEntry, QuarantineReason } from '@domicile/core/quarantin
 import type { Reading } from '@domicile/core/reading.ts';
 import type { SentReading } from '@domicile/core/telemetry.ts';
 import { AccountChanges, type AccountPlace } from './account-changes.ts';
+import { JsonParts } from './json-parts.ts';
 import type { PartitionState } from './partition-state.ts';
 import type { KnownBuilding } from './registry.ts';
 import { faultOfTime } from './time-rules.ts';
@@ -32,8 +33,8 @@ interface Refused {
   readonly detail: string;
   /** Of the reading that is lost with it. */
   readonly number: NumberOf | null;
-  /** Absent: the payload as it came. */
-  readonly unit?: unknown;
+  /** If it is a value. */
+  readonly metric?: string | undefined;
 }
 
 /** A record while it is being refined, with what is known of where it came from. */
@@ -41,7 +42,7 @@ export class SourceRecord {
   readonly received: Received;
   readonly building: KnownBuilding | undefined;
   readonly state: PartitionState;
-  #payload: unknown;
+  #parts: JsonParts | undefined;
 
   constructor(received: Received, building: KnownBuilding | undefined, state: PartitionState) {
     this.received = received;
@@ -49,25 +50,11 @@ export class SourceRecord {
     this.state = state;
   }
 
-  /** The reading as sent; parsed again, since hardly any is wanted. */
-  unitAt(pointer: string): unknown {
-    if (pointer === '') return undefined;
-    this.#payload ??= JSON.parse(Buffer.from(this.received.value).toString());
-    return Array.isArray(this.#payload) ? this.#payload[Number(pointer.slice(1))] : undefined;
-  }
-}
-
-/** What is kept of a payload whose unit cannot be written alone, being nested too deep. */
-const deepUnitBytesMax = 4096;
-
-/** A unit as JSON; a number beyond all bounds by its name, since JSON has none for it. */
-function bytesOf(unit: unknown, payload: Uint8Array): Buffer {
-  if (typeof unit === 'number' && !Number.isFinite(unit)) return Buffer.from(String(unit));
-  try {
-    return Buffer.from(JSON.stringify(unit) ?? '');
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return Buffer.from(payload.subarray(0, deepUnitBytesMax));
+  /** The unit as it came. `pointer`: of a reading, or of a value of it; of the payload if it is empty. */
+  bytesOf(pointer: string, metric?: string): Uint8Array {
+    const [reading = ''] = pointer.split('/values/', 1);
+    this.#parts ??= new JsonParts(this.received.value);
+    return this.#parts.bytesOf(reading, metric);
   }
 }
 
@@ -100,9 +87,9 @@ export class CommitDraft {
     this.accountOf(received.building).duplicate(place);
   }
 
-  quarantine({ received }: SourceRecord, refused: Refused): void {
-    const { pointer, reason, detail, number, unit } = refused;
-    const bytes = unit === undefined ? Buffer.from(received.value) : bytesOf(unit, received.value);
+  quarantine(source: SourceRecord, refused: Refused): void {
+    const { received } = source;
+    const { pointer, reason, detail, number, metric } = refused;
     this.quarantined.push({
       building: received.building,
       device: received.device,
@@ -115,7 +102,7 @@ export class CommitDraft {
       boot: number?.boot ?? null,
       seq: number?.seq ?? null,
       receivedAtMs: received.receivedAtMs,
-      bytes: bytes.toString('base64'),
+      bytes: Buffer.from(source.bytesOf(pointer, metric)).toString('base64'),
     });
   }
 
@@ -126,7 +113,7 @@ export class CommitDraft {
     why: { readonly reason: QuarantineReason; readonly detail: string },
   ): void {
     const number = boot !== null && seq !== null ? { boot, seq } : null;
-    this.quarantine(source, { pointer, ...why, number, unit: source.unitAt(pointer) });
+    this.quarantine(source, { pointer, ...why, number });
     // A number that was used before is another reading's, so this one counts as one without.
     this.lostNumber(source, why.reason === 'sequence-reused' ? null : number, atMs);
   }

@@ -138,18 +138,23 @@ describe('what is not taken in', () => {
     }
   });
 
-  test('a number beyond all bounds is kept by its name', () => {
+  test.each([
+    ['a number beyond all bounds', '{"values":{"temperature": 1e999 }}', '1e999'],
+    ['more digits than a number has', '{"values":{"temperature":99.50000}}', '99.50000'],
+    ['a reading', '[{ "at": "no time", "values": {"temperature":1} }]', undefined],
+    ['a payload', ' {"boot":"b", "boot":1,"values":{}} ', undefined],
+  ])('keeps %s as it came', (_what, payload, unit) => {
     const { draft, take } = bench();
-    take(Buffer.from('{"values":{"temperature":1e999}}'));
+    take(Buffer.from(payload));
     const kept = draft.quarantined.map(({ bytes }) => Buffer.from(bytes, 'base64').toString());
-    expect(kept).toEqual(['Infinity']);
+    expect(kept).toEqual([unit ?? payload.replace(/^\[|\]$/g, '')]);
   });
 
-  test('keeps the unit as it came', () => {
+  test('keeps a reading that is refused for its device as it came, also after a byte order mark', () => {
     const { draft, take } = bench();
-    take([reading({ note: 'kept' })], { device: 'd99' });
-    const bytes = Buffer.from(draft.quarantined[0]?.bytes ?? '', 'base64').toString();
-    expect(JSON.parse(bytes)).toEqual(reading({ note: 'kept' }));
+    const sent = JSON.stringify(reading({ note: 'kept' }), null, 1);
+    take(Buffer.from(`\uFEFF[${sent}]`), { device: 'd99' });
+    expect(Buffer.from(draft.quarantined[0]?.bytes ?? '', 'base64').toString()).toBe(sent);
   });
 
   test('a number is counted as quarantined only with the whole reading, and is taken when it comes again in order', () => {

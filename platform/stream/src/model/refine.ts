@@ -71,11 +71,10 @@ function takeFaults(
     const mark = fault.pointer.indexOf(valuesMark);
     const reading = mark < 0 ? fault.pointer : fault.pointer.slice(0, mark);
     if (mark >= 0 && repeated?.has(reading)) continue;
-    const { pointer, reason, detail, number, unit } = fault;
-    draft.quarantine(source, { pointer, reason, detail, number, unit });
+    draft.quarantine(source, fault);
     if ((mark >= 0 && parsed.has(reading)) || lost.has(reading)) continue;
     lost.add(reading);
-    draft.lostNumber(source, number);
+    draft.lostNumber(source, fault.number);
   }
 }
 
@@ -171,7 +170,7 @@ function cleanValues(
       left += 1;
     } else {
       const pointer = `${sent.pointer}/values/${metric}`;
-      (refused ??= []).push({ pointer, ...fault, unit: value });
+      (refused ??= []).push({ pointer, ...fault, metric });
     }
   }
   if (refused !== undefined) {
@@ -193,7 +192,7 @@ interface RefusedValue {
   readonly pointer: string;
   readonly reason: QuarantineReason;
   readonly detail: string;
-  readonly unit: MetricValue;
+  readonly metric: string;
 }
 
 /** A gateway's word on how far numberings went. */
