@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -8,6 +7,7 @@ import { homes, OperatorUnderAudit, regions, system } from './support/operator-u
 // uses.
 
 const apiVersion = 'domicile.dev/v1alpha1';
+const partOf = 'app.kubernetes.io/part-of';
 let house: OperatorUnderAudit;
 
 const conditions = z.object({
@@ -119,6 +119,7 @@ test('the operator lives its whole life', { timeout: 300_000 }, async () => {
 
   // What somebody else changed is put right, each kind of object once.
   const inCell = (name: string) => ({ name, namespace: 'domicile' });
+  const inHomes = (name: string) => ({ name, namespace: homes });
   for (const [version, kind, name] of [
     ['v1', 'Secret', 'broker-tls'],
     ['v1', 'Service', 'broker'],
@@ -132,46 +133,58 @@ test('the operator lives its whole life', { timeout: 300_000 }, async () => {
     const isBack = async () => (await client.find(version, kind, inCell(name))) !== undefined;
     await waitFor(`${kind} ${name}`, isBack, 60_000);
   }
-  const drifted = { metadata: { labels: { 'app.kubernetes.io/part-of': 'nothing' } } };
-  for (const [version, kind, name] of [
+  const drifted = { metadata: { labels: { [partOf]: 'nothing' } } };
+  const kept = [
     ['v1', 'Service', 'broker'],
     ['v1', 'ServiceAccount', 'broker'],
     ['v1', 'ConfigMap', 'web-config'],
+    ['v1', 'PersistentVolumeClaim', 'issuer-state'],
     ['apps/v1', 'Deployment', 'lander'],
     ['apps/v1', 'StatefulSet', 'tasks'],
     ['policy/v1', 'PodDisruptionBudget', 'broker'],
     ['autoscaling/v2', 'HorizontalPodAutoscaler', 'api-gateway'],
-  ] as const)
+  ] as const;
+  for (const [version, kind, name] of kept)
     await client.patch(version, kind, inCell(name), drifted);
-  await client.patch(
-    'v1',
-    'Namespace',
-    { name: 'domicile' },
-    {
-      metadata: { labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } },
-    },
+  const profile = 'pod-security.kubernetes.io/enforce';
+  const weaker = { metadata: { labels: { [profile]: 'privileged' } } };
+  await client.patch('v1', 'Namespace', { name: 'domicile' }, weaker);
+  for (const [version, kind, name] of kept)
+    await waitFor(`${kind} ${name} to be as declared`, async () => {
+      const { labels } = (await client.get(version, kind, inCell(name))).metadata;
+      return labels[partOf] === 'domicile';
+    });
+  await waitFor('the profile of the namespace', async () => {
+    const { labels } = (await client.get('v1', 'Namespace', { name: 'domicile' })).metadata;
+    return labels[profile] === 'restricted';
+  });
+  const asked = 'domicile.dev/rotate-password';
+  await client.patch(apiVersion, 'Building', inHomes('de-1'), {
+    metadata: { annotations: { [asked]: 'now' } },
+  });
+  await waitFor('another password', async () =>
+    JSON.stringify(await client.get('v1', 'Secret', inHomes('de-1-gateway'))).includes('"now"'),
   );
-  await client.patch(
-    apiVersion,
-    'Building',
-    { name: 'de-1', namespace: homes },
-    {
-      metadata: { annotations: { 'domicile.dev/rotate-password': 'now' } },
-    },
-  );
-  await client.patch('v1', 'PersistentVolumeClaim', inCell('issuer-state'), drifted);
-  for (const serial of ['1C5E', '2D6F'])
+  for (const serial of ['1C5E', '2D6F']) {
     await client.patch('v1', 'ConfigMap', inCell('revoked-certificates'), {
       data: { 'revoked.txt': `${serial}\n` },
     });
+    const copy = { name: 'revoked-certificates-de', namespace: system };
+    await waitFor(`a copy of ${serial}`, async () =>
+      JSON.stringify((await client.find('v1', 'ConfigMap', copy)) ?? '').includes(serial),
+    );
+  }
   // Of another country: refused, and told by an event.
   await client.apply({
     apiVersion,
     kind: 'Building',
-    metadata: { name: 'us-1', namespace: homes },
+    metadata: inHomes('us-1'),
     spec: { ...one, country: 'US' },
   });
-  await sleep(6_000);
+  await waitFor('the event of it', async () => {
+    const { items } = await client.list('events.k8s.io/v1', 'Event', { namespace: homes });
+    return items.some((event) => event['reason'] === 'BuildingAbroad');
+  });
   await untilReady('Cell', 'de');
 
   // What is no longer wanted goes.
@@ -179,19 +192,26 @@ test('the operator lives its whole life', { timeout: 300_000 }, async () => {
     web: { enabled: false },
     api: { issuer: 'https://id.example', jwks: 'https://id.example/jwks' },
   });
-  const web = () => client.find('apps/v1', 'Deployment', inCell('web'));
-  await waitFor('the web app to go', async () => (await web()) === undefined, 60_000);
+  for (const [version, kind, name] of [
+    ['autoscaling/v2', 'HorizontalPodAutoscaler', 'api-gateway'],
+    ['apps/v1', 'Deployment', 'web'],
+    ['v1', 'Service', 'web'],
+    ['v1', 'ServiceAccount', 'web'],
+    ['v1', 'ConfigMap', 'web-config'],
+  ] as const) {
+    const isGone = async () => (await client.find(version, kind, inCell(name))) === undefined;
+    await waitFor(`${kind} ${name} to go`, isGone);
+  }
   await buildings({});
-  await client.delete(apiVersion, 'Building', { name: 'us-1', namespace: homes });
+  await client.delete(apiVersion, 'Building', inHomes('us-1'));
   const gone = async () =>
-    (await client.find(apiVersion, 'Building', { name: 'de-1', namespace: homes })) === undefined;
+    (await client.find(apiVersion, 'Building', inHomes('de-1'))) === undefined;
   await waitFor('the building that keeps its data to go', gone, 90_000);
-  const erases = async () =>
-    (await client.list('batch/v1', 'Job', { namespace: 'domicile' })).items.length > 0;
-  await waitFor('the Job that erases the other', erases, 60_000);
-  await sleep(3_000);
+  const tells = async (reason: string) =>
+    JSON.stringify(await client.get(apiVersion, 'Building', inHomes('de-2'))).includes(reason);
+  await waitFor('the Job that erases the other', () => tells('The pass erase runs as the Job'));
   await house.bed.helm(['uninstall', 'domicile-cell', '--namespace', system]);
-  await sleep(4_000);
+  await waitFor('that there is no cell to be told', () => tells('WaitsForTheCell'));
   await house.stopOperator();
   expect((await house.asked()).length).toBeGreaterThan(100);
 });

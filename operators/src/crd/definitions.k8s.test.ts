@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { KubeTestbed } from '@domicile/devkit/kube/kube-testbed.ts';
+import { waitFor } from '@domicile/devkit/wait-for.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { specOfDe } from '../model/cell/test-plan.ts';
 import { buildingDefinition } from './building-definition.ts';
@@ -13,6 +14,11 @@ beforeAll(async () => {
   bed = await KubeTestbed.start({ controllers: false, kubelet: 'none' });
   // Of each kind one, so that both are served.
   await bed.client.applyAll([cellDefinition, buildingDefinition, cell(), building()]);
+  // A kind is told by discovery a moment after it is served.
+  for (const kind of ['cells', 'buildings'])
+    await waitFor(`kubectl knows ${kind}`, async () => {
+      return (await bed.kubectl(['get', `${kind}.domicile.dev`])).status === 0;
+    });
 });
 afterAll(() => bed[Symbol.asyncDispose]());
 
