@@ -11,13 +11,19 @@ test.each([
   expect(byteRangeOf(header, 10)).toEqual(range);
 });
 
-test.each([undefined, '', 'bytes=', 'bytes=-', 'bytes=0-1,3-4', 'lines=0-1', 'bytes=a-b'])(
-  '%j asks for the whole',
-  (header) => {
-    expect(byteRangeOf(header, 10)).toBeUndefined();
-  },
-);
+test.each([
+  undefined,
+  '',
+  'bytes=',
+  'bytes=-',
+  'bytes=0-1,3-4',
+  'lines=0-1',
+  'bytes=a-b',
+  'bytes=5-4',
+])('%j asks for the whole', (header) => {
+  expect(byteRangeOf(header, 10)).toBeUndefined();
+});
 
-test.each(['bytes=10-', 'bytes=5-4', 'bytes=-0'])('%s cannot be given', (header) => {
+test.each(['bytes=10-', 'bytes=10-11', 'bytes=-0'])('%s cannot be given', (header) => {
   expect(() => byteRangeOf(header, 10)).toThrow('Cannot give that range');
 });

@@ -9,6 +9,7 @@ export function byteRangeOf(
   if (!match) return undefined; // what cannot be read, several ranges too, may be answered whole
   const [, first = '', last = ''] = match;
   if (first === '' && last === '') return undefined;
+  if (first !== '' && last !== '' && Number(last) < Number(first)) return undefined; // is no range
   const start = first === '' ? Math.max(0, bytes - Number(last)) : Number(first);
   const end = first === '' || last === '' ? bytes : Math.min(bytes, Number(last) + 1);
   if (start < end) return { start, end };

@@ -34,8 +34,7 @@ export async function sendObject(
     response.status(304).end();
     return;
   }
-  const sameAsBefore = request.get('if-range') ?? etag;
-  const range = sameAsBefore === etag ? byteRangeOf(request.get('range'), head.bytes) : undefined;
+  const range = rangeOf(request, response, { etag, bytes: head.bytes });
   const { start, end } = range ?? { start: 0, end: head.bytes };
   response.setHeader('Content-Length', end - start);
   if (range) {
@@ -44,6 +43,22 @@ export async function sendObject(
   }
   if (request.method === 'HEAD') response.end();
   else await pipeline(Readable.from(chunksOf({ store, key, start, end })), response);
+}
+
+/** Throws `RANGE_NOT_SATISFIABLE`; the answer then says how long the object is. */
+function rangeOf(
+  request: Request,
+  response: Response,
+  { etag, bytes }: { readonly etag: string; readonly bytes: number },
+) {
+  const sameAsBefore = request.get('if-range') ?? etag;
+  if (sameAsBefore !== etag) return undefined;
+  try {
+    return byteRangeOf(request.get('range'), bytes);
+  } catch (error) {
+    response.setHeader('Content-Range', `bytes */${bytes}`);
+    throw error;
+  }
 }
 
 async function* chunksOf(of: {
