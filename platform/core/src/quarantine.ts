@@ -14,7 +14,8 @@ export const quarantineReasons = {
   'time-invalid': '`at` must be an RFC 3339 time with offset, or milliseconds since 1970.',
   'time-too-old': 'The time lies more than 400 days back.',
   'too-many-readings': 'An array may hold 1,000 readings.',
-  'too-old-to-deduplicate': 'It is too old to tell whether it came before.',
+  'too-old-to-deduplicate':
+    'It is numbered and lies more than 40 days back: too old to tell whether it came before.',
   'unknown-building': 'The building is not declared, or no longer served.',
   'unknown-device': 'The building has no such device.',
   'unknown-metric': 'The device type has no such metric.',
