@@ -37,9 +37,12 @@ export class BucketFiles {
     }
   }
 
+  /** Throws if it is gone. */
   async read(bucket: string, name: string): Promise<Buffer> {
     const path = `/storage/v1/b/${bucket}/o/${encodeURIComponent(name)}?alt=media`;
-    return Buffer.from(await (await this.#ask('GET', path)).arrayBuffer());
+    const answer = await this.#ask('GET', path);
+    if (!answer.ok) throw new Error(`${bucket}/${name} is gone`);
+    return Buffer.from(await answer.arrayBuffer());
   }
 
   /** Below a folder that is emptied first; what goes meanwhile is left out. */

@@ -35,6 +35,8 @@ const readyTimeoutMs = 60_000;
 const stopTimeoutMs = 10_000;
 const restartAfterMs = 1_000;
 const kafkaUser = 'cell-admin';
+/** What was killed with its holder may write a moment longer. */
+const removal = { recursive: true, force: true, maxRetries: 10, retryDelay: 100 } as const;
 /** Of a cluster, below the folder of its country. */
 const clusterFolders = ['control-plane', 'kubelet'];
 export const operatorNamespace = 'domicile-system';
@@ -54,7 +56,7 @@ export class KubeCountry implements AsyncDisposable {
   /** What was there of an earlier start is removed. */
   static async start(options: KubeCountryOptions): Promise<KubeCountry> {
     const pack = await packOf(options.country);
-    await rm(options.dir, { recursive: true, force: true });
+    await rm(options.dir, removal);
     await mkdir(options.dir, { recursive: true, mode: 0o700 });
     await using stack = new AsyncDisposableStack();
     const tools = await kubeTools();
@@ -113,7 +115,7 @@ export class KubeCountry implements AsyncDisposable {
     say('the cluster is lost');
     await this.#cluster.kubelet.cutPower();
     await this.#cluster[Symbol.asyncDispose]();
-    for (const part of clusterFolders) await rm(join(dir, part), { recursive: true, force: true });
+    for (const part of clusterFolders) await rm(join(dir, part), removal);
     this.#cluster = await startCluster(this.#options, this.#pack);
     this.#stack.use(this.#cluster);
     say('another one is there, and empty');
