@@ -239,4 +239,4 @@ test('a backlog in small and in large records is taken in commits that end in ti
   // A machine that stands still for seconds may cost a commit or two; without a measure of what goes into one, each is.
   const [, aborted] = /task_commits_aborted_total\{[^}]*\} (\d+)/.exec(metrics) ?? [];
   expect(Number(aborted)).toBeLessThanOrEqual(2);
-});
+}, 150_000);
