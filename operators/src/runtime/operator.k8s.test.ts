@@ -140,8 +140,11 @@ test('a steady state makes no write in 60 resyncs', async () => {
     env: { OPERATOR_RESYNC_MS: '100' },
   });
   for (let n = 0; n < 5; n += 1) await put(namespace, `t${n}`, { value: `${n}` });
-  await waitFor('the last', () => hasChild(namespace, 't4', '4'));
-  await sleep(500);
+  const isTold = async (n: number) => {
+    const seen = await client.kube.get(toyKind, { namespace, name: `t${n}` });
+    return seen !== undefined && conditionsOf(seen).length > 0;
+  };
+  for (let n = 0; n < 5; n += 1) await waitFor(`t${n} is told`, () => isTold(n));
   const [before, looksBefore] = [await writes(), looks];
   await waitFor('60 looks at each', () => looks > looksBefore + 5 * 60);
   expect(await writes()).toBe(before);
