@@ -16,7 +16,7 @@ beforeEach(async () => {
   if (found && (isOfUs || found.metadata.deletionTimestamp !== undefined)) await takeOut();
   await client().apply(house.manifest());
   await house.until('Ready', 'True');
-}, 60_000);
+});
 afterAll(() => house[Symbol.asyncDispose]());
 
 const client = () => house.bed.client;
