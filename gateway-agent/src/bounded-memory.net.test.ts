@@ -49,6 +49,8 @@ test(
     await cell.open();
     await agent.start(small);
     await untilUnsent(agent, (count) => count >= 0 && count < 1000);
-    expect(cell.readings().length).toBeGreaterThanOrEqual(backlog);
+    await expect
+      .poll(() => cell.readings().length, { timeout: 30_000, interval: 1000 })
+      .toBeGreaterThanOrEqual(backlog);
   },
 );

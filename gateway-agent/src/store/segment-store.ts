@@ -364,7 +364,7 @@ export class SegmentStore implements Store {
       orders: [...this.#orders],
     };
     const isWritten = await this.#writeMarks(checkpoint);
-    await this.#removeSent(unsent);
+    await this.#removeSent(checkpoint);
     this.#arrivals.forgetBelow(unsent[0]?.from ?? this.#next);
     return isWritten;
   }
@@ -382,9 +382,10 @@ export class SegmentStore implements Store {
     }
   }
 
-  async #removeSent(unsent: Ranges): Promise<void> {
+  /** Of what came after the marks they do not know whether it is sent: it may be closed by now. */
+  async #removeSent({ unsent, next }: Pick<Checkpoint, 'unsent' | 'next'>): Promise<void> {
     for (const { segment, end } of this.#segments.closed())
-      if (within(unsent, { from: segment.first, to: end }).length === 0)
+      if (end <= next && within(unsent, { from: segment.first, to: end }).length === 0)
         await this.#segments.remove(segment);
   }
 

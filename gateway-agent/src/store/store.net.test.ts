@@ -141,6 +141,25 @@ test('nothing unsent is removed, wherever it stands', async () => {
   expect(countOf(store.unsent)).toBe(left.length);
 });
 
+test('what is appended while marks are written is never taken for sent', async () => {
+  // Marks of thousands of devices take their time.
+  await using store = await opened({ segmentBytesMax: 1, checkpointEveryMs: 10 });
+  await store.append(Array.from({ length: 5000 }, (_, n) => entry(`device-${n}`, n)));
+  for (let round = 0; round < 20; round += 1) {
+    const marked = store.checkpoint();
+    for (let n = 0; n < 5; n += 1) await store.append([entry('d', n)]);
+    await marked;
+  }
+  let from = 5000;
+  const read: number[] = [];
+  while (from < store.next) {
+    const part = await store.read(from, store.next, limits);
+    read.push(...part.records.map(({ index }) => index));
+    from = part.next;
+  }
+  expect(read).toEqual(Array.from({ length: 100 }, (_, n) => 5000 + n));
+});
+
 test('a full store refuses, takes nothing of what it refuses, and takes again when there is room', async () => {
   await using store = await opened({ bytesMax: 12_000 });
   let taken = 0;
