@@ -132,7 +132,9 @@ export async function openLink(
   handlers: LinkHandlers,
   signal: AbortSignal,
 ): Promise<Link> {
-  const client = connect(config.url, await optionsOf(config, handlers.status));
+  const options = await optionsOf(config, handlers.status);
+  if (signal.aborted) throw new LinkLost('Cannot connect: the agent stops');
+  const client = connect(config.url, options);
   client.handleMessage = (packet: IPublishPacket, done) => {
     const payload = Buffer.from(packet.payload);
     void takeCommand(handlers.command(packet.topic, payload), done);

@@ -62,6 +62,8 @@ async function unless<Value>(signal: AbortSignal, promise: Promise<Value>): Prom
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener('abort', onAbort);
+  // Who comes after the abort hears nothing of it.
+  if (signal.aborted) onAbort();
   try {
     return await Promise.race([promise, aborted]);
   } finally {
