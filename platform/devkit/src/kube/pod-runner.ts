@@ -87,6 +87,7 @@ export class PodRunner {
 
   /** Secrets or ConfigMaps have changed: the files of volumes follow, settings do not. */
   refresh(): void {
+    if (this.#isStopping) return;
     // What is missing is told by the container that needs it.
     this.#writing = this.#writing.then(() => this.#volumes.write()).catch(() => undefined);
   }
@@ -133,7 +134,10 @@ export class PodRunner {
 
   async #command(container: ContainerSpec): Promise<Command> {
     const { pod, podIp, data, checkout, environment } = this.#options;
-    await this.#volumes.write();
+    const writing = this.#volumes.write();
+    // Its end waits for it: what is removed is not written any more.
+    this.#writing = Promise.allSettled([this.#writing, writing]).then(() => undefined);
+    await writing;
     const folders = await this.#volumes.foldersOf(container);
     const temporary = folders.get('/tmp');
     const all = new Map([['/app', checkout], ...folders]);

@@ -48,7 +48,7 @@ export class PodVolumes {
   }
 
   async remove(): Promise<void> {
-    await rm(this.#options.dir, { recursive: true, force: true });
+    await rm(this.#options.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 
   #folder(name: string): string {
