@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { type Claims, everyClient, scopes } from '@domicile/runtime/claims.ts';
+import { fileVersion } from '@domicile/runtime/file-version.ts';
 import { z } from 'zod';
 
 const id = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
@@ -31,9 +32,7 @@ export function apiKeysIn(file: string | undefined): FindApiKey {
   let known: { readonly of: string; readonly keys: Map<string, ApiKeyEntry> } | undefined;
   return async (key, now) => {
     if (key.length > keyCharsMax) return undefined;
-    const { mtimeMs, size, ino } = await stat(file);
-    // A file that is changed twice in one tick of the clock keeps its time.
-    const of = `${mtimeMs} ${size} ${ino}`;
+    const of = fileVersion(await stat(file));
     if (known?.of !== of) known = { of, keys: parseKeys(await readFile(file)) };
     const found = known.keys.get(hashOf(key));
     return found && Date.parse(found.expiresAt) > now ? claimsOfKey(found) : undefined;

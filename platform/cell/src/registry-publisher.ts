@@ -9,6 +9,7 @@ import { buildingsOf } from '@domicile/core/values.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
 import { IdempotentProducer } from '@domicile/kafka/idempotent-producer.ts';
 import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
+import { fileVersion } from '@domicile/runtime/file-version.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
 import { parse } from 'yaml';
 import type { Credentials } from './credentials.ts';
@@ -110,12 +111,12 @@ export class RegistryPublisher {
   /** Undefined while nothing changed. */
   async #changedText(): Promise<string | undefined> {
     const { valuesFile } = this.#options;
-    const { mtimeMs, size } = await stat(valuesFile).catch((cause: unknown) => {
+    const stats = await stat(valuesFile).catch((cause: unknown) => {
       throw new PlatformError('NOT_FOUND', `Cannot read ${valuesFile}`, { cause });
     });
-    if (size > valuesBytesMax)
+    if (stats.size > valuesBytesMax)
       throw new PlatformError('PAYLOAD_TOO_LARGE', `Cannot read ${valuesFile}: it is too large`);
-    const seen = `${mtimeMs} ${size}`;
+    const seen = fileVersion(stats);
     if (seen === this.#seen) return undefined;
     this.#seen = seen;
     return readFile(valuesFile, 'utf8');

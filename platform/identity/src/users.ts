@@ -3,6 +3,7 @@ import { PlatformError } from '@domicile/core/errors.ts';
 import { parseCountryCode } from '@domicile/core/identities.ts';
 import { everyClient, scopes } from '@domicile/runtime/claims.ts';
 import { parsedBy } from '@domicile/runtime/environment.ts';
+import { fileVersion } from '@domicile/runtime/file-version.ts';
 import { z } from 'zod';
 import { passwordHashPattern } from './password.ts';
 
@@ -31,10 +32,10 @@ export type FindUser = (name: string) => Promise<User | undefined>;
 export function usersIn(file: string): FindUser {
   let known: { readonly of: string; readonly users: Map<string, User> } | undefined;
   return async (name) => {
-    const { mtimeMs, size, ino } = await stat(file);
-    if (size > bytesMax) throw new PlatformError('CONFIG_INVALID', 'Cannot read users: too large');
-    // A file that is changed twice in one tick of the clock keeps its time.
-    const of = `${mtimeMs} ${size} ${ino}`;
+    const stats = await stat(file);
+    if (stats.size > bytesMax)
+      throw new PlatformError('CONFIG_INVALID', 'Cannot read users: too large');
+    const of = fileVersion(stats);
     if (known?.of !== of) known = { of, users: parseUsers(await readFile(file)) };
     return known.users.get(name);
   };

@@ -2,8 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import { access, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PlatformError } from '@domicile/core/errors.ts';
+import { unlessAborted } from '@domicile/runtime/unless-aborted.ts';
 import type { ObjectStore } from './object-store.ts';
-import { unlessAborted } from './unless-aborted.ts';
 
 export interface LocalFile {
   readonly key: string;

@@ -1,5 +1,4 @@
 import { fail } from 'node:assert/strict';
-import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
 import { PlatformError } from '@domicile/core/errors.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { expect, test } from 'vitest';
@@ -8,10 +7,10 @@ import { erasureOf } from './erasure/test-zone.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
 import { parseSummaryManifest, summarySnapshotKey } from './model/summary-manifest.ts';
 import { summaryIntervals } from './model/summary-windows.ts';
-import { UnflushedSummaries } from './model/unflushed-summaries.ts';
 import { type SummaryAnswer, SummarySnapshots } from './serving-summaries.ts';
 import { removalsPerRoundMax, SummaryPruning } from './summary-pruning.ts';
 import { SummaryWriter } from './summary-writer.ts';
+import { flushTail, tailOf, windowWith } from './test-minutes.ts';
 
 const startMs = Date.UTC(2026, 10, 22);
 const minuteMs = 60_000;
@@ -19,29 +18,16 @@ const graceMs = 1_000;
 const zones = new Map(['de-a', 'de-b'].map((id) => [id, 'Europe/Berlin']));
 
 function windowOf(building: string, minute: number): SummaryRecord {
-  const aggregate = emptyAggregate();
-  addValue(aggregate, minute);
-  return {
-    building,
-    windowStartMs: startMs + minute * minuteMs,
-    level: 'building',
-    id: building,
-    kind: 'window',
-    revision: 0,
-    final: true,
-    offset: -1,
-    metrics: { co2: { unit: '[ppm]', aggregate: encodeAggregate(aggregate) } },
-  };
+  return windowWith(minute, { building, windowStartMs: startMs + minute * minuteMs });
 }
 
 /** So many snapshots of twenty minutes each, from a minute on. */
 async function flush(writer: SummaryWriter, from: number, snapshots = 1): Promise<void> {
   for (let minute = from; minute < from + snapshots * 20; minute += 20) {
-    const tail = new UnflushedSummaries(writer.offsets);
-    for (const building of zones.keys())
-      for (let more = 0; more < 20; more += 1) tail.take(windowOf(building, minute + more));
-    const { rows, offsets, closed } = tail;
-    await writer.flush({ rows, offsets, closed, zones });
+    const windows = [...zones.keys()].flatMap((building) =>
+      Array.from({ length: 20 }, (_, more) => windowOf(building, minute + more)),
+    );
+    await flushTail(writer, tailOf(writer, windows), zones);
   }
 }
 

@@ -1,13 +1,12 @@
 import { fail } from 'node:assert/strict';
-import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { expect, test } from 'vitest';
 import { MemoryObjectStore } from './memory-object-store.ts';
 import { summariesKeptSinceMs } from './model/summary-retention.ts';
 import { summaryIntervals } from './model/summary-windows.ts';
-import { UnflushedSummaries } from './model/unflushed-summaries.ts';
 import { figuresOfRow, SummarySnapshots } from './serving-summaries.ts';
 import { SummaryWriter } from './summary-writer.ts';
+import { flushTail, tailOf, windowWith } from './test-minutes.ts';
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
@@ -17,28 +16,11 @@ const building = 'de-a';
 const zones = new Map([[building, 'UTC']]);
 
 function windowOf(windowStartMs: number, of: Partial<SummaryRecord> = {}): SummaryRecord {
-  const aggregate = emptyAggregate();
-  addValue(aggregate, 1);
-  return {
-    building,
-    windowStartMs,
-    level: 'building',
-    id: building,
-    kind: 'window',
-    revision: 0,
-    final: true,
-    offset: -1,
-    metrics: { co2: { unit: '[ppm]', aggregate: encodeAggregate(aggregate) } },
-    ...of,
-  };
+  return windowWith(1, { building, windowStartMs, ...of });
 }
 
-async function flush(writer: SummaryWriter, records: readonly SummaryRecord[]) {
-  const tail = new UnflushedSummaries(writer.offsets);
-  for (const record of records) tail.take(record);
-  const { rows, offsets, closed } = tail;
-  return writer.flush({ rows, offsets, closed, zones });
-}
+const flush = (writer: SummaryWriter, records: readonly SummaryRecord[]) =>
+  flushTail(writer, tailOf(writer, records), zones);
 
 /** A store whose rule takes files so many days after they were made, and the time by which all go. */
 function storeWithRule() {

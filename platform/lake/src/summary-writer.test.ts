@@ -1,38 +1,20 @@
-import { addValue, emptyAggregate, encodeAggregate } from '@domicile/core/aggregate.ts';
 import type { SummaryRecord } from '@domicile/core/summary.ts';
 import { expect, test } from 'vitest';
 import { MemoryObjectStore } from './memory-object-store.ts';
 import { parseSummaryManifest, summarySnapshotKey } from './model/summary-manifest.ts';
-import { UnflushedSummaries } from './model/unflushed-summaries.ts';
 import { SummarySnapshots } from './serving-summaries.ts';
 import { SummaryWriter } from './summary-writer.ts';
+import { flushTail, tailOf, windowWith } from './test-minutes.ts';
 
 const startMs = Date.UTC(2026, 10, 22);
 const minuteMs = 60_000;
 
 function windowOf(minute: number, of: Partial<SummaryRecord> = {}): SummaryRecord {
-  const aggregate = emptyAggregate();
-  addValue(aggregate, minute);
-  return {
-    building: 'de-a',
-    windowStartMs: startMs + minute * minuteMs,
-    level: 'building',
-    id: 'de-a',
-    kind: 'window',
-    revision: 0,
-    final: true,
-    offset: -1,
-    metrics: { co2: { unit: '[ppm]', aggregate: encodeAggregate(aggregate) } },
-    ...of,
-  };
+  return windowWith(minute, { windowStartMs: startMs + minute * minuteMs, ...of });
 }
 
-async function flush(writer: SummaryWriter, records: readonly SummaryRecord[]) {
-  const tail = new UnflushedSummaries(writer.offsets);
-  for (const record of records) tail.take(record);
-  const { rows, offsets, closed } = tail;
-  return writer.flush({ rows, offsets, closed, zones: new Map([['de-a', 'Europe/Berlin']]) });
-}
+const flush = (writer: SummaryWriter, records: readonly SummaryRecord[]) =>
+  flushTail(writer, tailOf(writer, records));
 
 async function manifestOf(store: MemoryObjectStore, number: number) {
   const content = await store.get(summarySnapshotKey('PT1M', number));

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PlatformError } from '@domicile/core/errors.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
+import { unlessAborted } from '@domicile/runtime/unless-aborted.ts';
 import type { Readiness } from './readiness.ts';
 
 export interface KafkaWatchOptions {
@@ -31,7 +32,7 @@ export function watchKafka(options: KafkaWatchOptions): AsyncDisposable {
         const first = await Promise.race([answering, late]);
         if (first === undefined) readiness.set('kafka-unreachable', true);
         early.abort();
-        const answered = first ?? (await unless(signal, answering));
+        const answered = first ?? (await unlessAborted(signal, answering));
         readiness.set('kafka-unreachable', !answered);
         await sleep(everyMs, undefined, { signal });
       }
@@ -54,19 +55,5 @@ export async function untilKafkaAnswers(ask: () => Promise<unknown>): Promise<vo
       const isAway = error instanceof PlatformError && error.code === 'UPSTREAM_UNAVAILABLE';
       if (!isAway || performance.now() > deadline) throw error;
     }
-  }
-}
-
-/** What the promise gives; rejects when the signal aborts first. */
-async function unless<Value>(signal: AbortSignal, promise: Promise<Value>): Promise<Value> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort);
-  // Who comes after the abort hears nothing of it.
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }

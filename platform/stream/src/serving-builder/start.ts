@@ -7,12 +7,12 @@ import { UnflushedSummaries } from '@domicile/lake/model/unflushed-summaries.ts'
 import { openLake } from '@domicile/lake/open-lake.ts';
 import { SummaryPruning } from '@domicile/lake/summary-pruning.ts';
 import { type SummaryFlush, SummaryWriter } from '@domicile/lake/summary-writer.ts';
-import { unlessAborted } from '@domicile/lake/unless-aborted.ts';
 import { whileStoreFails } from '@domicile/lake/while-store-fails.ts';
 import { startAdmin } from '@domicile/runtime/admin.ts';
 import { createLog } from '@domicile/runtime/log.ts';
 import { createRegistry } from '@domicile/runtime/metrics.ts';
 import { startLoop } from '@domicile/runtime/service.ts';
+import { unlessAborted } from '@domicile/runtime/unless-aborted.ts';
 import type { ServingBuilderConfig } from './config.ts';
 import { decodeSummary, decodeZone } from './decode.ts';
 import {
