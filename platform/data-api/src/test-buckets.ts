@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { FaultProxy } from '@domicile/devkit/fault-proxy.ts';
 import { GcsEmulator } from '@domicile/devkit/gcs/gcs-emulator.ts';
+import { plainBucket } from '@domicile/devkit/plain-bucket.ts';
 import { S3Server } from '@domicile/devkit/s3/s3-server.ts';
 import { identityOf, openBucketAdmin } from '@domicile/lake/admin/open-bucket-admin.ts';
 
@@ -28,17 +29,6 @@ export interface Buckets extends AsyncDisposable {
   /** What a rule of the bucket does to data of one day of receipt; gives the names. */
   expire(day: string): Promise<string[]>;
 }
-
-const settings = {
-  uniformAccess: true,
-  publicAccessPrevented: true,
-  versioning: false,
-  softDeleteDays: 7,
-  noncurrentDays: undefined,
-  deleteAfterDays: undefined,
-  lockedDays: undefined,
-  labels: {},
-};
 
 function bucketEnv(parts: readonly Part[]): Record<string, string> {
   return {
@@ -72,7 +62,7 @@ export async function gcsBuckets(folder: string): Promise<GcsBuckets> {
   });
   for (const part of ['landing', 'serving'] as const)
     await admin.create(buckets[part], {
-      ...settings,
+      ...plainBucket,
       location: region,
       grants: [
         granted('writer', part === 'serving' ? 'prune' : 'write'),
@@ -120,7 +110,7 @@ export async function s3Buckets(folder: string): Promise<Buckets> {
   for (const [name, text] of Object.entries(secret)) await writeFile(join(folder, name), text);
   const admin = await openBucketAdmin({ store: 's3', endpoint: server.url, region, secret });
   for (const part of ['landing', 'serving'] as const)
-    await admin.create(buckets[part], { ...settings, location: region, grants: [] });
+    await admin.create(buckets[part], { ...plainBucket, location: region, grants: [] });
   const landing = `${server.url}/${buckets.landing}`;
   const landedNames = async (): Promise<string[]> => {
     const listed = await ask(`${landing}?list-type=2&prefix=landing/readings/v1/dt%3D`);

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GcsEmulator } from '@domicile/devkit/gcs/gcs-emulator.ts';
+import { plainBucket } from '@domicile/devkit/plain-bucket.ts';
 import { askPython } from '@domicile/devkit/python-oracle.ts';
 import { S3Server } from '@domicile/devkit/s3/s3-server.ts';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -37,17 +38,7 @@ interface Kept {
   readonly carryOutRule: () => Promise<void>;
 }
 
-const settings = {
-  uniformAccess: true,
-  publicAccessPrevented: true,
-  versioning: false,
-  softDeleteDays: 0,
-  noncurrentDays: undefined,
-  deleteAfterDays: retentionDays,
-  lockedDays: undefined,
-  labels: {},
-  grants: [],
-};
+const settings = { ...plainBucket, softDeleteDays: 0, deleteAfterDays: retentionDays, grants: [] };
 const landingBucket = 'landing-de';
 const servingBucket = 'serving-de';
 

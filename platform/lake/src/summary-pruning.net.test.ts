@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { GcsEmulator } from '@domicile/devkit/gcs/gcs-emulator.ts';
+import { plainBucket } from '@domicile/devkit/plain-bucket.ts';
 import { askPython } from '@domicile/devkit/python-oracle.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
@@ -21,16 +22,6 @@ import { flushMinutes } from './test-minutes.ts';
 const program = fileURLToPath(new URL('pruning-writer.ts', import.meta.url));
 /** Readers of Parquet are fetched from a registry once. */
 const installTimeoutMs = 400_000;
-const bucketSettings = {
-  uniformAccess: true,
-  publicAccessPrevented: true,
-  versioning: false,
-  softDeleteDays: 7,
-  noncurrentDays: undefined,
-  deleteAfterDays: undefined,
-  lockedDays: undefined,
-  labels: {},
-};
 let root = '';
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'pruning-'));
@@ -146,7 +137,7 @@ test('in a bucket who may not remove is told so, without an outage, and who may 
     right,
   });
   await admin.create(bucket, {
-    ...bucketSettings,
+    ...plainBucket,
     location: region,
     grants: [granted('writer', 'write'), granted('pruner', 'prune')],
   });

@@ -1,9 +1,6 @@
 import { lowerCountry } from '@domicile/core/identities.ts';
-import type {
-  BucketGrant,
-  BucketSettings,
-  BucketState,
-} from '@domicile/lake/admin/bucket-admin.ts';
+import type { BucketSettings, BucketState } from '@domicile/lake/admin/bucket-admin.ts';
+import type { BucketGrant } from '@domicile/lake/model/bucket-rights.ts';
 import type { BucketPlace } from '../residency-guard.ts';
 import type { LakeBucket, LakeIdentity } from './access.ts';
 import type { CellPlan } from './plan.ts';

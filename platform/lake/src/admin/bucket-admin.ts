@@ -1,16 +1,6 @@
+import type { BucketGrant } from '../model/bucket-rights.ts';
+
 export type LocationType = 'region' | 'dual-region' | 'multi-region' | 'unknown';
-
-/**
- * What an identity may do with a bucket. `write`: create objects, read them, replace pointers `latest.*`, and neither replace nor
- * delete anything else. `prune`: the same, and delete and replace snapshots and files of summaries. `read`: read, list, and see where the bucket is. `erase`: read, replace and delete, older versions too.
- */
-export type BucketRight = 'write' | 'prune' | 'read' | 'erase';
-
-export interface BucketGrant {
-  /** As the provider names it: see `identityOf`. */
-  readonly identity: string;
-  readonly right: BucketRight;
-}
 
 export interface BucketSettings {
   /** Rights by policies alone, none by lists at single objects. */

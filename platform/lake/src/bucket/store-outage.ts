@@ -1,6 +1,9 @@
 import type { PlatformError } from '@domicile/core/errors.ts';
 
-/** Whether a store answers at present: any answer says that it does, a failure that it does not, unless a request begun later was answered. */
+/**
+ * Whether a store answers at present: any answer says that it does, a failure that it does not, unless a request begun later was
+ * answered.
+ */
 export class StoreOutage {
   readonly #name: string;
   readonly #now: () => number;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type BucketGrant, type BucketRight, bucketRights } from './bucket-rights.ts';
 import { prunedPrefixes } from './retained-data.ts';
 
 /** A binding of an IAM policy of Cloud Storage. */
@@ -14,12 +15,6 @@ export const gcsBindingSchema = z.object({
     .optional(),
 });
 export type GcsBinding = z.output<typeof gcsBindingSchema>;
-
-type Right = 'write' | 'prune' | 'read' | 'erase';
-interface Grant {
-  readonly identity: string;
-  readonly right: Right;
-}
 
 type Condition = GcsBinding['condition'];
 interface Role {
@@ -39,7 +34,7 @@ const write: readonly Role[] = [
   { role: 'roles/storage.objectUser', condition: pointers },
 ];
 
-function rolesOf(bucket: string): Readonly<Record<Right, readonly Role[]>> {
+function rolesOf(bucket: string): Readonly<Record<BucketRight, readonly Role[]>> {
   const superseded: Condition = {
     title: 'domicile-superseded',
     expression: prunedPrefixes
@@ -53,7 +48,6 @@ function rolesOf(bucket: string): Readonly<Record<Right, readonly Role[]>> {
     erase: [{ role: 'roles/storage.objectUser' }, { role: 'roles/storage.legacyBucketReader' }],
   };
 }
-const rights = ['write', 'prune', 'read', 'erase'] as const;
 
 const everybody: ReadonlySet<string> = new Set(['allUsers', 'allAuthenticatedUsers']);
 
@@ -62,11 +56,11 @@ function nameOf({ role, condition }: Role): string {
 }
 
 function ownRolesOf(bucket: string): ReadonlySet<string> {
-  return new Set(rights.flatMap((right) => rolesOf(bucket)[right].map(nameOf)));
+  return new Set(bucketRights.flatMap((right) => rolesOf(bucket)[right].map(nameOf)));
 }
 
 export interface GrantsSeen {
-  readonly grants: readonly Grant[];
+  readonly grants: readonly BucketGrant[];
   readonly publicGrants: readonly string[];
   readonly otherGrants: readonly string[];
 }
@@ -80,7 +74,7 @@ export function grantsOf(bucket: string, bindings: readonly GcsBinding[]): Grant
       roles.push(nameOf(binding));
       held.set(member, roles);
     }
-  const grants: Grant[] = [];
+  const grants: BucketGrant[] = [];
   const publicGrants: string[] = [];
   const otherGrants: string[] = [];
   for (const [identity, roles] of held) {
@@ -93,9 +87,9 @@ export function grantsOf(bucket: string, bindings: readonly GcsBinding[]): Grant
   return { grants, publicGrants, otherGrants };
 }
 
-function rightOf(bucket: string, roles: readonly string[]): Right | undefined {
+function rightOf(bucket: string, roles: readonly string[]): BucketRight | undefined {
   const held = new Set(roles);
-  return rights.find((right) => {
+  return bucketRights.find((right) => {
     const names = rolesOf(bucket)[right].map(nameOf);
     return names.length === held.size && names.every((name) => held.has(name));
   });
@@ -106,7 +100,7 @@ export function bindingsWith(
   bindings: readonly GcsBinding[],
   of: {
     readonly bucket: string;
-    readonly grants: readonly Grant[] | undefined;
+    readonly grants: readonly BucketGrant[] | undefined;
     readonly revokePublic: boolean;
   },
 ): GcsBinding[] {

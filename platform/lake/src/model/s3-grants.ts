@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type BucketGrant, type BucketRight, bucketRights } from './bucket-rights.ts';
 import { prunedPrefixes } from './retained-data.ts';
 
 const oneOrMore = z.union([z.string(), z.array(z.string())]).transform((value) => [value].flat());
@@ -19,12 +20,6 @@ const policySchema = z.looseObject({
     .default([]),
 });
 
-type Right = 'write' | 'prune' | 'read' | 'erase';
-interface Grant {
-  readonly identity: string;
-  readonly right: Right;
-}
-
 /** A statement of ours without its principals. */
 interface Rule {
   readonly Sid: string;
@@ -37,7 +32,7 @@ interface Rule {
  * What a right is in a bucket policy. A store that does not know a condition does not grant what is under it: a writer who cannot
  * create only once cannot write.
  */
-function rulesOf(bucket: string): Readonly<Record<Right, readonly Rule[]>> {
+function rulesOf(bucket: string): Readonly<Record<BucketRight, readonly Rule[]>> {
   const own = `arn:aws:s3:::${bucket}`;
   const objects = [`${own}/*`];
   const writing = (prefix: string): Rule[] => [
@@ -94,8 +89,6 @@ function rulesOf(bucket: string): Readonly<Record<Right, readonly Rule[]>> {
   };
 }
 
-const rights = ['write', 'prune', 'read', 'erase'] as const;
-
 function statementsOf(policy: string | undefined): Statement[] {
   return policySchema.parse(policy === undefined ? {} : JSON.parse(policy)).Statement;
 }
@@ -132,9 +125,9 @@ export function grantsOfPolicy(bucket: string, policy: string | undefined) {
   const statements = statementsOf(policy);
   const named = new Set(statements.filter(isOurs).flatMap(principalsOf));
   const rules = rulesOf(bucket);
-  const grants: Grant[] = [];
+  const grants: BucketGrant[] = [];
   for (const identity of named)
-    for (const right of rights) {
+    for (const right of bucketRights) {
       const hasAll = rules[right].every((rule) =>
         statements.some(
           (one) =>
@@ -159,7 +152,7 @@ export function policyWith(
   policy: string | undefined,
   of: {
     readonly bucket: string;
-    readonly grants: readonly Grant[] | undefined;
+    readonly grants: readonly BucketGrant[] | undefined;
     readonly revokePublic: boolean;
   },
 ): string | undefined {
@@ -168,7 +161,7 @@ export function policyWith(
     (one) => !(grants !== undefined && isOurs(one)) && !(revokePublic && isPublic(one)),
   );
   const rules = rulesOf(bucket);
-  const ours = rights.flatMap((right) => {
+  const ours = bucketRights.flatMap((right) => {
     const AWS = (grants ?? []).filter((one) => one.right === right).map(({ identity }) => identity);
     return AWS.length === 0
       ? []

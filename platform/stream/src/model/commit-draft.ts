@@ -52,10 +52,15 @@ export class SourceRecord {
 
   /** The unit as it came. `pointer`: of a reading, or of a value of it; of the payload if it is empty. */
   bytesOf(pointer: string, metric?: string): Uint8Array {
-    const [reading = ''] = pointer.split('/values/', 1);
     this.#parts ??= new JsonParts(this.received.value);
-    return this.#parts.bytesOf(reading, metric);
+    return this.#parts.bytesOf(readingPointerOf(pointer), metric);
   }
+}
+
+/** Of the reading to which a value belongs; a pointer of a reading is its own. */
+export function readingPointerOf(pointer: string): string {
+  const [reading = ''] = pointer.split('/values/', 1);
+  return reading;
 }
 
 /** What one commit has gathered so far, before it is known where its readings stand. */

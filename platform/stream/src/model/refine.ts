@@ -10,7 +10,7 @@ import {
   type PayloadFault,
   type SentReading,
 } from '@domicile/core/telemetry.ts';
-import { type CommitDraft, type Received, SourceRecord } from './commit-draft.ts';
+import { type CommitDraft, readingPointerOf, type Received, SourceRecord } from './commit-draft.ts';
 import { numberingHorizonMs } from './numbering.ts';
 import type { PartitionState } from './partition-state.ts';
 import {
@@ -57,8 +57,6 @@ interface FaultyPayload {
   readonly repeated: ReadonlySet<string> | undefined;
 }
 
-const valuesMark = '/values/';
-
 /** A fault of a value leaves its reading, unless nothing else of it is left. */
 function takeFaults(
   draft: CommitDraft,
@@ -68,11 +66,11 @@ function takeFaults(
   const parsed = new Set(readings.map(({ pointer }) => pointer));
   const lost = new Set<string>();
   for (const fault of faults) {
-    const mark = fault.pointer.indexOf(valuesMark);
-    const reading = mark < 0 ? fault.pointer : fault.pointer.slice(0, mark);
-    if (mark >= 0 && repeated?.has(reading)) continue;
+    const reading = readingPointerOf(fault.pointer);
+    const isValue = reading !== fault.pointer;
+    if (isValue && repeated?.has(reading)) continue;
     draft.quarantine(source, fault);
-    if ((mark >= 0 && parsed.has(reading)) || lost.has(reading)) continue;
+    if ((isValue && parsed.has(reading)) || lost.has(reading)) continue;
     lost.add(reading);
     draft.lostNumber(source, fault.number);
   }

@@ -77,8 +77,8 @@ interface Pruning {
 /** Upkeep: a round that fails or is refused is tried again later, and all else goes on. Ends with the signal's reason. */
 async function keepPruning({ config, writer, events, signal }: Pruning): Promise<void> {
   const { store } = await openLake(config.lake, 'upkeep');
-  const pruning = new SummaryPruning({ store, graceMs: config.pruneAfterMs });
   const { pruneAfterMs } = config;
+  const pruning = new SummaryPruning({ store, graceMs: pruneAfterMs });
   for (let waitMs = 0; ; await sleep(waitMs, undefined, { signal })) {
     try {
       const report = await unlessAborted(signal, pruning.round(writer.published));
