@@ -31,6 +31,7 @@ const keptKey = 'domicile.session';
 const pendingKey = 'domicile.signing-in';
 /** A token is renewed this long before it ends, so that none ends on its way. */
 const renewBeforeMs = 20_000;
+const issuerTimeoutMs = 20_000;
 
 /**
  * One sign-in at the issuer, one access token a cell. Access tokens stay in memory; the refresh token
@@ -130,14 +131,23 @@ export class Session {
   async #currentOrRenewed(audience: string): Promise<string> {
     const known = this.#tokens.get(audience);
     if (known && known.expiresAt - renewBeforeMs > Date.now()) return known.token;
-    if (!this.#kept) throw ended();
-    const answer = await this.#exchange({
+    const kept = this.#kept;
+    if (!kept) throw ended();
+    const form = {
       grant_type: 'refresh_token',
-      refresh_token: this.#kept.refreshToken,
+      refresh_token: kept.refreshToken,
       resource: audience,
+    };
+    const answer = await this.#exchange(form).catch((error: unknown) => {
+      const over = error instanceof CellProblem && error.problem.status === 401;
+      if (over && this.#kept === kept)
+        this.#forget('Your sign-in has ended. Please sign in again.');
+      throw error;
     });
+    // Whoever signed out while the issuer answered stays signed out, and nothing of the answer is kept.
+    if (this.#kept !== kept) throw ended();
     if (answer.refresh_token !== undefined)
-      this.#keep({ ...this.#kept, refreshToken: answer.refresh_token });
+      this.#keep({ ...kept, refreshToken: answer.refresh_token });
     return this.#remember(audience, answer);
   }
 
@@ -162,16 +172,11 @@ export class Session {
   async #exchange(form: Record<string, string>): Promise<z.output<typeof tokenAnswerSchema>> {
     const { token_endpoint: endpoint } = await this.#discover();
     const body = new URLSearchParams({ ...form, client_id: this.#configuration.clientId });
-    const response = await fetch(endpoint, { method: 'POST', body }).catch(() => {
-      throw issuerUnreachable();
-    });
+    const response = await askIssuer(endpoint, { method: 'POST', body });
     const answer: unknown = await response.json().catch(() => undefined);
     if (response.ok) return tokenAnswerSchema.parse(answer);
     const refused = tokenErrorSchema.safeParse(answer);
-    if (refused.success && refused.data.error === 'invalid_grant') {
-      this.#forget('Your sign-in has ended. Please sign in again.');
-      throw ended();
-    }
+    if (refused.success && refused.data.error === 'invalid_grant') throw ended();
     throw refused.success && refused.data.error === 'invalid_target'
       ? noAccess()
       : issuerUnreachable();
@@ -211,13 +216,19 @@ export class Session {
 
 async function discover(issuer: string): Promise<Discovery> {
   const address = `${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`;
-  const response = await fetch(address).catch(() => {
-    throw issuerUnreachable();
-  });
+  const response = await askIssuer(address);
   if (!response.ok) throw issuerUnreachable();
   const discovery = discoverySchema.parse(await response.json());
   if (discovery.issuer !== issuer) throw issuerUnreachable();
   return discovery;
+}
+
+/** An issuer that hangs must not hold up everything that waits for a token. */
+function askIssuer(address: string, request: RequestInit = {}): Promise<Response> {
+  const signal = AbortSignal.timeout(issuerTimeoutMs);
+  return fetch(address, { ...request, signal }).catch(() => {
+    throw issuerUnreachable();
+  });
 }
 
 function read<Schema extends z.ZodType>(key: string, schema: Schema): z.output<Schema> | undefined {
