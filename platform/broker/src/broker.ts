@@ -93,8 +93,10 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     }
     const bytes = message.payload.length;
     gatekeeper.began(session, bytes);
+    let offset: bigint;
     try {
-      await sessions.tracked(session, this.#write(session, publication, receivedAtMs));
+      const written = this.#write(session, publication, receivedAtMs);
+      ({ offset } = await sessions.tracked(session, written));
     } catch (error) {
       events.messageNotKept(building, error);
       throw new MqttDisconnect(reason.serverBusy, 'Kafka did not take it', { cause: error });
@@ -102,7 +104,7 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
       gatekeeper.settled(session, bytes);
     }
     events.messageAcked(publication.stream, (performance.now() - fromMs) / 1000);
-    if (publication.status) this.statusKept(publication.status);
+    if (publication.status) this.statusKept(publication.status, offset);
     return reason.success;
   }
 
@@ -123,13 +125,14 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
       events.messageRefused(building, publication);
       return;
     }
+    let offset: bigint;
     try {
-      await this.#write(origin, publication, receivedAtMs);
+      ({ offset } = await this.#write(origin, publication, receivedAtMs));
     } catch (error) {
       events.messageNotKept(building, error);
       throw error;
     }
-    if (publication.status) this.statusKept(publication.status);
+    if (publication.status) this.statusKept(publication.status, offset);
   }
 
   async subscribe(session: BrokerSession, asked: Subscription): Promise<number> {
@@ -204,11 +207,11 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     for (const session of desk?.sessions ?? []) void desk?.sendCommand(session, command);
   }
 
-  /** A status stands in its stream, written here or by another. */
-  statusKept(record: DeviceStatusRecord): void {
+  /** A status stands in its stream at `offset`, written here or by another. */
+  statusKept(record: DeviceStatusRecord, offset: bigint): void {
     const registered = this.#options.registry.active(record.building);
     if (!registered) return;
-    this.#desk(registered.id).statuses.note(record);
+    this.#desk(registered.id).statuses.note(record, offset);
   }
 
   #sendCommands(session: BrokerSession): void {
@@ -232,7 +235,7 @@ export class Broker implements MqttOwner<ClientIdentity, Peer> {
     { identity, clientId }: WillOrigin,
     publication: Publication,
     receivedAtMs: number,
-  ): Promise<unknown> {
+  ): Promise<{ readonly offset: bigint }> {
     const { registry, writer } = this.#options;
     const registered = registry.active(identity.building);
     if (!registered) return Promise.reject(new MqttDisconnect(reason.notAuthorized, 'Offboarded'));

@@ -100,7 +100,7 @@ test('what is retained of thousands of devices goes out a few at a time, in turn
   const at = '2026-01-01T00:00:00.000Z';
   const devices = Array.from({ length: 3000 }, (_, index) => `d${index}`);
   for (const device of devices) {
-    desk.statuses.note({ building, device, state: 'online', at, receivedAtMs: 0 });
+    desk.statuses.note({ building, device, state: 'online', at, receivedAtMs: 0 }, 0n);
   }
   let waiting: PromiseWithResolvers<Delivery>[] = [];
   session.deliver = (message) => {
@@ -122,4 +122,21 @@ test('what is retained of thousands of devices goes out a few at a time, in turn
   expect(session.delivered.map(({ topic }) => topic)).toEqual(
     [...devices, 'd7'].map((device) => `v1/de-7f3k/${device}/status`),
   );
+});
+
+test('what is retained goes out as it is when its turn comes', async () => {
+  const { desk, session } = openDesk();
+  const at = '2026-01-01T00:00:00.000Z';
+  for (let index = 0; index < 51; index += 1)
+    desk.statuses.note({ building, device: `d${index}`, state: 'online', at, receivedAtMs: 0 }, 0n);
+  const acked = Promise.withResolvers<Delivery>();
+  session.outcome = acked.promise;
+  desk.sendStatuses(session, 'v1/de-7f3k/+/status');
+  await new Promise(setImmediate);
+  expect(session.delivered).toHaveLength(50);
+  // The subscriber gets this at once, by its subscription.
+  desk.statuses.note({ building, device: 'd50', state: 'offline', at, receivedAtMs: 0 }, 1n);
+  acked.resolve('acked');
+  await new Promise(setImmediate);
+  expect(session.delivered[50]?.payload.toString()).toContain('offline');
 });

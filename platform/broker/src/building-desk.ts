@@ -43,8 +43,13 @@ export class BuildingDesk {
   /** What is retained under the filter of a subscription, a few at a time: there may be thousands. */
   sendStatuses(session: BrokerSession, filter: string): void {
     const wanted = [...this.statuses.all()].filter(({ topic }) => filterMatches(filter, topic));
-    const deliver = ({ topic, payload }: RetainedStatus) =>
-      this.#deliver(session, { topic, payload, qos: 1, fromRetained: true }, 'status');
+    // As it is when its turn comes: a newer one may have reached the subscriber, and must be its last word.
+    const deliver = async ({ device }: RetainedStatus): Promise<Delivery> => {
+      const status = this.statuses.get(device);
+      if (!status) return 'not-subscribed';
+      const { topic, payload } = status;
+      return this.#deliver(session, { topic, payload, qos: 1, fromRetained: true }, 'status');
+    };
     this.#sendInTurn(
       session,
       wanted.map((status) => () => deliver(status)),

@@ -89,9 +89,9 @@ export async function followDownstream(
       const record = schemas['command-states'].safeParse(jsonOf(value)).data;
       if (record) commands.note(record);
     },
-    [topic('device-status')]: ({ value, headers }) => {
+    [topic('device-status')]: ({ value, headers, offset }) => {
       const record = schemas['device-status'].safeParse(jsonOf(value)).data;
-      if (record && headers.get(writerHeader) !== writerId) broker.statusKept(record);
+      if (record && headers.get(writerHeader) !== writerId) broker.statusKept(record, offset);
     },
   };
   const topics: FollowedTopic[] = [];

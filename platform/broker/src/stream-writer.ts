@@ -59,7 +59,7 @@ export class StreamWriter implements AsyncDisposable {
   }
 
   /** Resolves when Kafka has it on all in-sync replicas. */
-  write(publication: Publication, origin: Origin): Promise<unknown> {
+  write(publication: Publication, origin: Origin): Promise<{ readonly offset: bigint }> {
     return this.#producer.send({
       topic: this.#topics.get(publication.stream) ?? '',
       key: origin.key,

@@ -6,7 +6,7 @@ import type { KeptSession, SessionsView } from '../model/sessions/sessions-view.
 import type { SessionLog } from './session-log.ts';
 
 export interface ClaimsOptions {
-  readonly log: SessionLog;
+  readonly log: Pick<SessionLog, 'record' | 'write' | 'readBack'>;
   readonly view: SessionsView;
   readonly replicas: ReplicasView;
   /** How long an owner before that lives is waited for. */

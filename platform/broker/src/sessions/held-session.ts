@@ -16,7 +16,7 @@ export interface Epoch {
 }
 
 export interface Sources {
-  readonly log: SessionLog;
+  readonly log: Pick<SessionLog, 'record' | 'tombstone' | 'writeAll'>;
   /** The feed's state of the session; undefined: it has none. */
   readonly feedState: (key: string) => unknown;
   /** Keys of the session's that have a value in the log. */

@@ -38,10 +38,10 @@ export interface KeptFeed {
 }
 
 export interface SessionKeeperOptions {
-  readonly log: SessionLog;
+  readonly log: Pick<SessionLog, 'record' | 'tombstone' | 'write' | 'writeAll' | 'isCommitted'>;
   readonly view: SessionsView;
   readonly replicas: ReplicasView;
-  readonly claims: Claims;
+  readonly claims: Pick<Claims, 'take' | 'letGo'>;
   readonly keepsReceivedIds: boolean;
   readonly events: SessionEvents;
 }
@@ -69,6 +69,8 @@ export class SessionKeeper implements Disposable {
   readonly #sources: Sources;
   readonly #held = new Map<string, HeldSession>();
   readonly #opening = new Set<string>();
+  /** Over here, and not gone from the log yet: their wills are seen to. */
+  readonly #ending = new Map<string, HeldSession>();
   readonly #moved = new Set<string>();
   readonly #wills = new WeakMap<object, Promise<void>>();
   readonly #timer: NodeJS.Timeout;
@@ -95,9 +97,9 @@ export class SessionKeeper implements Disposable {
     this.#feed = feed;
   }
 
-  /** Whether the session is served, or about to be served, here. */
+  /** Whether the session is served, about to be served, or being ended here. */
   holds(key: string): boolean {
-    return this.#held.has(key) || this.#opening.has(key);
+    return this.#held.has(key) || this.#opening.has(key) || this.#ending.has(key);
   }
 
   async open(request: OpenRequest<ClientIdentity>): Promise<OpenedSession | number> {
@@ -147,8 +149,11 @@ export class SessionKeeper implements Disposable {
   willTaken(session: Session<ClientIdentity>, published: Promise<void>): void {
     const held = this.#held.get(session.key);
     if (held?.session !== session) return;
+    const { will } = held.connect;
     const note = async () => {
       await published;
+      // By then the client may be back, with another will.
+      if (held.connect.will !== will) return;
       held.connect = withoutWill(held.connect);
       this.#saveSoon(held);
     };
@@ -235,6 +240,7 @@ export class SessionKeeper implements Disposable {
     const { key, cleanStart: clean } = request;
     const { claims, events } = this.#options;
     const former = this.#held.get(key);
+    const hasSeenToWill = former !== undefined || this.#ending.has(key);
     if (former) {
       await former.settled();
       this.#drop(former);
@@ -248,7 +254,7 @@ export class SessionKeeper implements Disposable {
     const living = before && !before.dropped ? livingOf(before) : undefined;
     const goesOn = living && endsAtMs(living, Date.now()) > Date.now();
     // What was here has had its will seen to here.
-    if (!former) this.#sendWillBefore(request, session, goesOn ?? false);
+    if (!hasSeenToWill) this.#sendWillBefore(request, session, goesOn ?? false);
     const inherited = goesOn ? await this.#committed(key, living) : undefined;
     const held = new HeldSession(session, this.#sources, { connect, inherited });
     const opened = inherited ? await this.#resume(key, inherited) : { resumed: false as const };
@@ -322,11 +328,14 @@ export class SessionKeeper implements Disposable {
   }
 
   async #end(held: HeldSession, will: Promise<void> | undefined): Promise<void> {
+    const { log, view, events } = this.#options;
+    const { key, epoch } = held.of;
+    this.#ending.set(key, held);
     await will;
     await held.settled();
-    const { log, view, events } = this.#options;
-    if (view.get(held.of.key)?.epoch !== held.of.epoch) return;
-    await log.writeAll(held.tombstones()).catch((error: unknown) => events.sessionNotKept(error));
+    if (view.get(key)?.epoch === epoch)
+      await log.writeAll(held.tombstones()).catch((error: unknown) => events.sessionNotKept(error));
+    if (this.#ending.get(key) === held) this.#ending.delete(key);
   }
 
   #drop(held: HeldSession): void {
