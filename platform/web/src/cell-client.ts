@@ -164,8 +164,9 @@ export class CellClient {
     path: string,
     { headers, signal }: { headers: Record<string, string>; signal: AbortSignal },
   ): Promise<Response> {
-    const attempt = async (fresh: boolean): Promise<Response> => {
-      const token = await this.#session.tokenFor(this.cell, { fresh });
+    let token: string | undefined;
+    const attempt = async (refused?: string): Promise<Response> => {
+      token = await this.#session.tokenFor(this.cell, refused);
       const authorised = { ...headers, Authorization: `Bearer ${token}` };
       const address = `${this.cell.api}${path}`;
       return fetch(address, { headers: authorised, signal }).catch((error: unknown) => {
@@ -173,9 +174,9 @@ export class CellClient {
         throw new CellProblem(unreachable(this.#name), { cause: error });
       });
     };
-    const first = await attempt(false);
+    const first = await attempt();
     // A key may have been turned since: one new token is worth one more try.
-    const response = first.status === 401 ? await attempt(true) : first;
+    const response = first.status === 401 ? await attempt(token) : first;
     if (response.ok) return response;
     const body: unknown = await response.json().catch(() => undefined);
     throw new CellProblem(problemOf(response.status, body, this.#name));

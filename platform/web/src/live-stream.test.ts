@@ -108,6 +108,25 @@ test('a stream in which nothing moves is left and begun again', async () => {
   expect(resumed).toEqual([undefined, undefined, 'f-1']);
 });
 
+test('a cell that does not answer at all is left and asked again', async () => {
+  const resumed: AbortSignal[] = [];
+  const live = (_id: string, _last: string | undefined, signal: AbortSignal) => {
+    resumed.push(signal);
+    const { promise, reject } = Promise.withResolvers<ReadableStream<Uint8Array>>();
+    signal.addEventListener('abort', () => reject(new Error('aborted')));
+    return promise;
+  };
+  const { listener, states } = listening();
+  const leaving = new AbortController();
+  const following = followLive({ live }, 'de-1', { listener, signal: leaving.signal });
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(resumed.length).toBeGreaterThan(1);
+  expect(states).toEqual(['waiting']);
+  leaving.abort();
+  await vi.advanceTimersByTimeAsync(0);
+  await following;
+});
+
 test('what cannot be read is passed over', async () => {
   const { values } = await follow([
     `${event('f-1', 'latest', { device: 5 })}event: latest\ndata: {\n\n${event('f-2', 'latest', row)}`,

@@ -8,6 +8,7 @@ import {
 } from './model/answers.ts';
 import { eventStreamParser, reconnectDelayMs, type StreamEvent } from './model/event-stream.ts';
 import { problemFrom } from './model/problem.ts';
+import { pause } from './pause.ts';
 
 export type LiveState = 'connecting' | 'live' | 'waiting' | 'ended';
 
@@ -21,6 +22,8 @@ export interface LiveListener {
 
 /** A stream in which nothing moves for this long is taken for dead. */
 const silenceMsMax = 45_000;
+/** So long a cell may take to open one. */
+const openMsMax = 20_000;
 
 const latestSchema = rowsOf(latestRowSchema);
 const summariesSchema = rowsOf(summaryRowSchema);
@@ -35,12 +38,14 @@ export async function followLive(
   let failures = 0;
   while (!signal.aborted) {
     const attempt = new AbortController();
+    const giveUp = () => attempt.abort();
     const bounded = AbortSignal.any([signal, attempt.signal]);
     try {
-      const body = await client.live(building, lastEventId, bounded);
+      const opening = client.live(building, lastEventId, bounded);
+      const body = await watched(opening, openMsMax, giveUp);
       listener.onState('live');
       if (lastEventId === undefined) listener.onReset();
-      for await (const events of eventsOf(body, () => attempt.abort())) {
+      for await (const events of eventsOf(body, giveUp)) {
         failures = 0;
         lastEventId = deliver(events, listener) ?? lastEventId;
       }
@@ -78,8 +83,7 @@ async function* eventsOf(
   const reader = body.getReader();
   try {
     while (true) {
-      const watchdog = setTimeout(giveUp, silenceMsMax);
-      const { done, value } = await reader.read().finally(() => clearTimeout(watchdog));
+      const { done, value } = await watched(reader.read(), silenceMsMax, giveUp);
       if (done) return;
       const events = parse(decoder.decode(value, { stream: true }));
       if (events.length > 0) yield events;
@@ -88,6 +92,11 @@ async function* eventsOf(
     reader.releaseLock();
     await body.cancel().catch(() => undefined);
   }
+}
+
+function watched<Value>(work: Promise<Value>, ms: number, giveUp: () => void): Promise<Value> {
+  const watchdog = setTimeout(giveUp, ms);
+  return work.finally(() => clearTimeout(watchdog));
 }
 
 /** An event carries one row, or several. */
@@ -106,14 +115,4 @@ function parsed<Row>({ data }: StreamEvent, schema: z.ZodType<Row[]>): Row[] {
   } catch {
     return [];
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }

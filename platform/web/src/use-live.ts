@@ -3,7 +3,8 @@ import type { CellClient } from './cell-client.ts';
 import { followLive, type LiveState } from './live-stream.ts';
 import type { SummaryRow } from './model/answers.ts';
 import { withNewest, type Points } from './model/latest.ts';
-import { problemFrom, type Problem } from './model/problem.ts';
+import type { Problem } from './model/problem.ts';
+import { refiller } from './refill.ts';
 
 export interface Live {
   readonly points: Points;
@@ -44,27 +45,24 @@ export function useLive(
       signal.aborted || setLive((before) => ({ ...before, ...change(before) }));
 
     let filled = false;
-    const refill = async () => {
+    const askAll = refiller((until) => client.latest(building, until), {
+      onAnswer: ({ value, tookMs }) =>
+        update(({ points }) => ({ points: withNewest(points, value), tookMs, problem: undefined })),
+      onProblem: (problem) => update(() => ({ problem })),
+      signal,
+    });
+    const refill = () => {
       filled = true;
-      try {
-        const { value, tookMs } = await client.latest(building, signal);
-        update(({ points }) => ({
-          points: withNewest(points, value),
-          tookMs,
-          problem: undefined,
-        }));
-      } catch (error) {
-        update(() => ({ problem: problemFrom(error) }));
-      }
+      askAll();
     };
 
     const listener = {
       onState(state: LiveState) {
         update(() => ({ state }));
         // What there is can be shown without a stream.
-        if (!filled && state !== 'live') void refill();
+        if (!filled && state !== 'live') refill();
       },
-      onReset: () => void refill(),
+      onReset: refill,
       onLatest: (rows: Parameters<typeof withNewest>[1]) =>
         update(({ points }) => ({ points: withNewest(points, rows), heardAt: Date.now() })),
       onSummaries(rows: readonly SummaryRow[]) {

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useEffectEvent, useState } from 'react';
+import { useCallback, useEffect, useEffectEvent, useRef, useState } from 'react';
 import { problemFrom, type Problem } from './model/problem.ts';
 
 export interface Loaded<Value> {
@@ -17,7 +17,7 @@ interface Outcome<Value> {
 }
 
 /**
- * Loads for a key, again for another key, and quietly every `refreshMs`. Of an earlier key nothing is shown, unless
+ * Loads for a key, again for another key, and quietly every `refreshMs` unless an answer is awaited. Of an earlier key nothing is shown, unless
  * `keep` says that it may stand until the new one is there.
  */
 export function useLoad<Value>(
@@ -30,27 +30,34 @@ export function useLoad<Value>(
   const ask = useEffectEvent(load);
   const retry = useCallback(() => setAttempt((number) => number + 1), []);
 
+  const isAsking = useRef(false);
+
   useEffect(() => {
     const leaving = new AbortController();
+    const take = (taken: (before: Outcome<Value>) => Outcome<Value>) => {
+      if (leaving.signal.aborted) return;
+      isAsking.current = false;
+      setOutcome(taken);
+    };
+    isAsking.current = true;
     ask(leaving.signal).then(
-      (value) => leaving.signal.aborted || setOutcome({ key, value, attempt }),
-      (error: unknown) => {
-        if (leaving.signal.aborted) return;
-        const problem = problemFrom(error);
-        setOutcome((before) => ({
+      (value) => take(() => ({ key, value, attempt })),
+      (error: unknown) =>
+        take((before) => ({
           ...(before.key === key && before.value !== undefined && { value: before.value }),
           key,
-          problem,
+          problem: problemFrom(error),
           attempt,
-        }));
-      },
+        })),
     );
     return () => leaving.abort();
   }, [key, attempt]);
 
   useEffect(() => {
     if (refreshMs === undefined) return undefined;
-    const timer = setInterval(() => document.hidden || retry(), refreshMs);
+    // Asking anew would end what is under way: an answer that takes longer than this would never come.
+    const refresh = () => document.hidden || isAsking.current || retry();
+    const timer = setInterval(refresh, refreshMs);
     return () => clearInterval(timer);
   }, [refreshMs, retry]);
 

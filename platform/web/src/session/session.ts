@@ -32,6 +32,8 @@ const pendingKey = 'domicile.signing-in';
 /** A token is renewed this long before it ends, so that none ends on its way. */
 const renewBeforeMs = 20_000;
 const issuerTimeoutMs = 20_000;
+/** So long a page that is loaded anew waits for the one before it to let go of the session. */
+const claimMsMax = 1_000;
 
 /**
  * One sign-in at the issuer, one access token a cell. Access tokens stay in memory; the refresh token
@@ -41,6 +43,8 @@ export class Session {
   readonly #configuration: Configuration;
   readonly #listeners = new Set<() => void>();
   readonly #tokens = new Map<string, AccessToken>();
+  /** By audience; whoever needs the same token waits for the same renewal. */
+  readonly #renewals = new Map<string, Promise<string>>();
   #kept: Kept | undefined;
   #state: SessionState;
   #discovery: Promise<Discovery> | undefined;
@@ -105,12 +109,22 @@ export class Session {
     }
   }
 
-  /** A token for one cell. Throws a `CellProblem` when the session has ended. */
-  async tokenFor(cell: Cell, { fresh = false } = {}): Promise<string> {
-    if (fresh) this.#tokens.delete(cell.audience);
-    const exchange = this.#exchanges.then(() => this.#currentOrRenewed(cell.audience));
-    this.#exchanges = exchange.catch(() => undefined);
-    return exchange;
+  /**
+   * Makes the session this tab's alone; false in a copy of a tab, which has the refresh token of the first one: used in
+   * both it would end the sign-in in both. Nothing of it stays in the copy, which signs in anew.
+   */
+  async claim(): Promise<boolean> {
+    if (!this.#kept || (await isHeld(`${keptKey} ${this.#kept.idToken}`))) return true;
+    this.#forget('This tab is a copy of another one. Please sign in here, too.');
+    return false;
+  }
+
+  /** A token for one cell, another one than `refused`. Throws a `CellProblem` when the session has ended. */
+  async tokenFor({ audience }: Cell, refused?: string): Promise<string> {
+    const known = this.#tokens.get(audience);
+    const isGood = known && known.expiresAt - renewBeforeMs > Date.now();
+    if (isGood && known.token !== refused) return known.token;
+    return this.#renewals.get(audience) ?? this.#beginRenewal(audience);
   }
 
   /** Ends the session here and at the issuer. */
@@ -128,9 +142,16 @@ export class Session {
     location.assign(url.href);
   }
 
-  async #currentOrRenewed(audience: string): Promise<string> {
-    const known = this.#tokens.get(audience);
-    if (known && known.expiresAt - renewBeforeMs > Date.now()) return known.token;
+  #beginRenewal(audience: string): Promise<string> {
+    const renewal = this.#exchanges
+      .then(() => this.#renewed(audience))
+      .finally(() => this.#renewals.delete(audience));
+    this.#exchanges = renewal.catch(() => undefined);
+    this.#renewals.set(audience, renewal);
+    return renewal;
+  }
+
+  async #renewed(audience: string): Promise<string> {
     const kept = this.#kept;
     if (!kept) throw ended();
     const form = {
@@ -239,6 +260,19 @@ function read<Schema extends z.ZodType>(key: string, schema: Schema): z.output<S
   } catch {
     return undefined;
   }
+}
+
+/** Holds a lock as long as this page lives; false if another page holds it. */
+function isHeld(name: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const asLongAsThePage = new Promise<never>(() => undefined);
+  const signal = AbortSignal.timeout(claimMsMax);
+  const hold = () => {
+    resolve(true);
+    return asLongAsThePage;
+  };
+  navigator.locks.request(name, { signal }, hold).catch(() => resolve(false));
+  return promise;
 }
 
 function random(): string {
