@@ -9,7 +9,7 @@ import { certificateName, RequestRefused, type Requester } from './model/request
 
 export interface EnrolmentParts {
   readonly country: CountryCode;
-  readonly authority: Authority;
+  readonly authority: Pick<Authority, 'sign' | 'bundle'>;
   readonly book: IssuedBook;
   readonly enrolmentsDir: string;
   readonly lifetimeMs: number;
@@ -75,18 +75,15 @@ async function issue(parts: EnrolmentParts, granted: Granted, body: Buffer): Pro
   const { requester, isFirst, enrolment } = granted;
   const { wanted, request, keySha256 } = await readRequest(body);
   const identity = certificateName(country, requester, wanted);
-  if (isFirst && !book.admits(enrolment.tokenSha256, keySha256))
-    throw new RequestRefused(
-      'token-used',
-      'FORBIDDEN',
-      'Cannot enrol: this token was used for another key; have a new one made for the building',
-    );
+  if (isFirst) refuseUsed(book, enrolment, keySha256);
   const nowMs = now();
   const { certificate, serial, until } = await authority.sign(request, identity, {
     nowMs,
     lifetimeMs,
   });
   const { building, gateway } = identity;
+  // Another key may have come with the token while this one was signed.
+  if (isFirst) refuseUsed(book, enrolment, keySha256);
   await book.add({
     at: new Date(nowMs).toISOString(),
     building,
@@ -110,6 +107,15 @@ function residentOf(country: CountryCode, text: string): BuildingId | undefined 
     'RESIDENCY_VIOLATION',
     `Cannot issue: this cell issues certificates for ${country} alone`,
   );
+}
+
+function refuseUsed(book: IssuedBook, { tokenSha256 }: Enrolment, keySha256: string): void {
+  if (!book.admits(tokenSha256, keySha256))
+    throw new RequestRefused(
+      'token-used',
+      'FORBIDDEN',
+      'Cannot enrol: this token was used for another key; have a new one made for the building',
+    );
 }
 
 function refuseOffboarded({ state }: Enrolment): void {
