@@ -139,13 +139,12 @@ export class LandedManifests {
       if (isErased) this.#replace(partition, await this.#read(partition));
       await this.#follow(partition);
     });
-    try {
-      await Promise.all(all);
-    } catch (error) {
-      // Read again by the next one.
-      this.#erasures = before;
-      throw error;
-    }
+    // Until all have ended: one that went on beside the next refresh would take its manifests twice.
+    const failed = (await Promise.allSettled(all)).find(({ status }) => status === 'rejected');
+    if (failed?.status !== 'rejected') return;
+    // Read again by the next one.
+    this.#erasures = before;
+    throw failed.reason;
   }
 
   async #readPointers(): Promise<void> {

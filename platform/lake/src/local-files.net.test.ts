@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { FsObjectStore } from './fs/fs-object-store.ts';
 import { filesOfFolder, LocalCopies } from './local-files.ts';
@@ -152,6 +154,24 @@ test('copies of files that are named no more are removed, those in use when they
   });
   while ((await readdir(dir)).length > 1) await sleep(10);
   expect(copies.bytes).toBe(10);
+});
+
+test('a copy that the disk has no room for leaves nothing behind', async () => {
+  const dir = join(root, 'full');
+  const from = new URL('./local-files.ts', import.meta.url).href;
+  const code = `
+    const { LocalCopies } = await import('${from}');
+    const store = { head: async () => undefined, get: async () => Buffer.alloc(1 << 20) };
+    const copies = await LocalCopies.open({ store, dir: '${dir}', bytesMax: 1 << 21 });
+    const files = [{ key: 'landing/a', bytes: 1 << 20 }];
+    const borrowed = copies.borrow(files, new AbortController().signal, async () => 'whole');
+    process.stdout.write(await borrowed.catch(({ code }) => code));
+    process.exit();`;
+  // The size of a file is bounded, so that it is written in part.
+  const limited = `trap '' XFSZ; ulimit -f 64; exec "$0" "$@"`;
+  const script = ['-c', limited, process.execPath, '--input-type=module', '-e', code];
+  expect((await promisify(execFile)('bash', script)).stdout).toBe('EFBIG');
+  expect(await readdir(dir)).toEqual([]);
 });
 
 test('a folder needs no copies', async () => {

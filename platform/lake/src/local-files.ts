@@ -46,6 +46,18 @@ async function requireFile(path: string): Promise<void> {
   });
 }
 
+/** Whole or not at all. What is half written when a disk is full does not fill it for ever. */
+async function written(path: string, content: Uint8Array): Promise<void> {
+  const passing = `${path}.passing`;
+  try {
+    await writeFile(passing, content);
+    await rename(passing, path);
+  } catch (error) {
+    await rm(passing, { force: true });
+    throw error;
+  }
+}
+
 function notThere(cause?: unknown): PlatformError {
   return new PlatformError('NOT_FOUND', 'Cannot read: a landed file is not there', { cause });
 }
@@ -235,9 +247,7 @@ export class LocalCopies implements LocalFiles, AsyncDisposable {
       const content = await store.get(copy.key);
       if (!content) throw notThere();
       if (this.#isClosed) throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot copy: it ends');
-      const passing = `${copy.path}.passing`;
-      await writeFile(passing, content);
-      await rename(passing, copy.path);
+      await written(copy.path, content);
     } finally {
       this.#downloads -= 1;
       this.#waiting.shift()?.();

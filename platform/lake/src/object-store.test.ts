@@ -50,3 +50,16 @@ test('what a killed writer left is removed after an hour, and not before', async
   await new FsObjectStore(join(root, 'left')).createOnly('a', Buffer.from('a'));
   expect(await readdir(folder)).toEqual(['new']);
 });
+
+test('a writer that could not clear up tries again at the next object', async () => {
+  const folder = join(root, 'unclear', '.incoming');
+  // Nothing that a writer leaves: it is not removed.
+  await mkdir(join(folder, 'strange'), { recursive: true });
+  await utimes(join(folder, 'strange'), 0, Date.now() / 1000 - 3_700);
+  const store = new FsObjectStore(join(root, 'unclear'));
+  await expect(store.createOnly('a', Buffer.from('a'))).rejects.toMatchObject({
+    code: 'UPSTREAM_UNAVAILABLE',
+  });
+  await rm(join(folder, 'strange'), { recursive: true });
+  expect(await store.createOnly('a', Buffer.from('a'))).toBe(true);
+});

@@ -4,9 +4,11 @@ import { LandedCountsReader } from '../landed-counts.ts';
 import { LandedManifests, readManifest } from '../landed-manifests.ts';
 import { LandingCheckpoints } from '../landing-checkpoints.ts';
 import { MemoryObjectStore } from '../memory-object-store.ts';
+import { erasurePointerKey, parseErasurePointer } from '../model/erasure-pointer.ts';
 import { parquetOfBytes } from '../parquet/read-parquet.ts';
 import { SummarySnapshots } from '../serving-summaries.ts';
 import { SummaryWriter } from '../summary-writer.ts';
+import { landDays } from '../test-days.ts';
 import { keysBelow, speaksOf } from './erasure-run.ts';
 import { readErasureReport, runErasurePass, sumOf } from './erasure.ts';
 import { eraseLanding } from './landing-erasure.ts';
@@ -279,6 +281,29 @@ test('erasers of two buildings at the same files meet without harm', async () =>
   await eraseLanding(erasureOf(store, other), 'readings');
   expect(await globbed(store)).toEqual(before.filter((row) => row.startsWith(`${kept} `)));
   await announced(store);
+});
+
+test('erasers of two partitions that tell readers at the same time are both heard', async () => {
+  const { store } = await lake();
+  const erased = { ...erasureOf(store, gone), partition: 1 };
+  await landDays(store, 1, { partition: 1, buildings: [gone, kept] });
+  const get = store.get.bind(store);
+  const key = erasurePointerKey('readings');
+  let hasRead = 0;
+  const both = Promise.withResolvers<void>();
+  store.get = async (asked) => {
+    const content = await get(asked);
+    if (asked === key && (hasRead += 1) === 2) both.resolve();
+    if (asked === key && hasRead <= 2) await both.promise;
+    return content;
+  };
+  await store.replacePointer(key, Buffer.from(JSON.stringify({ erasures: {} })));
+  await Promise.all([
+    eraseLanding(erasureOf(store, gone), 'readings'),
+    eraseLanding(erased, 'readings'),
+  ]);
+  const { erasures } = parseErasurePointer(await get(key));
+  expect(erasures).toEqual({ [`${partition}`]: 1, 1: 1 });
 });
 
 test('the writer of summaries that runs is fenced, and the next one goes on without the building', async () => {

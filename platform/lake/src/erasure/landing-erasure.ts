@@ -21,7 +21,7 @@ import {
 import type { ErasureTally } from './erasure-tally.ts';
 import { rowsOfOthers, writeSuccessor } from './successor-file.ts';
 
-/** Another eraser may be at the same manifest, for another building. */
+/** Another eraser may be at the same manifest or pointer, for another building. */
 const attemptsMax = 10;
 
 /**
@@ -178,13 +178,24 @@ async function sweep(run: ErasureRun, folder: string, named: ReadonlySet<string>
   }
 }
 
-/** Readers keep manifests; by this they learn that some have changed. */
+/** Readers keep manifests; by this they learn that some have changed. Erasers of other partitions tell theirs at the same time. */
 async function tellReaders(
   { landing, partition }: ErasureRun,
   stream: LandedStream,
 ): Promise<void> {
   const key = erasurePointerKey(stream);
-  const { erasures } = parseErasurePointer(await landing.get(key));
-  const next = { erasures: { ...erasures, [`${partition}`]: (erasures[`${partition}`] ?? 0) + 1 } };
-  await landing.replacePointer(key, Buffer.from(JSON.stringify(next)));
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    const head = await landing.head(key);
+    const { erasures } = parseErasurePointer(head && (await landing.get(key)));
+    const own = (erasures[`${partition}`] ?? 0) + 1;
+    const next = Buffer.from(JSON.stringify({ erasures: { ...erasures, [`${partition}`]: own } }));
+    const isTold = head
+      ? await landing.replace(key, next, head.generation)
+      : await landing.createOnly(key, next);
+    if (isTold) return;
+  }
+  throw new PlatformError(
+    'CONFLICT',
+    'Cannot tell readers of the erasure: others tell theirs all the time; try again',
+  );
 }

@@ -127,9 +127,17 @@ export class FsObjectStore implements ErasableStore {
   async #locked<Value>(key: string, work: () => Promise<Value>): Promise<Value> {
     const folder = join(this.#root, incoming);
     await this.#makeFolder(folder);
-    this.#cleaned ??= removeAbandoned(folder);
-    await this.#cleaned;
+    await this.#clean(folder);
     return withLock(join(folder, `lock-${createHash('sha256').update(key).digest('hex')}`), work);
+  }
+
+  /** Once; if it fails, the next writer tries again. */
+  async #clean(folder: string): Promise<void> {
+    this.#cleaned ??= removeAbandoned(folder).catch((error: unknown) => {
+      this.#cleaned = undefined;
+      throw error;
+    });
+    await this.#cleaned;
   }
 
   #pathOf(key: string): string {
@@ -155,8 +163,7 @@ export class FsObjectStore implements ErasableStore {
 
   async #writeTemporary(content: Uint8Array): Promise<string> {
     await this.#makeFolder(join(this.#root, incoming));
-    this.#cleaned ??= removeAbandoned(join(this.#root, incoming));
-    await this.#cleaned;
+    await this.#clean(join(this.#root, incoming));
     const path = join(this.#root, incoming, randomUUID());
     try {
       await using file = await open(path, 'wx');
