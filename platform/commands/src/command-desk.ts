@@ -46,9 +46,10 @@ export class CommandDesk {
     const { building, by, idempotencyKey } = asked;
     if (idempotencyKey === undefined) return this.#write(this.#recordOf(asked));
     const key = JSON.stringify([building.id, by, idempotencyKey]);
-    const before =
-      this.#desk.book.askedBefore(building.id, by, idempotencyKey) ??
-      (await this.#writing.get(key));
+    // Nothing is awaited between the look and the entry: of two at once the second finds the first.
+    const under = this.#writing.get(key);
+    if (under) return same(await under, asked);
+    const before = this.#desk.book.askedBefore(building.id, by, idempotencyKey);
     if (before) return same(before, asked);
     const writing = this.#write(this.#recordOf(asked));
     this.#writing.set(key, writing);
@@ -62,9 +63,11 @@ export class CommandDesk {
   /** Tells of those that nobody took in time; answers with how many. */
   async expire(): Promise<number> {
     const { book, writer, events, now } = this.#desk;
-    const expired = book.expired(now());
-    for (const { record } of expired) {
+    let expired = 0;
+    for (const { record } of book.expired(now())) {
       const { id, building, device } = record;
+      // It may have been taken while others were told of.
+      if (book.get(building, id)?.state !== 'accepted') continue;
       const at = new Date(now()).toISOString();
       const told = {
         id,
@@ -77,8 +80,9 @@ export class CommandDesk {
       await writer.state(told);
       book.takeState(told);
       events.expired(record);
+      expired += 1;
     }
-    return expired.length;
+    return expired;
   }
 
   #recordOf({ building, device, body, by, idempotencyKey }: Asked): CommandRecord {

@@ -23,7 +23,7 @@ const values = { buildings: { 'de-one': building('acme'), 'de-two': building('ot
 
 async function startDesk() {
   const written: (CommandRecord | CommandStateRecord)[] = [];
-  const state = { nowMs: Date.now(), isDown: false };
+  const state = { nowMs: Date.now(), isDown: false, isBehind: false };
   const write = (record: CommandRecord | CommandStateRecord) => {
     if (state.isDown) return Promise.reject(new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot'));
     written.push(record);
@@ -38,7 +38,8 @@ async function startDesk() {
     now: () => state.nowMs,
   });
   const buildings = new Map(buildingsOf(values, 'DE').map((one) => [one.id, one]));
-  const routes = commandRoutes({ country: 'DE', secret, buildings, book, desk });
+  const caughtUp = () => !state.isBehind;
+  const routes = commandRoutes({ country: 'DE', secret, buildings, book, desk, caughtUp });
   const server = await startHttp(routes, { host: '127.0.0.1', port: 0, log });
   const ask = (path: string, body?: unknown, more: Ask = {}) =>
     fetch(`${server.url}/v1/buildings/${path}`, {
@@ -128,6 +129,15 @@ test('a key stands for one command', async () => {
     202,
   );
   expect(house.written).toHaveLength(4);
+});
+
+test('until all is read that was commanded before, a key is not taken for a new one', async () => {
+  await using house = await startDesk();
+  house.state.isBehind = true;
+  expect((await house.ask(path, warm, { key: 'k' })).status).toBe(503);
+  expect(house.written).toEqual([]);
+  house.state.isBehind = false;
+  expect((await house.ask(path, warm, { key: 'k' })).status).toBe(202);
 });
 
 test('what was not acknowledged is not accepted', async () => {

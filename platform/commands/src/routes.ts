@@ -20,6 +20,8 @@ export interface CommandParts {
   readonly buildings: { get(id: string): BuildingRecord | undefined };
   readonly book: CommandBook;
   readonly desk: CommandDesk;
+  /** Whether all has been read that was said before: until then nobody knows what was asked for under a key. */
+  readonly caughtUp: () => boolean;
 }
 
 /** Printable ASCII. */
@@ -57,12 +59,18 @@ export function commandRoutes(parts: CommandParts): Router {
 
 /** Who asks, by which scope, in which country; only then is anything looked up. */
 function enter(
-  { country, secret, buildings }: CommandParts,
+  { country, secret, buildings, caughtUp }: CommandParts,
   request: Request,
 ): { claims: Claims; building: BuildingRecord; device: string } {
   const claims = readClaims(request, secret);
   requireScope(claims, 'command:write');
-  const building = buildings.get(parseResident(country, textOf(request.params['building'])));
+  const id = parseResident(country, textOf(request.params['building']));
+  if (!caughtUp())
+    throw new PlatformError(
+      'UPSTREAM_UNAVAILABLE',
+      'Cannot answer yet: what was commanded before is being read; try again soon',
+    );
+  const building = buildings.get(id);
   if (!building || !maySee(claims, building))
     throw new PlatformError('NOT_FOUND', 'Cannot find the building');
   return { claims, building, device: textOf(request.params['device']) };

@@ -55,11 +55,14 @@ export async function startCommands(config: CommandsConfig, fail: Fail): Promise
     }, fail),
   );
   const host = config.COMMANDS_HOST;
-  const ready = () => (caughtUp ? true : ['streams are being read']);
-  const admin = parts.use(
-    await startAdmin({ host, port: config.COMMANDS_ADMIN_PORT, log, registry, ready }),
-  );
-  const routes = commandRoutes({ country, secret, buildings, book, desk });
+  const routes = commandRoutes({
+    country,
+    secret,
+    buildings,
+    book,
+    desk,
+    caughtUp: () => caughtUp,
+  });
   const http = parts.use(
     await startHttp(routes, {
       host,
@@ -68,6 +71,11 @@ export async function startCommands(config: CommandsConfig, fail: Fail): Promise
       registry,
       trustRequestId: true,
     }),
+  );
+  // Ready only when it listens.
+  const ready = () => (caughtUp ? true : ['streams are being read']);
+  const admin = parts.use(
+    await startAdmin({ host, port: config.COMMANDS_ADMIN_PORT, log, registry, ready }),
   );
   events.listening(http.url, admin.url);
   const running = parts.move();
