@@ -61,7 +61,7 @@ function passTo(url: string, ca: Buffer | undefined): RequestHandler {
       ...(ca && { ca }),
     });
     outgoing.end(body);
-    await passBack(await answerTo(outgoing), response);
+    passBack(await answerTo(outgoing), response);
   };
 }
 
@@ -74,24 +74,32 @@ function chosen(request: Request): Record<string, string> {
   );
 }
 
-async function answerTo(outgoing: ReturnType<typeof httpsRequest>): Promise<IncomingMessage> {
+interface Answer {
+  readonly head: IncomingMessage;
+  readonly body: Buffer;
+}
+
+async function answerTo(outgoing: ReturnType<typeof httpsRequest>): Promise<Answer> {
+  // A connection that breaks after the head is told here too, and what nobody hears ends the process.
+  outgoing.on('error', () => undefined);
   try {
-    const [answer]: IncomingMessage[] = await once(outgoing, 'response');
-    if (answer) return answer;
+    const [head]: IncomingMessage[] = await once(outgoing, 'response');
+    if (head) return { head, body: await bodyOf(head) };
     throw new Error('no answer');
   } catch (cause) {
+    outgoing.destroy();
     throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot enrol: the issuer does not answer', {
       cause,
     });
   }
 }
 
-async function passBack(answer: IncomingMessage, response: Response): Promise<void> {
+function passBack({ head, body }: Answer, response: Response): void {
   for (const name of passedBack) {
-    const value = answer.headers[name];
+    const value = head.headers[name];
     if (value !== undefined) response.setHeader(name, value);
   }
-  response.status(answer.statusCode ?? 502).end(await bodyOf(answer));
+  response.status(head.statusCode ?? 502).end(body);
 }
 
 async function bodyOf(message: IncomingMessage): Promise<Buffer> {

@@ -59,6 +59,8 @@ export function forwarder(streamsMax: number): Forward & Disposable {
     response.once('close', () => {
       if (!response.writableFinished) gone.abort();
     });
+    // It may have gone while it was judged: then nothing tells of it any more.
+    if (response.destroyed) gone.abort();
     const signal = forwarding.isStream
       ? AbortSignal.any([gone.signal, stoppingOf(request)])
       : gone.signal;

@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import { freePort } from '@domicile/devkit/free-ports.ts';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { keys, publicJwk, startTestCell, type TestCell, tokenOf } from './test-support.ts';
+import {
+  keys,
+  listening,
+  publicJwk,
+  startTestCell,
+  type TestCell,
+  tokenOf,
+} from './test-support.ts';
 
 const live = '/v1/buildings/de-7f3k/live';
 const problemSchema = z.looseObject({ code: z.string(), status: z.number() });
@@ -64,6 +71,37 @@ test('a subject holds so many streams and no more, and gets its place back', asy
   expect((await third).status).toBe(429);
   expect((await ask(cell, live, { sub: 'bert' })).status).toBe(200);
   leave.abort();
+  await expect.poll(async () => (await ask(cell, live)).status).toBe(200);
+});
+
+test('a client that goes while its token is judged holds no stream', async () => {
+  let reads = 0;
+  const readAgain = Promise.withResolvers<void>();
+  const published = Promise.withResolvers<void>();
+  await using keySet = await listening((_request, response) => {
+    reads += 1;
+    if (reads === 1) {
+      response.writeHead(503).end();
+      return;
+    }
+    readAgain.resolve();
+    void published.promise.then(() => response.end(JSON.stringify({ keys: [publicJwk(keys.es)] })));
+  });
+  const settings = { GATEWAY_JWKS: keySet.url, GATEWAY_STREAMS_PER_SUBJECT: '1' };
+  await using cell = await startTestCell(settings);
+  cell.answer = (_request, response) => void response.write('id: 1\n\n');
+  const leave = new AbortController();
+  const judged = async () => {
+    const asked = ask(cell, live, { signal: leave.signal }).catch(() => undefined);
+    await Promise.race([asked, readAgain.promise]);
+    return reads;
+  };
+  await expect.poll(judged, { timeout: 10_000 }).toBe(2);
+  leave.abort();
+  const answers = async () => (await fetch(`${cell.service.adminUrl}/metrics`)).text();
+  // Nothing was answered, so it is counted as it would have been.
+  await expect.poll(answers).toMatch(/http_request_duration_seconds_count\{.*status="200"/);
+  published.resolve();
   await expect.poll(async () => (await ask(cell, live)).status).toBe(200);
 });
 
