@@ -19,8 +19,12 @@ export function requirePrefix(prefix: string): string {
   throw new PlatformError('VALUE_INVALID', 'Cannot list: the prefix is not a folder');
 }
 
+export function isPointer(key: string): boolean {
+  return isObjectKey(key) && /(?:^|\/)latest\.[a-z]{1,8}$/.test(key);
+}
+
 /** Only `latest.*` is ever replaced. Throws `VALUE_INVALID`. */
 export function requirePointer(key: string): string {
-  if (isObjectKey(key) && /(?:^|\/)latest\.[a-z]{1,8}$/.test(key)) return key;
+  if (isPointer(key)) return key;
   throw new PlatformError('VALUE_INVALID', 'Cannot replace an object that is no pointer');
 }
