@@ -146,9 +146,11 @@ class HeldTerm implements Term {
     const isOurs = this.stillLeads();
     this.#stop.abort();
     await this.#renewing;
-    if (isOurs && this.stillLeads())
-      await Promise.race([this.#release(), sleep(releaseMsMax, undefined, { ref: false })]);
+    const mayRelease = isOurs && this.stillLeads();
+    // Before it is given back: from then on another may lead, long before the answer is here.
     this.#lose();
+    if (mayRelease)
+      await Promise.race([this.#release(), sleep(releaseMsMax, undefined, { ref: false })]);
   }
 
   async #renew(): Promise<void> {
