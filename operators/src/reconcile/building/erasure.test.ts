@@ -258,6 +258,25 @@ test('a hold that comes while a pass runs stops it, and it goes on when that is 
   expect(jobs()).toEqual([`erase-${id}-erase`]);
 });
 
+test('a hold that comes while the store is asked is one already: nothing is erased of it', async () => {
+  const spec = { ...buildingSpec, deletionPolicy: 'Delete' };
+  const { registry, store, declare, look, pass, told, jobs } = await taking(spec);
+  await look('de-7f3k');
+  pass(dayMs);
+  const get = store.get.bind(store);
+  store.get = (key) => {
+    store.get = get;
+    declare('de-7f3k', 'north', { ...spec, legalHold: true });
+    return get(key);
+  };
+  await expect(look('de-7f3k')).rejects.toMatchObject({ code: 'CONFLICT' });
+  expect(jobs()).toEqual([]);
+  // Whoever keeps something of it keeps it.
+  expect(JSON.parse(registry.entry('de-7f3k')?.value ?? '')).not.toHaveProperty('erased');
+  expect(await look('de-7f3k')).toEqual({ kind: 'refused', reason: 'LegalHold' });
+  expect(told()).toBe('False LegalHold');
+});
+
 test('a store that is away is told, how far it had come stays told, and it goes on by itself', async () => {
   const { kube, away, look, pass, told, jobs, id } = await taking({
     deletionPolicy: 'Delete',

@@ -19,7 +19,7 @@ import {
 } from '../../model/building/erasure-step.ts';
 import { kafkaSecret } from '../../model/cell/access.ts';
 import type { CellPlan } from '../../model/cell/plan.ts';
-import { configMapKind, jobKind } from '../../model/kinds.ts';
+import { buildingKind, configMapKind, jobKind } from '../../model/kinds.ts';
 import type { KubeObject } from '../../runtime/kube.ts';
 import { readPack } from '../cell/country-packs.ts';
 import { authorityName, type CellInForce, secretData } from './cell-of.ts';
@@ -139,6 +139,7 @@ export class Erasures {
       return { finding: heldBack(facts), phase: 'Refused', afterMs: undefined };
     }
     if (step.kind === 'run') {
+      this.#requireAsSeen(of);
       if (step.pass !== 'export') await of.markErased();
       const phase = step.pass === 'export' ? 'Exporting' : 'Erasing';
       return { finding: await this.#run(of, step.pass), phase, afterMs: pollMs };
@@ -147,6 +148,15 @@ export class Erasures {
     return step.kind === 'settle'
       ? { finding: settling(step.untilMs), phase: 'Refused', afterMs }
       : { finding: waiting(step.untilMs), phase: 'Waiting', afterMs };
+  }
+
+  /** The store was asked since it was seen, and what is erased is not brought back: a hold of that time holds. */
+  #requireAsSeen({ building }: ErasureCase): void {
+    const { name, namespace, claim } = building;
+    const now = this.#parts.ports.cache.get(buildingKind, { name, namespace });
+    const { uid, generation } = now?.metadata ?? {};
+    if (uid === claim.uid && generation === claim.generation) return;
+    throw new PlatformError('CONFLICT', 'Cannot erase: the Building was changed meanwhile');
   }
 
   /** Whatever runs of it: a hold, or a change of mind, holds from now on. */

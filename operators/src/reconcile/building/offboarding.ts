@@ -233,6 +233,9 @@ export async function revoke(
   }
   const token = await unlessForbidden(parts.secrets.tokenSha256(building, claim.namespace));
   const tokenSha256 = token ?? noTokenSha256;
+  // Somebody else declares it since: who enrols there is not ours to say any more.
+  const holder = registry.entry(building)?.claim;
+  if (holder && holder.uid !== claim.uid) return false;
   await parts
     .enrolments(cell)
     .put({ building, claim, entry: { state: 'offboarded', tokenSha256 } });

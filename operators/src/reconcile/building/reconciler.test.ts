@@ -198,6 +198,27 @@ test('whose finalizer somebody took away is refused to gateways all the same', a
   expect(registry.entry('de-7f3k')).toMatchObject({ state: 'offboarded' });
 });
 
+test('who declares it anew while its gateway is being refused is let in', async () => {
+  const { kube, registry, declare, look } = testHouse();
+  declare('de-7f3k');
+  await look('de-7f3k');
+  kube.vanish(buildingKind, de7);
+  const publish = registry.publish.bind(registry);
+  registry.publish = async (request) => {
+    const published = await publish(request);
+    if (request.record?.state !== 'offboarded') return published;
+    declare('de-7f3k', 'south');
+    await look('de-7f3k', 'south');
+    return published;
+  };
+  expect(await look('de-7f3k')).toEqual(done);
+  expect(registry.entry('de-7f3k')).toMatchObject({
+    state: 'active',
+    claim: { namespace: 'south' },
+  });
+  expect(enrolmentOf(kube, 'de-7f3k')).toMatchObject({ state: 'active' });
+});
+
 test('credentials are renewed when asked, and only once', async () => {
   const { kube, registry, declare, look } = testHouse();
   declare('de-7f3k');
