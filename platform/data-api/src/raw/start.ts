@@ -62,8 +62,11 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   observeLake(registry, lake);
   let followed: Followed | undefined;
   const host = config.RAW_HOST;
+  let isListening = false;
   const ready = () =>
-    followed?.caughtUp() === true ? true : [...lake.outages(), 'streams are being read'];
+    isListening && followed?.caughtUp() === true
+      ? true
+      : [...lake.outages(), 'streams are being read'];
   const admin = parts.use(
     await startAdmin({ host, port: config.RAW_ADMIN_PORT, log, registry, ready }),
   );
@@ -100,6 +103,7 @@ export async function startRaw(config: RawConfig, fail: Fail): Promise<RawServic
   const http = parts.use(
     await startHttp(routes, { host, port: config.RAW_PORT, log, registry, trustRequestId: true }),
   );
+  isListening = true;
   events.listening(http.url, admin.url);
   const running = parts.move();
   return {

@@ -52,6 +52,7 @@ export async function startServing(
   const view = emptyView(hub, layer, answersBytesMax);
   observeLake(registry, lake);
   let followed: Followed | undefined;
+  let isListening = false;
   const caughtUp = (): boolean => followed?.caughtUp() ?? false;
   const host = config.SERVING_HOST;
   const admin = parts.use(
@@ -60,7 +61,8 @@ export async function startServing(
       port: config.SERVING_ADMIN_PORT,
       log,
       registry,
-      ready: () => (caughtUp() ? true : [...lake.outages(), 'streams are being read']),
+      ready: () =>
+        isListening && caughtUp() ? true : [...lake.outages(), 'streams are being read'],
       routes: devicesSeenRoute({ view, caughtUp }),
     }),
   );
@@ -91,6 +93,7 @@ export async function startServing(
   routes.use(proof.routes(door));
   const listening = { host, port: config.SERVING_PORT, log, registry, trustRequestId: true };
   const http = parts.use(await startHttp(routes, listening));
+  isListening = true;
   events.listening(http.url, admin.url);
   const running = parts.move();
   return {

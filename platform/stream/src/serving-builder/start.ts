@@ -3,7 +3,6 @@ import { lowerCountry } from '@domicile/core/identities.ts';
 import { topicOf } from '@domicile/core/streams.ts';
 import type { InputRecord } from '@domicile/kafka/records.ts';
 import { TopicFollower } from '@domicile/kafka/topic-follower.ts';
-import { UnflushedSummaries } from '@domicile/lake/model/unflushed-summaries.ts';
 import { openLake } from '@domicile/lake/open-lake.ts';
 import { SummaryPruning } from '@domicile/lake/summary-pruning.ts';
 import { type SummaryFlush, SummaryWriter } from '@domicile/lake/summary-writer.ts';
@@ -22,6 +21,7 @@ import {
   type PruningEvents,
   type ServingBuilderEvents,
 } from './events.ts';
+import { HeldSummaries } from './held-summaries.ts';
 
 /** How long a stop waits for the last snapshot. */
 const drainTimeoutMs = 30_000;
@@ -102,10 +102,7 @@ interface BuilderOptions {
 class Builder {
   readonly #options: BuilderOptions;
   readonly #retries = new AbortController();
-  readonly #zones = new Map<string, string>();
-  #held: UnflushedSummaries;
-  #hasChanged = false;
-  #work: Promise<void> = Promise.resolve();
+  readonly #held: HeldSummaries;
   #followers: TopicFollower[] = [];
   #ticks: AsyncDisposable | undefined;
 
@@ -117,7 +114,10 @@ class Builder {
 
   private constructor(options: BuilderOptions) {
     this.#options = options;
-    this.#held = new UnflushedSummaries(options.writer.offsets);
+    this.#held = new HeldSummaries({
+      offsets: options.writer.offsets,
+      write: (flush) => this.#persistently(flush),
+    });
   }
 
   lagRecords(): number {
@@ -134,7 +134,7 @@ class Builder {
     try {
       for (const follower of this.#followers) await follower[Symbol.asyncDispose]();
       await this.#ticks?.[Symbol.asyncDispose]();
-      await this.#flush();
+      if (!this.#held.hasFailed) await this.#held.flush();
     } catch (error) {
       // What is not flushed now is read again by the next process.
       if (!this.#retries.signal.aborted) throw error;
@@ -170,9 +170,7 @@ class Builder {
   #takeZones(records: readonly InputRecord[]): void {
     for (const { value } of records) {
       const zone = decodeZone(this.#options.config.country, value);
-      if (!zone || this.#zones.get(zone.id) === zone.timeZone) continue;
-      this.#zones.set(zone.id, zone.timeZone);
-      this.#hasChanged = true;
+      if (zone) this.#held.takeZone(zone.id, zone.timeZone);
     }
   }
 
@@ -181,34 +179,17 @@ class Builder {
     const { config, events } = this.#options;
     for (const record of records) {
       const summary = decodeSummary(config.country, record.value);
-      if (summary) this.#held.take(summary);
-      else events.refused(record);
-      this.#held.reach(record.partition, record.offset + 1n);
-      this.#hasChanged = true;
-      if (this.#held.count >= config.rowsMax) await this.#flush();
+      if (!summary) events.refused(record);
+      this.#held.take(record, summary);
+      if (this.#held.count >= config.rowsMax) await this.#held.flush();
     }
   }
 
   async #tick(signal: AbortSignal): Promise<void> {
     for (;;) {
       await sleep(this.#options.config.flushMs, undefined, { signal });
-      await this.#flush();
+      await this.#held.flush();
     }
-  }
-
-  async #flush(): Promise<void> {
-    const done = this.#work.then(async () => this.#flushOnce());
-    this.#work = done.catch(() => {});
-    return done;
-  }
-
-  async #flushOnce(): Promise<void> {
-    if (!this.#hasChanged) return;
-    const held = this.#held;
-    this.#held = new UnflushedSummaries(held.offsets);
-    this.#hasChanged = false;
-    const { rows, offsets, closed } = held;
-    await this.#persistently({ rows, offsets, closed, zones: new Map(this.#zones) });
   }
 
   async #persistently(flush: SummaryFlush): Promise<void> {
