@@ -99,7 +99,7 @@ export async function startAgent(
     hold: hold ?? (await holdDirectory(dataDirectory, dutyTimeoutMs)),
     upgrade: () => agent.upgrade(),
   });
-  intake.commands = duty.commands;
+  intake.carry(duty.commands);
   agent.begin({ listening: listening.move(), duty, stores: stack.move() });
   return agent;
 }

@@ -174,3 +174,27 @@ test('of two set points that wait for a device only the newer reaches it, also w
   expect(applied).toEqual(['new', 'newest']);
   expect(told(commands)).toContain('late failed superseded: new is newer');
 });
+
+test('a command that comes over two connections at once is carried out once', async () => {
+  const applied: string[] = [];
+  const isOver = Promise.withResolvers<void>();
+  const commands = await opened(async ({ id }) => {
+    applied.push(id);
+    if (id === 'c2') isOver.resolve();
+    return { state: 'applied' };
+  });
+  await Promise.all([commands.receive(topic, command), commands.receive(topic, command)]);
+  // Of one device, so it comes behind whatever was begun.
+  await sendTo(commands, 'c2', {});
+  await isOver.promise;
+  await commands[Symbol.asyncDispose]();
+  expect(applied).toEqual(['c1', 'c2']);
+});
+
+test('after its end no command is taken: the book is the next process’s', async () => {
+  const commands = await opened(async () => ({ state: 'applied' }));
+  const ended = commands[Symbol.asyncDispose]();
+  await expect(commands.receive(topic, command)).rejects.toThrow(/stops/);
+  await ended;
+  expect(await readdir(directory)).toEqual([]);
+});

@@ -82,10 +82,17 @@ export class Commands implements CommandPort, AsyncDisposable {
   async receive(topic: string, payload: Buffer): Promise<void> {
     const command = commandOf(topic, payload, this.#options.building);
     if (!command) return;
-    const isKnown = this.#book.commands.some(({ id }) => id === command.id);
-    if (!isKnown && openCommands(this.#book).length >= openMax)
-      throw new PlatformError('RATE_LIMITED', 'Cannot take a command: too many are open');
-    await this.#change((book) => receiveCommand(book, command, this.#options.now()));
+    // What is kept after the end could be written over what the next process keeps. The cell sends it again.
+    if (this.#stopped)
+      throw new PlatformError('UPSTREAM_UNAVAILABLE', 'Cannot take a command: the agent stops');
+    let isKnown = false;
+    await this.#change((book) => {
+      // Asked when it is its turn: the same command may have come over two connections.
+      isKnown = book.commands.some(({ id }) => id === command.id);
+      if (!isKnown && openCommands(book).length >= openMax)
+        throw new PlatformError('RATE_LIMITED', 'Cannot take a command: too many are open');
+      return receiveCommand(book, command, this.#options.now());
+    });
     const held = this.#book.commands.find(({ id }) => id === command.id);
     if (!isKnown && held) this.#enqueue(held);
   }

@@ -19,6 +19,8 @@ export interface AgentEvents {
   uplinkConnected(): void;
   uplinkLost(reason: string): void;
   uplinkFailed(reason: string): void;
+  /** What waits in the store cannot be read; it is tried again. */
+  backlogFailed(reason: string): void;
   accountFailed(reason: string): void;
   statesFailed(reason: string): void;
   messageSent(of: { lane: string; readings: number; seconds: number }): void;
@@ -133,6 +135,9 @@ function uplinkEvents(registry: Registry, log: Logger) {
     uplinkFailed(reason) {
       failures.inc();
       log.warn({ reason }, 'Uplink cannot connect');
+    },
+    backlogFailed(reason) {
+      log.error({ reason }, 'Backlog cannot be read, it is tried again; look after the disk');
     },
     accountFailed(reason) {
       log.warn({ reason }, 'Account not told');

@@ -13,10 +13,10 @@ import type { SocketKeeper } from './upgrade/socket-keeper.ts';
 import type { Uplink } from './uplink/uplink.ts';
 
 export interface IntakeParts {
-  readonly config: AgentConfig;
-  readonly stores: StoreSet;
-  readonly uplink: Uplink;
-  readonly clock: ClockKeeper;
+  readonly config: Pick<AgentConfig, 'building'>;
+  readonly stores: Pick<StoreSet, 'main' | 'numbersOf'>;
+  readonly uplink: Pick<Uplink, 'tellStatus'>;
+  readonly clock: Pick<ClockKeeper, 'arrival'>;
   readonly events: AgentEvents;
   readonly log: Logger;
   readonly now: () => number;
@@ -26,7 +26,7 @@ export interface IntakeParts {
 /** What drivers give to the agent: readings, and what is known of devices. */
 export class Intake {
   /** Absent until this process carries commands. */
-  commands: Commands | undefined;
+  #commands: Pick<Commands, 'reachable'> | undefined;
   readonly #parts: IntakeParts;
   /** When the readings came that are not on disk yet. */
   readonly #pending = new Set<{ readonly fromMs: number }>();
@@ -41,7 +41,13 @@ export class Intake {
     return oldest?.fromMs ?? Infinity;
   }
 
-  hostWith(keeper: SocketKeeper): DriverHost {
+  /** From now on commands are carried; devices may have come before, and commands may wait for them. */
+  carry(commands: Pick<Commands, 'reachable'>): void {
+    this.#commands = commands;
+    commands.reachable();
+  }
+
+  hostWith(keeper: Pick<SocketKeeper, 'listen'>): DriverHost {
     const { config, stores, uplink, events, log, now, fail } = this.#parts;
     return {
       building: config.building,
@@ -50,7 +56,7 @@ export class Intake {
       now,
       fail,
       numbersOf: (device) => stores.numbersOf(device),
-      reachable: (device) => this.commands?.reachable(device),
+      reachable: (device) => this.#commands?.reachable(device),
       listen: (name, at) => keeper.listen(name, at),
       status: (device, state) => uplink.tellStatus(device, state),
       take: (taken) => this.#take(taken),

@@ -28,6 +28,8 @@ export class TestCell implements AsyncDisposable {
   readonly messages: InboundMessage[] = [];
   /** Undefined acks; a code of 0x80 and above refuses. */
   answer: (message: InboundMessage) => Promise<number | undefined> = async () => undefined;
+  /** What a SUBSCRIBE is granted. */
+  grant: () => number | Promise<number> = () => 1;
   readonly connects: ConnectRequest[] = [];
   readonly port: number;
   #server: Server | undefined;
@@ -83,7 +85,7 @@ export class TestCell implements AsyncDisposable {
         if (code === undefined || code < 0x80) this.messages.push(message);
         return code;
       },
-      subscribe: () => 1,
+      subscribe: () => this.grant(),
       will: (_session, message) => void this.messages.push(message),
       opened: (session) => void this.#sessions.add(session),
       closed: (session) => void this.#sessions.delete(session),

@@ -12,6 +12,7 @@ import { type Link, MessageRefused } from './link.ts';
 const partRecordsMax = 2000;
 const partBytesMax = 2 * 1024 * 1024;
 const idleWaitMs = 250;
+const unreadableWaitMs = 10_000;
 const refusedWaitMs = { first: 1000, max: 60_000 };
 
 export interface BacklogOptions {
@@ -20,21 +21,42 @@ export interface BacklogOptions {
   readonly bodyOf: (record: StoredRecord) => Buffer | undefined;
   readonly readingsPerSecond: number;
   readonly inFlightMax: number;
+  /** Before what the disk did not give is asked for again. */
+  readonly unreadableWaitMs?: number;
   /** What the live lane has taken on of a store. */
   readonly taken: (store: Store) => Ranges;
 }
 
 /**
  * Sends what an outage left, oldest first, many readings of one device a message, at a bounded rate; runs until the link
- * is lost or `signal` aborts. What the cell refuses is tried again later, after everything else.
+ * is lost or `signal` aborts. What the cell refuses is tried again later, after everything else; so is what the disk does not
+ * give, and live data goes up meanwhile.
  */
 export async function runBacklog(
   stores: () => readonly Store[],
-  link: Link,
+  link: Pick<Link, 'lost' | 'publish' | 'payloadBytesMax'>,
   options: BacklogOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const ended = AbortSignal.any([signal, link.lost]);
+  while (!ended.aborted) {
+    try {
+      await sendBacklog({ stores, link, options, ended });
+    } catch (error) {
+      options.events.backlogFailed(error instanceof Error ? error.message : 'unknown');
+      await pause(options.unreadableWaitMs ?? unreadableWaitMs, ended);
+    }
+  }
+}
+
+interface Backlog {
+  readonly stores: () => readonly Store[];
+  readonly link: Pick<Link, 'lost' | 'publish' | 'payloadBytesMax'>;
+  readonly options: BacklogOptions;
+  readonly ended: AbortSignal;
+}
+
+async function sendBacklog({ stores, link, options, ended }: Backlog): Promise<void> {
   const positions = new Map<Store, number>();
   let refusedMs = 0;
   while (!ended.aborted) {
@@ -112,7 +134,7 @@ function nextRange(unsent: Ranges, taken: Ranges, position: number): Range | und
 
 interface Sending {
   readonly store: Store;
-  readonly link: Link;
+  readonly link: Backlog['link'];
   readonly options: BacklogOptions;
   readonly ended: AbortSignal;
 }

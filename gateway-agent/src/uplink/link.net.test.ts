@@ -75,3 +75,19 @@ test('where the cell takes passwords, the building is the user and the will says
   });
   expect(JSON.parse(connect?.will?.payload.toString() ?? '')).toMatchObject({ state: 'offline' });
 });
+
+test('a stop does not wait for a cell that never answers the subscription', async () => {
+  await using cell = await TestCell.start();
+  const asked = Promise.withResolvers<void>();
+  cell.grant = () => {
+    asked.resolve();
+    return new Promise(() => undefined);
+  };
+  await using directory = await testDirectory();
+  // Nothing else ends the connection meanwhile.
+  const uplink = { keepAliveSeconds: 3600 };
+  const agent = await testAgent(directory.path, configText(cell.url, { uplink }));
+  await asked.promise;
+  await agent[Symbol.asyncDispose]();
+  expect(cell.connects).toHaveLength(1);
+});

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { topicLengthMax } from '@domicile/core/topics.ts';
+import { unlessAborted } from '@domicile/runtime/unless-aborted.ts';
 import { type IClientOptions, type IPublishPacket, type MqttClient, connect } from 'mqtt';
 import type { UplinkConfig } from '../config.ts';
 import { messageBytesMax } from '../model/batches.ts';
@@ -25,6 +26,8 @@ export class LinkLost extends Error {
 const packetTooLarge = 0x95;
 /** Fixed header, lengths, packet id and properties of a PUBLISH. */
 const packetOverheadBytes = 16;
+/** Longer than a cell looks for the end of its log. */
+const subscribeTimeoutMs = 30_000;
 
 /** What the gateway says of itself, retained. */
 export interface StatusTopic {
@@ -148,7 +151,9 @@ export async function openLink(
   try {
     await promise;
     const link = new Link(client);
-    await link.subscribe(handlers.commandFilter);
+    // A cell that answers CONNECT and nothing more must not keep the agent from trying again, or from stopping.
+    const late = AbortSignal.timeout(subscribeTimeoutMs);
+    await unlessAborted(AbortSignal.any([signal, late]), link.subscribe(handlers.commandFilter));
     return link;
   } catch (error) {
     client.on('error', () => undefined);
