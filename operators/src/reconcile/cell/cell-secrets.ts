@@ -113,17 +113,24 @@ export async function keepKafkaUsers(
   return users;
 }
 
-/** Kafka has been told: it is not told again until the password is another. */
+/**
+ * Kafka has been told: it is not told again until the password is another. False if the Secret has another one by now, which is
+ * left as it is.
+ */
 export async function rememberKafkaUser(
   { keeper, spec }: Where,
   user: KafkaUser,
   ca: string | undefined,
-): Promise<void> {
+): Promise<boolean> {
+  const { principal, password } = user;
+  const ref = kafkaRef(spec, principal);
+  if ((await keeper.read(ref))?.data['password'] !== password) return false;
   await keeper.hold(
-    kafkaRef(spec, user.principal),
-    { password: user.password, ...(ca !== undefined && { 'ca.crt': ca }) },
-    marks(digest(user.password)),
+    ref,
+    { password, ...(ca !== undefined && { 'ca.crt': ca }) },
+    marks(digest(password)),
   );
+  return true;
 }
 
 function kafkaRef(spec: CellSpec, principal: Principal): SecretRef {

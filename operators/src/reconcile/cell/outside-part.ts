@@ -84,14 +84,15 @@ export class OutsidePart {
     const key = keyOf(of.plan, [kafka, store, authority]);
     const last = this.#last;
     if (last?.key === key && this.#isFresh(last)) return last.outside;
+    const told = new Set<string>();
     const outside = {
-      kafka: await this.#kafka(look, of, kafka),
+      kafka: await this.#kafka(look, { where: of.where, told }, kafka),
       store: await this.#store(look, { plan: of.plan, authority }, store),
       hasKafkaCa: 'ca' in kafka && kafka.ca !== undefined,
     };
-    // Passwords that Kafka has been told by now are no reason to ask it again.
-    const told = keyOf(of.plan, [await this.#kafkaInputs(of.where), store, authority]);
-    this.#last = { key: told, atMs: this.#parts.ports.now(), outside };
+    // Of what it was looked at with, not of what is there by now: that is looked at next.
+    const done = keyOf(of.plan, [onceTold(kafka, told), store, authority]);
+    this.#last = { key: done, atMs: this.#parts.ports.now(), outside };
     return outside;
   }
 
@@ -129,7 +130,7 @@ export class OutsidePart {
 
   async #kafka(
     { cell, spec }: CellLook,
-    { where }: { where: Where },
+    { where, told }: { where: Where; told: Set<string> },
     inputs: KafkaInputs | Failure,
   ): Promise<KafkaStep> {
     if ('failure' in inputs) return { ...inputs.failure, brokers: [] };
@@ -148,7 +149,9 @@ export class OutsidePart {
       open: ends.openKafka,
       mayAct: (doing) => ports.leadership.assert(doing),
       acted: ({ kind, target, detail }) => events.changed(cell, `${kind} ${target}`, detail),
-      told: (user: KafkaUser) => rememberKafkaUser(where, user, ca),
+      told: async (user: KafkaUser) => {
+        if (await rememberKafkaUser(where, user, ca)) told.add(user.principal);
+      },
     });
   }
 
@@ -177,6 +180,15 @@ export class OutsidePart {
       acted: (bucket, detail) => events.changed(cell, `bucket ${bucket}`, detail),
     });
   }
+}
+
+/** Passwords that Kafka has been told by now are no reason to ask it again. */
+function onceTold(inputs: KafkaInputs | Failure, told: ReadonlySet<string>): KafkaInputs | Failure {
+  if ('failure' in inputs) return inputs;
+  const users = inputs.users.map((user) =>
+    told.has(user.principal) ? { ...user, renew: false } : user,
+  );
+  return { ...inputs, users };
 }
 
 function identitiesOf(
