@@ -31,7 +31,20 @@ export class Gate {
     gone: AbortSignal,
     work: (signal: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
-    const signal = AbortSignal.any([gone, AbortSignal.timeout(this.#options.timeoutMs)]);
+    // Not `AbortSignal.timeout`: whose signal nobody listens to, but asks now and then, may be collected before its time.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(tooLong()), this.#options.timeoutMs);
+    try {
+      return await this.#entered(AbortSignal.any([gone, late.signal]), work);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #entered<Result>(
+    signal: AbortSignal,
+    work: (signal: AbortSignal) => Promise<Result>,
+  ): Promise<Result> {
     await this.#enter(signal);
     try {
       if (signal.aborted) throw tooLong();
