@@ -71,7 +71,8 @@ export class Cell {
       country,
       authority,
     });
-    const kafka = await startKafka(options, secrets);
+    await using begun = new AsyncDisposableStack();
+    const kafka = begun.use(await startKafka(options, secrets));
     await mkdir(at('lake/landing'), { recursive: true });
     await mkdir(at('lake/serving'), { recursive: true });
     for (const name of ['broker', 'issuer']) {
@@ -84,22 +85,25 @@ export class Cell {
     await mkdir(at('raw'));
     await mkdir(at('issuer'), { recursive: true, mode: 0o700 });
 
-    const publisher = await RegistryPublisher.start(
-      {
-        client: kafka.client('operator'),
-        country,
-        valuesFile: options.valuesFile,
-        credentials,
-        onChange: (changes) => options.onBuildings(changes),
-        onRefused: options.onValuesRefused,
-      },
-      fail,
+    const publisher = begun.use(
+      await RegistryPublisher.start(
+        {
+          client: kafka.client('operator'),
+          country,
+          valuesFile: options.valuesFile,
+          credentials,
+          onChange: (changes) => options.onBuildings(changes),
+          onRefused: options.onValuesRefused,
+        },
+        fail,
+      ),
     );
     // Of cells that were begun before there were tokens, too.
     for (const { id } of publisher.active) await credentials.admit(parseBuildingId(id));
     const plan = await planOf(options, { kafka, secrets });
     const specs = processesOf(plan);
     const cell = new Cell({ options, kafka, credentials, plan, supervisor, specs, publisher });
+    begun.move();
     try {
       for (const spec of specs) await supervisor.start(spec);
       for (const { name } of specs) await supervisor.ready(name, readyTimeoutMs);

@@ -33,10 +33,9 @@ const valuesBytesMax = 4 << 20;
 /** Declares the buildings of a values file in the registry stream, and again whenever the file changes. */
 export class RegistryPublisher {
   readonly #options: RegistryPublisherOptions;
-  readonly #registry = new Map<string, BuildingRecord>();
+  readonly #registry: Map<string, BuildingRecord>;
   readonly #producer: IdempotentProducer;
-  readonly #follower: TopicFollower;
-  #loop: AsyncDisposable | undefined;
+  #running = new AsyncDisposableStack();
   #seen = '';
 
   /** Resolves when the file, as it is now, is declared. Throws what is wrong with it. */
@@ -47,15 +46,18 @@ export class RegistryPublisher {
     const { client, country } = options;
     const topic = topicOf(country, 'registry');
     const registry = new Map<string, BuildingRecord>();
-    const follower = await TopicFollower.start({
-      client,
-      clientId: 'registry-publisher',
-      topics: [{ name: topic, from: 'earliest' }],
-      onRecords: (records) => {
-        for (const { key, value } of records) take(registry, String(key), value);
-      },
-      fail,
-    });
+    await using parts = new AsyncDisposableStack();
+    const follower = parts.use(
+      await TopicFollower.start({
+        client,
+        clientId: 'registry-publisher',
+        topics: [{ name: topic, from: 'earliest' }],
+        onRecords: (records) => {
+          for (const { key, value } of records) take(registry, String(key), value);
+        },
+        fail,
+      }),
+    );
     await follower.caughtUp;
     const producer = await IdempotentProducer.open({
       client,
@@ -64,24 +66,22 @@ export class RegistryPublisher {
       lanes: 1,
       lingerMs: 0,
     });
-    const publisher = new RegistryPublisher(options, { follower, producer, registry });
+    parts.defer(() => producer.close());
+    const publisher = new RegistryPublisher(options, producer, registry);
     await publisher.#publish(await publisher.#changedText());
-    publisher.#loop = startLoop((signal) => publisher.#watch(signal), fail);
+    parts.use(startLoop((signal) => publisher.#watch(signal), fail));
+    publisher.#running = parts.move();
     return publisher;
   }
 
   private constructor(
     options: RegistryPublisherOptions,
-    parts: {
-      follower: TopicFollower;
-      producer: IdempotentProducer;
-      registry: Map<string, BuildingRecord>;
-    },
+    producer: IdempotentProducer,
+    registry: Map<string, BuildingRecord>,
   ) {
     this.#options = options;
-    this.#follower = parts.follower;
-    this.#producer = parts.producer;
-    this.#registry = parts.registry;
+    this.#producer = producer;
+    this.#registry = registry;
   }
 
   get active(): readonly BuildingRecord[] {
@@ -89,9 +89,7 @@ export class RegistryPublisher {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#loop?.[Symbol.asyncDispose]();
-    await this.#producer.close();
-    await this.#follower[Symbol.asyncDispose]();
+    await this.#running.disposeAsync();
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
@@ -111,15 +109,18 @@ export class RegistryPublisher {
   /** Undefined while nothing changed. */
   async #changedText(): Promise<string | undefined> {
     const { valuesFile } = this.#options;
-    const stats = await stat(valuesFile).catch((cause: unknown) => {
+    const missing = (cause: unknown) => {
       throw new PlatformError('NOT_FOUND', `Cannot read ${valuesFile}`, { cause });
-    });
+    };
+    const stats = await stat(valuesFile).catch(missing);
     if (stats.size > valuesBytesMax)
       throw new PlatformError('PAYLOAD_TOO_LARGE', `Cannot read ${valuesFile}: it is too large`);
     const seen = fileVersion(stats);
     if (seen === this.#seen) return undefined;
+    // An editor may put another file in its place at any moment.
+    const text = await readFile(valuesFile, 'utf8').catch(missing);
     this.#seen = seen;
-    return readFile(valuesFile, 'utf8');
+    return text;
   }
 
   async #publish(text: string | undefined): Promise<void> {

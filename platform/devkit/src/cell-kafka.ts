@@ -28,12 +28,15 @@ export class CellKafka {
       ...clusterOptions,
       security: { kind: 'scram', passwords: users },
     });
+    await using begun = new AsyncDisposableStack();
+    begun.defer(() => cluster.stop());
     const client = cluster.admin();
     const replicas = clusterOptions.nodes ?? 1;
     await ensureTopics({ client, country, partitions, replicas });
     await grantRights({ client, country, principals });
     const kafka = new CellKafka(cluster, country);
     await kafka.#untilGranted(principals.filter((name) => Object.hasOwn(users, name)));
+    begun.move();
     return kafka;
   }
 
