@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
 import { FaultProxy } from './fault-proxy.ts';
+import { freePorts } from './free-ports.ts';
 import { waitFor } from './wait-for.ts';
 
 const opened: { close(): unknown }[] = [];
@@ -97,4 +98,50 @@ test('slow weather keeps every byte and its order', async () => {
   await waitFor('all of it', () => client.text().length === all.length);
   expect(client.text() === all).toBe(true);
   expect(performance.now() - beganAt).toBeGreaterThan(59);
+});
+
+/** Targets that tell when they are about to be connected to. */
+function told(ports: readonly number[], tell: () => void): readonly number[] {
+  return Object.assign([...ports], {
+    [Symbol.iterator]: function* iterate() {
+      tell();
+      yield* ports.values();
+    },
+  });
+}
+
+test('what is connecting when the link is silenced is silent too', async () => {
+  const port = await echo('a');
+  let proxy: FaultProxy | undefined;
+  const targets = told([port], () => proxy?.silence());
+  await using started = await FaultProxy.start({ targets });
+  proxy = started;
+  const client = dial(started.port);
+  await waitFor('the connection to be taken', () => started.connections === 1);
+  client.socket.write('anybody?');
+  await sleep(100);
+  expect(client.text()).toBe('');
+});
+
+test('a client that goes while it is connected to leaves no connection behind', async () => {
+  let held = 0;
+  const server = createServer((socket) => {
+    held += 1;
+    socket.on('error', () => {});
+    socket.once('close', () => (held -= 1));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  opened.push(server);
+  const address = server.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const gone = await freePorts(20);
+  const clients: Client[] = [];
+  const targets = told([...gone, port], () => clients.at(-1)?.socket.resetAndDestroy());
+  await using proxy = await FaultProxy.start({ targets });
+  const connected = once(server, 'connection');
+  clients.push(dial(proxy.port));
+  await connected;
+  await waitFor('the connection to end', () => held === 0, 5_000);
+  expect(proxy.connections).toBe(0);
 });

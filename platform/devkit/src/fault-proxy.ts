@@ -87,7 +87,7 @@ export class FaultProxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
-    this.reset();
+    this.cut();
   }
 
   async #accept(client: Socket): Promise<void> {
@@ -96,9 +96,10 @@ export class FaultProxy implements AsyncDisposable {
       client.resetAndDestroy();
       return;
     }
-    const isSilent = this.#state === 'silent';
-    const target = isSilent ? undefined : await this.#connect();
-    if ((target === undefined && !isSilent) || this.#isCut()) {
+    const target = this.#isSilent() ? undefined : await this.#connect();
+    // Meanwhile the link may have been cut or silenced, and the client may have gone.
+    const isUnanswered = target === undefined && !this.#isSilent();
+    if (isUnanswered || this.#isCut() || client.destroyed) {
       target?.resetAndDestroy();
       client.resetAndDestroy();
       return;
@@ -106,11 +107,15 @@ export class FaultProxy implements AsyncDisposable {
     const link = new Link(client, target, this.#weather);
     this.#links.add(link);
     client.once('close', () => this.#links.delete(link));
-    if (isSilent) link.silence();
+    if (this.#isSilent()) link.silence();
   }
 
   #isCut(): boolean {
     return this.#state === 'cut';
+  }
+
+  #isSilent(): boolean {
+    return this.#state === 'silent';
   }
 
   async #connect(): Promise<Socket | undefined> {
