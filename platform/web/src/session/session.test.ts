@@ -60,6 +60,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.restoreAllMocks();
   vi.unstubAllGlobals();
 });
 
@@ -162,6 +163,8 @@ test('a token that a cell refuses is renewed once, also for those whose refusal 
 test('a copy of a tab uses nothing of the first one’s session', async () => {
   expect(await new Session(configuration).claim()).toBe(true);
   storage = new Map(storage);
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => timeout(ms / 100));
   const copy = new Session(configuration);
   expect(await copy.claim()).toBe(false);
   expect(copy.state).toMatchObject({ signedIn: false, reason: expect.stringContaining('copy') });

@@ -33,7 +33,7 @@ const pendingKey = 'domicile.signing-in';
 const renewBeforeMs = 20_000;
 const issuerTimeoutMs = 20_000;
 /** So long a page that is loaded anew waits for the one before it to let go of the session. */
-const claimMsMax = 1_000;
+const claimMsMax = 2_000;
 
 /**
  * One sign-in at the issuer, one access token a cell. Access tokens stay in memory; the refresh token
