@@ -89,17 +89,20 @@ export class ContainerRunner {
     }
   }
 
-  /** SIGTERM after what is to come before it, and SIGKILL at the end of the grace. */
+  /** SIGTERM after what is to come before it, and SIGKILL at the end of the grace. Who asks again cuts the grace short. */
   async stop(graceMs: number): Promise<void> {
-    if (this.#stopping.signal.aborted) return;
     const deadline = Date.now() + graceMs;
-    const child = this.#child;
-    const isRunning = 'running' in this.#state && child !== undefined;
-    if (isRunning && graceMs > 0) await this.#beforeStop(graceMs);
+    if (!this.#stopping.signal.aborted && this.pid !== undefined && graceMs > 0)
+      await this.#beforeStop(graceMs);
+    const wasStopping = this.#stopping.signal.aborted;
     this.#stopping.abort();
-    if (!isRunning || child.exitCode !== null || child.signalCode !== null) return;
+    // Not before: it may have ended meanwhile, and another one have begun.
+    const child = this.#child;
+    const hasEnded = child === undefined || child.exitCode !== null || child.signalCode !== null;
+    if (hasEnded || this.pid === undefined) return;
     const exited = once(child, 'exit');
-    child.kill(graceMs > 0 ? 'SIGTERM' : 'SIGKILL');
+    if (graceMs === 0) child.kill('SIGKILL');
+    else if (!wasStopping) child.kill('SIGTERM');
     const timer = setTimeout(() => killGroup(child), Math.max(0, deadline - Date.now()));
     await exited;
     clearTimeout(timer);

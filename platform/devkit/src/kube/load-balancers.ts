@@ -1,7 +1,8 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { KubeCache } from './kube-cache.ts';
-import type { KubeClient, KubeObject } from './kube-client.ts';
+import { KubeApiError, type KubeClient, type KubeObject } from './kube-client.ts';
 
 const serviceSchema = z.looseObject({
   spec: z.looseObject({
@@ -31,6 +32,7 @@ export interface LoadBalancersOptions {
 }
 
 const connectTimeoutMs = 5_000;
+const retryMs = 250;
 
 /** Gives each Service of type LoadBalancer an address on loopback, and connects what comes there to one of its ready pods. */
 export class LoadBalancers {
@@ -122,10 +124,19 @@ export class LoadBalancers {
     const { name, namespace = 'default' } = service.metadata;
     const place = { name, namespace, subresource: 'status' };
     const status = { loadBalancer: { ingress: [{ ip }] } };
-    const telling = this.#options.client
-      .patch('v1', 'Service', place, { status })
-      .catch(() => undefined) // told again with the next change
-      .finally(() => this.#telling.delete(telling));
+    const { client, signal } = this.#options;
+    /** Again while the API server is away: nobody changes the Service for that. */
+    const tell = async (): Promise<void> => {
+      while (!signal.aborted) {
+        try {
+          return void (await client.patch('v1', 'Service', place, { status }));
+        } catch (error) {
+          if (error instanceof KubeApiError && [404, 422].includes(error.status)) return;
+          await sleep(retryMs, undefined, { signal }).catch(() => undefined);
+        }
+      }
+    };
+    const telling = tell().finally(() => this.#telling.delete(telling));
     this.#telling.add(telling);
   }
 }

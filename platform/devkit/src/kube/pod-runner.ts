@@ -44,7 +44,6 @@ export class PodRunner {
   #publishing: Promise<void> | undefined;
   #isDirty = false;
   #isOverwritten = false;
-  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: PodRunnerOptions) {
     this.#options = options;
@@ -89,7 +88,7 @@ export class PodRunner {
   refresh(): void {
     if (this.#isStopping) return;
     // What is missing is told by the container that needs it.
-    this.#writing = this.#writing.then(() => this.#volumes.write()).catch(() => undefined);
+    void this.#volumes.write().catch(() => undefined);
   }
 
   /** The object as the API server has it: of a node that was thought lost it says that its pods are not ready. */
@@ -115,7 +114,6 @@ export class PodRunner {
     const all = [...this.#inits, ...this.#containers];
     await Promise.all(all.map((container) => container.stop(graceMs)));
     await this.#publishing;
-    await this.#writing;
     this.#isSilent = true;
     await this.#volumes.remove();
   }
@@ -134,10 +132,7 @@ export class PodRunner {
 
   async #command(container: ContainerSpec): Promise<Command> {
     const { pod, podIp, data, checkout, environment } = this.#options;
-    const writing = this.#volumes.write();
-    // Its end waits for it: what is removed is not written any more.
-    this.#writing = Promise.allSettled([this.#writing, writing]).then(() => undefined);
-    await writing;
+    await this.#volumes.write();
     const folders = await this.#volumes.foldersOf(container);
     const temporary = folders.get('/tmp');
     const all = new Map([['/app', checkout], ...folders]);
@@ -172,12 +167,11 @@ export class PodRunner {
   /** One report after the other, each of what is then so. */
   #publish(): void {
     this.#isDirty = true;
-    this.#publishing ??= this.#report().finally(() => {
-      this.#publishing = undefined;
-    });
+    this.#publishing ??= this.#report();
   }
 
   async #report(): Promise<void> {
+    await sleep(0);
     while (this.#isDirty && !this.#isSilent) {
       this.#isDirty = false;
       await sleep(0);
@@ -187,6 +181,8 @@ export class PodRunner {
       if (await this.#send(status)) this.#sent = status;
       else if (!this.#isStopping) this.#isDirty = true;
     }
+    // At once: what changes from here on is of the next report.
+    this.#publishing = undefined;
   }
 
   /** False: try again. */

@@ -25,14 +25,25 @@ export class PodVolumes {
   readonly #options: VolumesOptions;
   readonly #written = new Map<string, string>();
   #versions = 0;
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(options: VolumesOptions) {
     this.#options = options;
   }
 
-  /** Writes what has changed since; throws with what is missing. */
-  async write(): Promise<void> {
-    for (const volume of this.#options.pod.spec.volumes) await this.#writeVolume(volume);
+  /** Writes what has changed since, after what is being written; throws with what is missing. */
+  write(): Promise<void> {
+    const writing = this.#writing.then(() => this.#writeAll());
+    this.#writing = writing.catch(() => undefined);
+    return writing;
+  }
+
+  /** Whatever one volume lacks, the others follow. */
+  async #writeAll(): Promise<void> {
+    const missing: unknown[] = [];
+    for (const volume of this.#options.pod.spec.volumes)
+      await this.#writeVolume(volume).catch((error: unknown) => missing.push(error));
+    if (missing.length > 0) throw missing[0];
   }
 
   /** Where each mount path of a container really is. */
@@ -47,7 +58,9 @@ export class PodVolumes {
     return folders;
   }
 
+  /** After what is being written. */
   async remove(): Promise<void> {
+    await this.#writing;
     await rm(this.#options.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
   }
 

@@ -191,14 +191,14 @@ export class ProcessKubelet implements AsyncDisposable {
     const running = this.#pods.get(key);
     const pod = object === undefined ? undefined : podSchema.parse(object);
     if (running !== undefined && pod?.metadata.uid !== running.pod.metadata.uid)
-      return this.#end(key, running, { graceMs: 0, next: object });
+      return this.#end(key, running, 0);
     const node = pod?.spec.nodeName;
     if (pod === undefined || node === undefined || !this.#agents.has(node)) return;
     if (this.#lost.has(node)) return;
     const { deletionTimestamp, deletionGracePeriodSeconds } = pod.metadata;
     if (deletionTimestamp !== undefined) {
       const graceMs = (deletionGracePeriodSeconds ?? graceSecondsDefault) * 1000;
-      if (running !== undefined) this.#end(key, running, { graceMs });
+      if (running !== undefined) this.#end(key, running, graceMs);
       else if (!this.#endingPods.has(pod.metadata.uid)) this.#track(this.#forget(pod));
       return;
     }
@@ -211,12 +211,8 @@ export class ProcessKubelet implements AsyncDisposable {
 
   readonly #endingPods = new Set<string>();
 
-  /** Ends a pod's processes, then its object; `next` has taken its name. */
-  #end(
-    key: string,
-    runner: PodRunner,
-    { graceMs, next }: { readonly graceMs: number; readonly next?: KubeObject | undefined },
-  ): void {
+  /** Ends a pod's processes, then its object; another one may have taken its name by then. */
+  #end(key: string, runner: PodRunner, graceMs: number): void {
     const { uid } = runner.pod.metadata;
     if (this.#endingPods.has(uid)) return;
     this.#endingPods.add(uid);
@@ -225,8 +221,8 @@ export class ProcessKubelet implements AsyncDisposable {
       this.#pods.delete(key);
       await this.#forget(runner.pod);
       this.#endingPods.delete(uid);
-      const current = next === undefined ? undefined : this.#bound?.get(key);
-      if (current !== undefined) this.#changed(key, current);
+      const next = this.#bound?.get(key);
+      if (next !== undefined && next.metadata.uid !== uid) this.#changed(key, next);
     };
     this.#track(ending());
   }
