@@ -71,6 +71,20 @@ test('the same is said once, and of one object not without end', async () => {
   expect(notes).toHaveLength(1 + 20);
 });
 
+test('a warning is said however much else was said of the object', async () => {
+  const notes: unknown[] = [];
+  const { made } = recorder(async (_kind, object) => {
+    notes.push(object['note']);
+    return object;
+  });
+  for (let n = 0; n < 50; n += 1)
+    made.record(cell('1'), { ...event, type: 'Normal', note: `${n}` });
+  made.record(cell('1'), event);
+  await settled();
+  expect(notes).toHaveLength(20 + 1);
+  expect(notes.at(-1)).toBe('it is abroad');
+});
+
 test('an event that cannot be written is lost, and the next is written', async () => {
   let calls = 0;
   const { made, lost } = recorder(async (_kind, object) => {

@@ -36,7 +36,7 @@ const eventKind: Kind = {
 const noteMax = 1_024;
 /** The API server's limits of names; a random part follows. */
 const nameMax = 200;
-/** The same is said once in that time, and so much of one object. */
+/** The same is said once in that time, and so much of one object: of each type, so that no news keep a warning from people. */
 const windowMs = 600_000;
 const perObjectMax = 20;
 const waitingMax = 500;
@@ -56,9 +56,8 @@ export class KubeEventRecorder implements EventRecorder {
 
   record(regarding: KubeObject, event: EventToRecord): void {
     const note = event.note.slice(0, noteMax);
-    const of = regarding.metadata.uid ?? regarding.metadata.name;
-    if (!this.#isNews([of, event.type, event.reason, note].join('\n')) || !this.#isAllowed(of))
-      return;
+    const of = `${regarding.metadata.uid ?? regarding.metadata.name}\n${event.type}`;
+    if (!this.#isNews([of, event.reason, note].join('\n')) || !this.#isAllowed(of)) return;
     if (this.#waiting.length >= waitingMax) return;
     this.#waiting.push(this.#eventOf(regarding, { ...event, note }));
     if (!this.#isSending) void this.#send();

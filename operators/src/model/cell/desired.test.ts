@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { z } from 'zod';
 import type { KubeObject } from '../../runtime/kube.ts';
 import { desiredCell, objectBreaches } from './desired.ts';
-import { planOfDe } from './test-plan.ts';
+import { planOfDe, specOfDe } from './test-plan.ts';
 
 const templated = z.object({
   kind: z.enum(['Deployment', 'StatefulSet']),
@@ -186,9 +186,9 @@ test('gateways outside of the cluster are sent to renew where they can reach the
   expect(service).toMatchObject({ spec: { type: 'LoadBalancer', ports: [{ port: 8444 }] } });
 });
 
-test('looks at buckets are far apart, and the lander knows how long they keep what landed', () => {
-  const envOf = (name: string) => {
-    const found = controllers().find(({ metadata }) => metadata.name === name);
+test('looks at buckets are far apart, and who fills them knows how long they keep what is in them', () => {
+  const envOf = (name: string, plan = planOfDe()) => {
+    const found = controllers(plan).find(({ metadata }) => metadata.name === name);
     const env = found?.spec.template.spec.containers[0]?.env ?? [];
     return Object.fromEntries(env.map((one) => [one.name, one.value]));
   };
@@ -198,7 +198,12 @@ test('looks at buckets are far apart, and the lander knows how long they keep wh
     LANDER_AUDIT_MS: '30000',
     LANDER_RETENTION_DAYS: '400',
   });
+  expect(envOf('serving-builder')).toMatchObject({ SERVING_RETENTION_DAYS: '3650' });
   expect(envOf('serving-builder')).not.toHaveProperty('LANDER_AUDIT_MS');
+  const { lake } = specOfDe();
+  const shorter = planOfDe({ lake: { ...lake, retentionDays: { landing: 30, serving: 500 } } });
+  expect(envOf('lander', shorter)).toMatchObject({ LANDER_RETENTION_DAYS: '30' });
+  expect(envOf('serving-builder', shorter)).toMatchObject({ SERVING_RETENTION_DAYS: '500' });
 });
 
 test('brokers and APIs are never fewer while they change, and what must be alone is alone', () => {

@@ -161,7 +161,7 @@ function fileWriter(
       lakeAccess(plan.spec, 'writer', buckets),
       listensAt('ADMIN_HOST'),
       settings({ ADMIN_PORT: `${adminPort}` }),
-      name === 'lander' ? landerSettings(plan) : settings({}),
+      name === 'lander' ? landerSettings(plan) : servingBuilderSettings(plan),
     ),
   };
 }
@@ -171,6 +171,10 @@ function landerSettings(plan: CellPlan) {
     LANDER_AUDIT_MS: '30000',
     LANDER_RETENTION_DAYS: `${retentionDaysOf(plan, 'landing')}`,
   });
+}
+
+function servingBuilderSettings(plan: CellPlan) {
+  return settings({ SERVING_RETENTION_DAYS: `${retentionDaysOf(plan, 'serving')}` });
 }
 
 /** What stands behind the API gateway and answers it alone. */
