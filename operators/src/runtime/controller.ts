@@ -8,7 +8,7 @@ import { isCode } from './kube-client.ts';
 import { keyOf, refOf, refOfKey } from './kube-path.ts';
 import type { Kind, KubeObject, Ref } from './kube.ts';
 import type { Term } from './leader-lease.ts';
-import type { Outcome, Reconciler } from './reconciler.ts';
+import type { Dependency, Outcome, Reconciler } from './reconciler.ts';
 import { WorkQueue } from './work-queue.ts';
 
 export interface ControllerOptions {
@@ -87,11 +87,11 @@ export class Controller {
     for (const key of new Set([...listed, ...always.map(keyOf)])) this.#queue?.add(key, 'resync');
   }
 
-  #ownersOf(change: Change, ownersOf: (object: KubeObject) => readonly Ref[]): readonly Ref[] {
+  #ownersOf(change: Change, ownersOf: Dependency['ownersOf']): readonly Ref[] {
     const { events, reconciler } = this.#options;
-    const before = change.type === 'updated' ? [change.before] : [];
     try {
-      return [...before, change.object].flatMap((object) => ownersOf(object));
+      const before = change.type === 'updated' ? ownersOf(change.before, false) : [];
+      return [...before, ...ownersOf(change.object, change.type === 'deleted')];
     } catch (error) {
       events.ownersUnknown(reconciler.name, change.object.kind, error);
       return [];

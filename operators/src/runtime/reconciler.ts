@@ -16,8 +16,8 @@ export interface Dependency {
   /** Absent: all, which wants a ClusterRole. */
   readonly namespaces?: readonly string[];
   readonly labelSelector?: string;
-  /** Whose turn it is when such an object changes. */
-  readonly ownersOf: (object: KubeObject) => readonly Ref[];
+  /** Whose turn it is when such an object changes, or is gone, which another watch of it may not know yet. */
+  readonly ownersOf: (object: KubeObject, isGone: boolean) => readonly Ref[];
 }
 
 /**

@@ -44,9 +44,8 @@ export class BuildingParts implements AsyncDisposable {
   }
 
   /** Of a Secret of enrolments that has changed: whose entries are not as they were left. */
-  driftedEnrolments(secret: KubeObject): ReadonlySet<string> {
-    const { name, namespace = '' } = secret.metadata;
-    const isGone = this.ports.cache.get(secretKind, { name, namespace }) === undefined;
+  driftedEnrolments(secret: KubeObject, isGone: boolean): ReadonlySet<string> {
+    const { namespace = '' } = secret.metadata;
     return this.#enrolments.get(namespace)?.drifted(secret, isGone) ?? new Set();
   }
 

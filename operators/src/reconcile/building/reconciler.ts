@@ -69,8 +69,8 @@ function dependenciesOf(
       kind: secretKind,
       namespaces: [cellNamespace],
       labelSelector: enrolmentLabel,
-      ownersOf: (secret) => {
-        const drifted = parts.driftedEnrolments(secret);
+      ownersOf: (secret, isGone) => {
+        const drifted = parts.driftedEnrolments(secret, isGone);
         return cache
           .list(buildingKind)
           .filter(({ metadata }) => drifted.has(metadata.name))
