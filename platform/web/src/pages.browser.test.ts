@@ -299,6 +299,48 @@ test('an address leads back to where it was after the sign-in, and a reload stay
   await waitForBuilding(page);
 });
 
+test('a copy of a tab signs in by itself, and the first one keeps its session', async () => {
+  const page = await openPage();
+  await signIn(page, demo);
+  const [copy] = await Promise.all([
+    page.waitForEvent('popup'),
+    page.evaluate(() => void open(location.href)),
+  ]);
+  await waitForBuildings(copy, demo);
+  const signIns = await Promise.all([page, copy].map(idToken));
+  expect(new Set(signIns).size).toBe(2);
+  await page.reload();
+  await waitForBuildings(page, demo);
+  expect(await idToken(page)).toBe(signIns[0]);
+});
+
+function idToken(page: Page): Promise<unknown> {
+  return page.evaluate(() => JSON.parse(sessionStorage.getItem('domicile.session') ?? '').idToken);
+}
+
+test('a page that the browser brings back as it was left is loaded anew', async () => {
+  const page = await openPage();
+  await page.goto(demo.web);
+  await page.getByRole('button', { name: 'Sign in' }).waitFor();
+  await page.evaluate(() => {
+    document.title = 'as it was left';
+    dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+  });
+  await expect.poll(() => page.title(), patience).toBe('Sign in – Domicile');
+});
+
+test('a page whose configuration does not come says so', async () => {
+  const page = await openPage();
+  await page.addInitScript(() => {
+    const timeout = AbortSignal.timeout.bind(AbortSignal);
+    AbortSignal.timeout = (ms) => timeout(ms / 100);
+  });
+  await page.route('**/config.json', () => undefined);
+  await page.goto(demo.web);
+  await page.getByRole('heading', { name: 'Domicile cannot start' }).waitFor();
+  expect(await page.getByRole('button', { name: 'Load again' }).count()).toBe(1);
+});
+
 test('a building of somebody else looks as if there were none', async () => {
   const page = await openPage();
   await signIn(page, demo);
