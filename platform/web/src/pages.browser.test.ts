@@ -341,6 +341,31 @@ test('a page whose configuration does not come says so', async () => {
   expect(await page.getByRole('button', { name: 'Load again' }).count()).toBe(1);
 });
 
+test('an answer in pages that takes longer than the time to ask anew is waited for', async () => {
+  const page = await openPage();
+  await page.clock.install();
+  const questions: string[] = [];
+  const answers = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  await page.route(/\/v1\/buildings\/[^/]+\/account/, async (route) => {
+    const at = new URL(route.request().url()).searchParams.has('cursor') ? 1 : 0;
+    questions.push(`page ${at + 1}`);
+    await answers[at]?.promise;
+    const headers = { 'access-control-allow-origin': demo.web };
+    const next = at === 0 ? 'more' : null;
+    await route.fulfill({ headers, json: { totals: {}, rows: [], next } });
+  });
+  await page.goto(`${demo.web}/buildings/${demo.building('DE')}`);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await expect.poll(() => questions, patience).toEqual(['page 1']);
+  await page.clock.runFor(15_000);
+  answers[0]?.resolve();
+  await expect.poll(() => questions, patience).toEqual(['page 1', 'page 2']);
+  await page.clock.runFor(16_000);
+  answers[1]?.resolve();
+  await page.locator('.account').waitFor();
+  expect(questions).toEqual(['page 1', 'page 2']);
+});
+
 test('a building of somebody else looks as if there were none', async () => {
   const page = await openPage();
   await signIn(page, demo);
