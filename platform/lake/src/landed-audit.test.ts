@@ -6,6 +6,7 @@ import { LandedManifests } from './landed-manifests.ts';
 import { LandingContent } from './landing-content.ts';
 import { LandingZone } from './landing-zone.ts';
 import { MemoryObjectStore } from './memory-object-store.ts';
+import { landedAccountFolder, parseAccountPointer } from './model/landed-account.ts';
 
 const country = parseCountryCode('DE');
 const stream = 'readings';
@@ -93,6 +94,30 @@ test('auditors that are started anew, or run side by side, count each file once'
     await new LandedAudit({ store, partitions: 1 }).round(range);
     expect((await landedOf(store))[0]).toBe(2 * (range + 1));
   }
+});
+
+test('an auditor that comes second does not lead the pointer back', async () => {
+  const store = new MemoryObjectStore();
+  const [slow, quick] = [
+    new LandedAudit({ store, partitions: 1 }),
+    new LandedAudit({ store, partitions: 1 }),
+  ];
+  await land(store, { partition: 0, first: 0n, count: 3 });
+  await slow.round(1);
+  await land(store, { partition: 0, first: 5n, count: 3 });
+  const createOnly = store.createOnly.bind(store);
+  store.createOnly = async (key, content) => {
+    store.createOnly = createOnly;
+    await quick.round(2);
+    return createOnly(key, content);
+  };
+  await slow.round(3);
+  const pointer = await store.get(`${landedAccountFolder}latest.json`);
+  expect(parseAccountPointer(pointer ?? Buffer.alloc(0))).toMatchObject({
+    number: 2,
+    verifiedAtMs: 3,
+  });
+  expect((await landedOf(store))[0]).toBe(4);
 });
 
 test('a round is bounded, and a turn over all manifests finds what one round leaves', async () => {

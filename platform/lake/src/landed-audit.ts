@@ -108,7 +108,11 @@ export class LandedAudit {
     let expired = await this.#takeExpired(draft, changes);
     expired += await this.#takeOld(draft, changes, found);
     const hasChanged = changes.size > 0 || !isSameProgress(draft, this.#snapshot);
-    if (hasChanged) await this.#publish(draft, changes);
+    if (hasChanged) {
+      await this.#publish(draft, changes);
+      // Where another auditor was first, the pointer must not go back behind its snapshot.
+      if (this.#snapshot !== draft) await this.#followSnapshots();
+    }
     await this.#point(nowMs);
     await this.#tellRetention();
     const known = new Set(before);
@@ -333,7 +337,7 @@ export class LandedAudit {
       const content = Buffer.from(JSON.stringify(draft));
       if (await this.#store.createOnly(accountSnapshotKey(draft.number), content))
         this.#snapshot = draft;
-      // Else another auditor was first; the next round begins with its snapshot.
+      // Else another auditor was first, or an eraser; the next round begins with its snapshot.
     } finally {
       if (this.#snapshot !== draft) this.#days.forget();
     }
