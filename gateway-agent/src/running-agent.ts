@@ -26,9 +26,9 @@ export interface Agent extends AsyncDisposable {
 
 export interface RunningParts {
   readonly config: AgentConfig;
-  readonly stores: StoreSet;
-  readonly uplink: Uplink;
-  readonly keeper: SocketKeeper;
+  readonly stores: Pick<StoreSet, 'main' | 'hasPending' | 'pause' | 'resume'>;
+  readonly uplink: Pick<Uplink, 'handOver'>;
+  readonly keeper: Pick<SocketKeeper, 'kept' | 'stopAccepting' | 'leave'>;
   readonly drivers: readonly Driver[];
   readonly log: Logger;
   readonly fail: (error: unknown) => void;
@@ -74,16 +74,13 @@ export class RunningAgent implements Agent {
   }
 
   async upgrade(): Promise<{ readonly pid: number }> {
-    const { stores, config, keeper, log } = this.#parts;
+    const { config, keeper, log } = this.#parts;
     if (process.platform !== 'linux')
       throw new PlatformError(
         'CONFLICT',
         'Cannot upgrade: only Linux locks stores; restart instead',
       );
-    if (this.#isUpgrading || this.#ending || (await stores.hasPending()))
-      throw new PlatformError('CONFLICT', 'Cannot upgrade: one is under way; wait for its end');
-    this.#isUpgrading = true;
-    stores.pause();
+    await this.#beginUpgrade();
     log.info('Next agent is started');
     const successor = new Successor({
       command: config.upgrade.command ?? successorCommand(),
@@ -93,7 +90,9 @@ export class RunningAgent implements Agent {
     });
     try {
       await successor.ready();
+      this.#requireNoStop();
       await successor.listen();
+      this.#requireNoStop();
     } catch (error) {
       await this.#rollBack(successor, error);
       throw error;
@@ -101,6 +100,26 @@ export class RunningAgent implements Agent {
     const { pid } = successor;
     this.#ending = this.#handOver(successor).catch(this.#parts.fail);
     return { pid };
+  }
+
+  /** Before anything is waited for: who asks meanwhile hears that one is under way. */
+  async #beginUpgrade(): Promise<void> {
+    const underWay = 'Cannot upgrade: one is under way; wait for its end';
+    if (this.#isUpgrading || this.#ending) throw new PlatformError('CONFLICT', underWay);
+    this.#isUpgrading = true;
+    try {
+      if (await this.#parts.stores.hasPending()) throw new PlatformError('CONFLICT', underWay);
+      this.#requireNoStop();
+    } catch (error) {
+      this.#isUpgrading = false;
+      throw error;
+    }
+    this.#parts.stores.pause();
+  }
+
+  /** Who is told to stop begins no other that would go on. */
+  #requireNoStop(): void {
+    if (this.#ending) throw new PlatformError('CONFLICT', 'Cannot upgrade: the agent stops');
   }
 
   /** What the next one took in before it failed is in a store of its own: this one sends it. */

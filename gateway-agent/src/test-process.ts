@@ -47,7 +47,7 @@ export class AgentProcess implements AsyncDisposable {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     this.#child = child;
-    while (this.#child === child && child.exitCode === null) {
+    while (this.#child === child && child.exitCode === null && child.signalCode === null) {
       const text = await readFile(addresses, 'utf8').catch(() => '');
       if (text !== '') {
         this.addresses = addressesSchema.parse(JSON.parse(text));

@@ -53,3 +53,22 @@ test('a store that another has open is left alone until it goes; then it is drai
   expect(told).toEqual([1, 3]);
   expect(stores.main.numbersOf('d')).toEqual({ own: 1, ownBefore: { boot, next: 3 } });
 });
+
+test('a stop does not wait for a cell that never acks the account', async () => {
+  const dataDirectory = await directory();
+  const open = (path: string) => testStore({ directory: path });
+  const old = await StoreSet.begin('newest', { dataDirectory, open });
+  await using stores = await StoreSet.begin('new', { dataDirectory, open });
+  await old[Symbol.asyncDispose]();
+  const stop = new AbortController();
+  const told = Promise.withResolvers<void>();
+  const tellAccount = () => {
+    told.resolve();
+    return new Promise<never>(() => undefined);
+  };
+  const running = stores.run({ tellAccount, opened: () => undefined }, stop.signal);
+  await told.promise;
+  stop.abort();
+  await expect(running).rejects.toMatchObject({ name: 'AbortError' });
+  expect(stores.older).toHaveLength(1);
+});

@@ -1,6 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { unlessAborted } from '@domicile/runtime/unless-aborted.ts';
 import type { AccountSource } from '../model/account.ts';
 import { type DeviceNumbers, type Numbers, furthest } from '../model/numbering.ts';
 import { readCheckpoint } from './files.ts';
@@ -103,7 +104,9 @@ export class StoreSet implements AsyncDisposable {
       if (!isPending && !isSettled) opened();
       isSettled = !isPending;
       const empty = this.#older.filter(({ store }) => store.unsent.length === 0);
-      for (const one of empty) if (await tellAccount()) await this.#finish(one);
+      // A cell that does not ack must not keep the agent from stopping.
+      for (const one of empty)
+        if (await unlessAborted(signal, tellAccount())) await this.#finish(one);
       const isIdle = isSettled && this.#older.length === 0;
       const delayMs = isIdle ? lookEveryMs.idle : lookEveryMs.pending;
       await wait(delayMs, undefined, { signal }).catch(() => undefined);

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, writeFile } from 'node:fs/promises';
 import { Agent as HttpAgent, IncomingMessage, request } from 'node:http';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { accountReportPayload } from '@domicile/core/account.ts';
@@ -271,3 +272,26 @@ test.each(['old', 'new'] as const)(
   },
   60_000,
 );
+
+test('an agent that is asked for the next one before it is there starts all the same', async () => {
+  await using cell = await TestCell.start();
+  await using directory = await testDirectory();
+  // An issuer that says nothing: the start waits for it for a while.
+  await using issuer = createServer((socket) => socket.resume().on('error', () => undefined));
+  issuer.listen(0, '127.0.0.1');
+  await once(issuer, 'listening');
+  const address = must(issuer.address(), 'It listens');
+  const url = `https://127.0.0.1:${typeof address === 'object' ? address.port : 0}`;
+  await writeFile(join(directory.path, 'token'), 'a-token');
+  const enrolment = { url, tokenFile: 'token' };
+  const uplink = { certFile: 'gw.pem', keyFile: 'gw.key', enrolment };
+  await using agent = new AgentProcess(directory.path);
+  await agent.configure(cell.url, { drivers, uplink });
+  const started = agent.start();
+  const pidPath = join(directory.path, 'data/agent.pid');
+  let pid = 0;
+  while (pid === 0) pid = Number(await readFile(pidPath, 'utf8').catch(() => ''));
+  process.kill(pid, 'SIGUSR2');
+  await started;
+  expect(isAlive(pid)).toBe(true);
+}, 60_000);

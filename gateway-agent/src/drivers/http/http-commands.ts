@@ -30,12 +30,15 @@ export class HttpCommands {
   readonly #options: HttpCommandsOptions;
   readonly #listeners = new Map<DeviceId, Listener>();
   readonly #pending = new Map<string, Pending>();
+  #isClosed = false;
 
   constructor(options: HttpCommandsOptions) {
     this.#options = options;
   }
 
   drives(device: DeviceId): boolean {
+    // A command that waits its turn is for the next start.
+    if (this.#isClosed) return false;
     const listener = this.#listeners.get(device);
     return listener !== undefined && this.#options.now() - listener.askedAtMs < listensForMs;
   }
@@ -86,6 +89,7 @@ export class HttpCommands {
   }
 
   async apply(command: DeviceCommand): Promise<CommandOutcome> {
+    if (this.#isClosed) return neverFetched;
     const { promise, resolve } = Promise.withResolvers<CommandOutcome>();
     const pending: Pending = { command, settle: resolve, isFetched: false };
     this.#pending.set(command.id, pending);
@@ -104,16 +108,17 @@ export class HttpCommands {
 
   /** Nobody will ask any more. */
   close(): void {
+    this.#isClosed = true;
     for (const { isFetched, settle } of this.#pending.values())
-      settle(
-        isFetched
-          ? { state: 'unknown', reason: 'the agent stopped' }
-          : { state: 'failed', reason: 'the agent stopped before the device fetched it' },
-      );
+      settle(isFetched ? { state: 'unknown', reason: 'the agent stopped' } : neverFetched);
     for (const { wake } of this.#listeners.values()) wake();
   }
 }
 
+const neverFetched: CommandOutcome = {
+  state: 'failed',
+  reason: 'the agent stopped before the device fetched it',
+};
 const silence: CommandOutcome = { state: 'unknown', reason: 'the device did not answer' };
 
 function expiryMsOf({ expiresAt }: DeviceCommand): number {

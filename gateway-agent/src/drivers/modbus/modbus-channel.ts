@@ -45,6 +45,7 @@ interface Connected {
 export class ModbusChannel {
   readonly #options: ModbusChannelOptions;
   #connected: Connected | undefined;
+  #isEnded = false;
 
   constructor(options: ModbusChannelOptions) {
     this.#options = options;
@@ -87,8 +88,11 @@ export class ModbusChannel {
   }
 
   async #client(unit: number): Promise<ModbusTCPClient> {
-    this.#connected ??= await this.#connect();
-    const client = this.#connected.clients.get(unit);
+    const connected = (this.#connected ??= await this.#connect());
+    // It may have ended while it was connecting: nobody would close what came of that.
+    if (this.#isEnded) this.close();
+    if (this.#isEnded) throw new DeviceSilent('no connection: the agent stopped');
+    const client = connected.clients.get(unit);
     if (!client) throw new RangeError(`Cannot ask unit ${unit}: it is not configured`);
     return client;
   }
@@ -116,6 +120,12 @@ export class ModbusChannel {
       if (this.#connected?.socket === socket) this.#connected = undefined;
     });
     return { socket, clients: new Map(clients) };
+  }
+
+  /** For good: connects no more. */
+  end(): void {
+    this.#isEnded = true;
+    this.close();
   }
 
   close(): void {

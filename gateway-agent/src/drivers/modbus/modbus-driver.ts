@@ -89,9 +89,8 @@ class Line implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     // What waits for an answer hears that there is none.
-    this.#channel.close();
+    this.#channel.end();
     await this.#loop[Symbol.asyncDispose]();
-    this.#channel.close();
   }
 }
 

@@ -135,6 +135,43 @@ test('a retry on a resumed session is kept once; the same payload sent anew is k
   await sender.endAsync(true);
 });
 
+test('a retry is known also of a client that began anew in between', async () => {
+  const { host, driver } = await started();
+  await using mqtt = driver;
+  const disk = Promise.withResolvers<void>();
+  let asked = 0;
+  host.keep = () => {
+    asked += 1;
+    return disk.promise;
+  };
+  const protocolVersion = 5;
+  const open = async (clean: boolean): Promise<Socket> => {
+    const socket = connect(mqtt.port ?? 0, '127.0.0.1');
+    const properties = { sessionExpiryInterval: 60 };
+    const hello = { cmd: 'connect', protocolId: 'MQTT', clientId: 'pump' } as const;
+    socket.write(generate({ ...hello, protocolVersion, clean, properties }));
+    await once(socket, 'data');
+    return socket;
+  };
+  const publish = (dup: boolean) =>
+    generate(
+      { cmd: 'publish', topic, payload: reading, qos: 1, messageId: 7, dup, retain: false },
+      { protocolVersion },
+    );
+  (await open(false)).destroy();
+  const anew = await open(true);
+  anew.write(publish(false));
+  await until(() => asked === 1);
+  anew.destroy();
+  const again = await open(false);
+  again.write(publish(true));
+  // What comes behind it on the same connection is answered behind it.
+  disk.resolve();
+  await once(again, 'data');
+  expect(host.taken).toHaveLength(1);
+  again.destroy();
+});
+
 test('who comes with a wrong password is refused', async () => {
   const { driver } = await started({ passwords: { pump: 'right' } });
   await using mqtt = driver;

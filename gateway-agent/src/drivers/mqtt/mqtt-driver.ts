@@ -135,7 +135,8 @@ class LanOwner implements MqttOwner<LanClient, Socket> {
     this.#relay.ended(session);
     if (this.#sessions.get(session.key) !== session) return;
     this.#sessions.delete(session.key);
-    this.#clients.delete(session.key);
+    // Who began anew has another by now.
+    if (this.#clients.get(session.key) === session.identity) this.#clients.delete(session.key);
   }
 
   async publish(session: LanSession, message: InboundMessage): Promise<number | undefined> {

@@ -6,11 +6,14 @@ import type { DriverHost } from '../driver.ts';
 import type { LanSession } from './lan-client.ts';
 import type { Retained } from './retained.ts';
 
+/** What it needs of who listens. */
+type Listener = Pick<LanSession, 'offer' | 'deliver' | 'connected' | 'wants' | 'subscriptions'>;
+
 /** Carries messages that are not the platform's from device to device, as any broker does. */
 export class Relay {
   readonly #retained: Retained;
   readonly #host: DriverHost;
-  readonly #listeners = new Set<LanSession>();
+  readonly #listeners = new Set<Listener>();
 
   constructor(retained: Retained, host: DriverHost) {
     this.#retained = retained;
@@ -18,15 +21,17 @@ export class Relay {
   }
 
   /** After the SUBACK: what is retained goes out, one after the other. */
-  subscribed(session: LanSession, subscription: Subscription, isNew: boolean): void {
+  subscribed(session: Listener, subscription: Subscription, isNew: boolean): void {
     this.#listeners.add(session);
     const { retainHandling } = subscription;
     if (retainHandling === 2 || (retainHandling === 1 && !isNew)) return;
     void this.#sendRetained(session, subscription);
   }
 
-  async #sendRetained(session: LanSession, subscription: Subscription): Promise<void> {
+  async #sendRetained(session: Listener, subscription: Subscription): Promise<void> {
     for (const message of this.#retained.matching(subscription.filter)) {
+      // A newer one comes by the subscription, and must be the subscriber's last word.
+      if (!this.#retained.isNewest(message)) continue;
       const { promise, resolve } = Promise.withResolvers<void>();
       if (!session.offer(message, [subscription], () => resolve()))
         this.#host.events.readingRefused('mqtt', 'queue-full');
@@ -35,12 +40,12 @@ export class Relay {
     }
   }
 
-  ended(session: LanSession): void {
+  ended(session: Listener): void {
     this.#listeners.delete(session);
   }
 
   /** Retains it if it asks for that, and gives it to who subscribes. The reason code for its ack. */
-  async take(from: LanSession, message: InboundMessage): Promise<number | undefined> {
+  async take(from: Listener, message: InboundMessage): Promise<number | undefined> {
     if (message.retain) {
       const code = await this.#retain(message);
       if (code !== undefined) return code;
@@ -56,7 +61,7 @@ export class Relay {
     return undefined;
   }
 
-  async #deliver(session: LanSession, message: OutboundMessage): Promise<void> {
+  async #deliver(session: Listener, message: OutboundMessage): Promise<void> {
     const became = await session.deliver(message);
     if (became === 'queue-full') this.#host.events.readingRefused('mqtt', became);
   }
@@ -73,7 +78,7 @@ export class Relay {
   }
 }
 
-function wantsNoOwn(session: LanSession, topic: string): boolean {
+function wantsNoOwn(session: Listener, topic: string): boolean {
   return session.subscriptions
     .values()
     .some(({ noLocal, filter }) => noLocal && filterMatches(filter, topic));

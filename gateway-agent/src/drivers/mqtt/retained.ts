@@ -71,6 +71,11 @@ export class Retained {
     return true;
   }
 
+  /** Whether it is still what its topic retains. */
+  isNewest({ topic, payload }: Pick<OutboundMessage, 'topic' | 'payload'>): boolean {
+    return this.#kept.get(topic)?.payload === payload;
+  }
+
   matching(filter: string): OutboundMessage[] {
     return [...this.#kept]
       .filter(([topic, { expiresAtMs = Infinity }]) => {
