@@ -3,9 +3,12 @@ import { connect } from 'node:net';
 import { topicOf } from '@domicile/core/streams.ts';
 import { freshName } from '@domicile/devkit/fresh-name.ts';
 import { readTopic } from '@domicile/devkit/kafka-reading.ts';
+import { waitFor } from '@domicile/devkit/wait-for.ts';
+import { endOffsets } from '@domicile/kafka/topic-follower.ts';
 import { TransactionalProducer } from '@domicile/kafka/transactional-producer.ts';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { OpenHouse } from '../messages/test-open-house.ts';
+import { OpenHouse, partitions } from '../messages/test-open-house.ts';
+import { SessionLog } from './session-log.ts';
 
 let house: OpenHouse;
 beforeAll(async () => {
@@ -106,3 +109,37 @@ async function replicas(): Promise<string[]> {
   const keys = records.map(({ key }) => key?.toString().split('\0') ?? []);
   return [...new Set(keys.flatMap(([scope, replica]) => (scope === 'r' ? (replica ?? []) : [])))];
 }
+
+test('whoever catches up with the log of sessions does not wait for a record behind the marker of a transaction', async () => {
+  const kafka = house.kafka.client('broker');
+  const topic = topicOf('DE', 'mqtt-sessions');
+  const fail = (error: unknown) => void house.failures.push(error);
+  await using log = await SessionLog.open({ kafka, country: 'DE', deliveryTimeoutMs: 10_000 });
+  const read = new Set<string>();
+  await log.follow(({ key }) => void read.add(key), fail);
+  const before = await endOffsets({ client: kafka, topic });
+  const keys = Array.from({ length: partitions }, (_, partition) => `${partition} ${topic}`);
+  const transactionalId = `broker-${freshName('t')}`;
+  const producer = await TransactionalProducer.open({
+    client: { ...kafka, clientId: 'test' },
+    transactionalId,
+  });
+  await producer.send(
+    keys.map((key, partition) => ({
+      topic,
+      key: Buffer.from(key),
+      partition,
+      value: Buffer.from('{}'),
+    })),
+  );
+  await producer.commit();
+  await producer.discard();
+  // Past the record and its marker.
+  const areThere = async () => {
+    const ends = await endOffsets({ client: kafka, topic });
+    return ends.every((end, partition) => end >= (before[partition] ?? 0n) + 2n);
+  };
+  await waitFor('the markers of the transaction', areThere);
+  await log.catchUp();
+  expect(keys.every((key) => read.has(key))).toBe(true);
+});

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { CountryCode } from '@domicile/core/countries.ts';
 import { headers, streams, topicOf } from '@domicile/core/streams.ts';
 import type { ClientOptions } from '@domicile/kafka/client-options.ts';
@@ -18,6 +19,7 @@ export interface SessionLogOptions {
 const lanes = 4;
 const lingerMs = 2;
 const pendingBytesMax = 64 << 20;
+const progressPollMs = 5;
 
 /** The compacted log in which sessions live: written idempotently, and read by every replica from its beginning. */
 export class SessionLog implements AsyncDisposable {
@@ -28,6 +30,7 @@ export class SessionLog implements AsyncDisposable {
   readonly #catchUps = new SharedRuns(() => this.#catchUp());
   readonly #waiting = new Set<{ partition: number; offset: bigint; resolve: () => void }>();
   #follower: TopicFollower | undefined;
+  #closed = false;
 
   static async open(options: SessionLogOptions): Promise<SessionLog> {
     const topic = topicOf(options.country, 'mqtt-sessions');
@@ -127,17 +130,22 @@ export class SessionLog implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
     await this.#producer.close();
     await this.#follower?.[Symbol.asyncDispose]();
   }
 
   async #catchUp(): Promise<void> {
     const ends = (await this.#follower?.ends(this.topic)) ?? [];
-    await Promise.all(
-      ends.map((end, partition) =>
-        this.readBack({ topic: this.topic, partition, offset: end - 1n }),
-      ),
-    );
+    const isThere = () =>
+      ends.every(
+        (end, partition) => (this.#follower?.position(this.topic, partition) ?? end) >= end,
+      );
+    // Markers of transactions are passed without a record that would tell of it.
+    while (!isThere()) {
+      if (this.#closed) throw new Error('Cannot catch up: the log of sessions is closed');
+      await wait(progressPollMs);
+    }
   }
 
   #noteRead(records: readonly InputRecord[]): void {
